@@ -1,0 +1,56 @@
+# Every target sets up what it needs by itself and costs nothing when there is nothing to do.
+#   make PYTHON=/path/to/python3.12 venv     chooses the interpreter
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PYTHON ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check bench soak format clean
+
+help:
+	@echo "make venv | demo | test | check | bench | soak | format | clean"
+
+# The first interpreter that is new enough and really starts: a pyenv shim may stand for no version at all.
+$(STAMP): pyproject.toml
+	@set -e; chosen=""; \
+	for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python); do \
+	    if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	        chosen="$$candidate"; break; \
+	    fi; \
+	done; \
+	if [ -z "$$chosen" ]; then echo "no working Python 3.11 or newer found; set PYTHON=" >&2; exit 1; fi; \
+	echo "creating $(VENV) with $$("$$chosen" --version)"; \
+	"$$chosen" -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+venv: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python -m jammi_sql.console.demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest -m bench --timeout 0 -s tests
+
+soak: $(STAMP)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not bench" --timeout 3600
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""SQL types and Arrow types, batches as bytes, filters and column ranges."""

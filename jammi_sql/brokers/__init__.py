@@ -1,0 +1,7 @@
+"""Brokers: transport of committed batches to live subscriptions. They persist nothing."""
+
+from ..ports import Broker
+from ..topics.delivery import BrokerSubscription, ConsumerOffsetSnapshot
+from .memory import InMemoryBroker, PollingBroker
+
+__all__ = ["Broker", "BrokerSubscription", "ConsumerOffsetSnapshot", "InMemoryBroker", "PollingBroker"]

@@ -1,0 +1,17 @@
+"""The language: text to tokens to statements. No I/O, no types, no evaluation: expressions stay text."""
+
+from __future__ import annotations
+
+from . import statements
+from .identifier import format_identifier_path, parse_identifier_path, quote_identifier
+from .parsed import Parsed
+from .parser import parse
+
+__all__ = [
+    "Parsed",
+    "format_identifier_path",
+    "parse",
+    "parse_identifier_path",
+    "quote_identifier",
+    "statements",
+]

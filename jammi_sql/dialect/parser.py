@@ -1,0 +1,162 @@
+"""SQL text to statements: each is recognised by its first words, and what is not ours stays text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from ..errors import StatementSyntaxError
+from .changes import read_insert, read_modify, read_truncate
+from .cursor import Cursor
+from .defaults import DefaultArguments, default_edits
+from .definitions import read_alter, read_create, read_drop
+from .parameters import parameter_edits, parameter_keys, settle_colons
+from .parsed import Parsed
+from .query import read_query
+from .rewriting import Rewriting
+from .script import Piece, split
+from .settings import read_describe, read_reset, read_set, read_show
+from .statements import Explain, Query, Statement, Unsupported
+from .tokens import Token, ends_operand, tokenize
+from .transactions import read_begin, read_commit, read_release, read_rollback, read_savepoint, read_start
+
+__all__ = ["parse"]
+
+_Reader = Callable[[Cursor], Statement | None]
+_EXPLAIN_WORDS = ("ANALYZE", "VERBOSE", "FORMAT")
+_FALSE = frozenset({"FALSE", "OFF", "0"})
+_LATER: Mapping[str, str] = {
+    "ATTACH": "read files with CREATE EXTERNAL TABLE",
+    "DETACH": "drop what CREATE EXTERNAL TABLE made with DROP TABLE",
+    "REFRESH": "create the copy anew with CREATE TEMP TABLE name AS query",
+    "CALL": "the engine looks after its store by itself",
+    "KILL": "cancel from the cursor that runs the query",
+}
+
+
+def parse(text: str, defaults: Mapping[str, DefaultArguments] = MappingProxyType({})) -> list[Parsed]:
+    """All statements of ``text``, in order; pieces without a token are left out.
+
+    ``defaults`` are the functions whose calls may leave arguments out; they are written into the text.
+
+    Raises ``StatementSyntaxError`` (42601) with the position in ``text`` and a hint; ``ProgrammingError`` (42701)
+    for a column that is defined twice; ``FeatureNotSupported`` (0A000) for constraints on a topic.
+    """
+    tokens = settle_colons(tokenize(text))
+    return [_parse_piece(text, piece, defaults) for piece in split(tokens, len(text))]
+
+
+def _parse_piece(text: str, piece: Piece, defaults: Mapping[str, DefaultArguments]) -> Parsed:
+    # The placeholders of PREPARE are its own: EXECUTE gives their values.
+    edits = [] if piece.tokens[0].keyword == "PREPARE" else parameter_edits(text, piece.tokens)
+    written = sorted([*edits, *default_edits(piece.tokens, defaults)], key=lambda edit: edit.start)
+    cursor = Cursor(piece.tokens, piece.start, piece.end, Rewriting(text, written))
+    return Parsed(_statement(cursor), parameter_keys(edits), text[piece.start : piece.end], piece.start)
+
+
+def _statement(cursor: Cursor) -> Statement:
+    asof = _asof_join(cursor.tokens)
+    if asof is not None:
+        return Unsupported("ASOF JOIN", "rank the rows of each key by time with a window function", asof.start)
+    reader = _READERS.get(cursor.tokens[0].keyword)
+    statement = reader(cursor) if reader is not None else None
+    return statement if statement is not None else read_query(cursor)
+
+
+def _explain(cursor: Cursor) -> Statement | None:
+    """EXPLAIN of a statement of the dialect or of a query with ``subscribe``; ``None`` for others, DataFusion's."""
+    cursor.grammar = "EXPLAIN [ANALYZE] [VERBOSE] [FORMAT format] statement"
+    start = cursor.position
+    cursor.expect("EXPLAIN")
+    analyze = _explain_options(cursor)
+    if cursor.peek() is None:
+        raise cursor.error("a statement")
+    if cursor.at("EXPLAIN"):
+        raise StatementSyntaxError(
+            "EXPLAIN cannot explain EXPLAIN", position=cursor.position, hint="leave the second EXPLAIN out"
+        )
+    inner = Cursor(cursor.tokens[cursor.index :], cursor.position, cursor.end, cursor.rewriting)
+    statement = _statement(inner)
+    if isinstance(statement, Unsupported):
+        return statement
+    if isinstance(statement, Query) and not statement.subscribes:
+        return None
+    return Explain(cursor.rewriting.source[start : inner.start], analyze, statement)
+
+
+def _explain_options(cursor: Cursor) -> bool:
+    """Step over the options, in parentheses or not; returns whether the statement is to be run."""
+    analyze = False
+    if cursor.symbol() == "(" and cursor.keyword(1) in _EXPLAIN_WORDS:
+        while cursor.symbol() != ")":
+            if cursor.peek() is None:
+                raise cursor.error(")")
+            if cursor.accept("ANALYZE"):
+                token = cursor.peek()
+                analyze = token is None or token.text.upper() not in _FALSE
+            else:
+                cursor.index += 1
+        cursor.expect_symbol(")")
+        return analyze
+    while word := cursor.accept_any(*_EXPLAIN_WORDS):
+        analyze = analyze or word == "ANALYZE"
+        if word == "FORMAT" and cursor.peek() is not None:
+            cursor.index += 1
+    return analyze
+
+
+def _copy(cursor: Cursor) -> Statement | None:
+    """``COPY name [(columns)] FROM`` comes later; ``None`` for COPY ... TO."""
+    depth = 0
+    for token in cursor.tokens[1:]:
+        if token.kind == "operator" and token.text in "()":
+            depth += 1 if token.text == "(" else -1
+        elif not depth and token.keyword == "TO":
+            return None
+        elif not depth and token.keyword == "FROM":
+            hint = "use INSERT INTO name SELECT ... FROM an external table"
+            return Unsupported("COPY ... FROM", hint, cursor.tokens[0].start)
+    return None
+
+
+def _later(cursor: Cursor) -> Statement:
+    token = cursor.tokens[0]
+    return Unsupported(token.keyword, _LATER[token.keyword], token.start)
+
+
+def _asof_join(tokens: Sequence[Token]) -> Token | None:
+    for index, token in enumerate(tokens):
+        if token.kind != "word" or token.keyword != "ASOF" or not index:
+            continue
+        following = [other.keyword for other in tokens[index + 1 : index + 3]]
+        if (following[:1] == ["JOIN"] or following == ["LEFT", "JOIN"]) and ends_operand(tokens[index - 1]):
+            return token
+    return None
+
+
+_READERS: Mapping[str, _Reader] = {
+    "ABORT": read_rollback,
+    "ALTER": read_alter,
+    "BEGIN": read_begin,
+    "COMMIT": read_commit,
+    "COPY": _copy,
+    "CREATE": read_create,
+    "DELETE": read_modify,
+    "DESC": read_describe,
+    "DESCRIBE": read_describe,
+    "DROP": read_drop,
+    "END": read_commit,
+    "EXPLAIN": _explain,
+    "INSERT": read_insert,
+    "MERGE": read_modify,
+    "RELEASE": read_release,
+    "RESET": read_reset,
+    "ROLLBACK": read_rollback,
+    "SAVEPOINT": read_savepoint,
+    "SET": read_set,
+    "SHOW": read_show,
+    "START": read_start,
+    "TRUNCATE": read_truncate,
+    "UPDATE": read_modify,
+    **dict.fromkeys(_LATER, _later),
+}

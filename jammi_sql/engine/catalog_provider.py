@@ -1,0 +1,110 @@
+"""DataFusion's view of the catalog ``jammi``: names to relations, for one session.
+
+DataFusion asks for every name of every statement on the thread that plans it, so nothing is registered up front and the
+answer is that of the session's tenant and transaction at that moment.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from datafusion.catalog import CatalogProvider, SchemaProvider, Table
+
+from ..arrow.dataset import LazyDataset
+
+__all__ = ["JammiCatalog", "Relations"]
+
+SYSTEM = "system"
+
+
+class Relations(Protocol):
+    """Where the session finds its relations."""
+
+    def namespaces(self) -> set[str]:
+        """The schemas of the catalog."""
+        ...
+
+    def relation_names(self, namespace: str) -> list[str]:
+        """The relations of a schema."""
+        ...
+
+    def relation(self, namespace: str, name: str) -> Any:
+        """The relation, a Python dataset or a table of DataFusion's, ``None`` where there is none."""
+        ...
+
+    def create_namespace(self, name: str) -> None:
+        """CREATE SCHEMA."""
+        ...
+
+
+class JammiCatalog(CatalogProvider):
+    """The catalog ``jammi``."""
+
+    def __init__(self, relations: Relations) -> None:
+        self._relations = relations
+        self._schemas: dict[str, JammiSchema] = {}
+
+    def schema_names(self) -> set[str]:
+        """All schemas."""
+        return self._relations.namespaces() | set(self._schemas)
+
+    def schema(self, name: str) -> Any:
+        """One schema. A name that has nothing yet is given too: then the error is about the table."""
+        if name == "information_schema":
+            return None
+        return self._schemas.setdefault(name, JammiSchema(self._relations, name))
+
+    def own_relations(self) -> dict[str, list[str]]:
+        """The session's own views and in-memory tables, by schema."""
+        return {name: sorted(schema.own) for name, schema in self._schemas.items() if schema.own}
+
+    def own(self, namespace: str, name: str) -> Any:
+        """A view or an in-memory table of the session's own, ``None`` where there is none."""
+        schema = self._schemas.get(namespace)
+        return None if schema is None else schema.own.get(name)
+
+    def register_schema(self, name: str, schema: Any) -> None:
+        """CREATE SCHEMA, which the dialect takes before DataFusion does; here for DataFusion's own use."""
+        self._relations.create_namespace(name)
+
+    def deregister_schema(self, name: str, cascade: bool) -> None:
+        """Nothing is kept here."""
+        self._schemas.pop(name, None)
+
+
+class JammiSchema(SchemaProvider):
+    """A schema: the session's own views and in-memory tables, then topics, then system views."""
+
+    def __init__(self, relations: Relations, name: str) -> None:
+        self._relations = relations
+        self._name = name
+        self.own: dict[str, Any] = {}
+
+    @property
+    def owner_name(self) -> str | None:  # type: ignore[override] # DataFusion reads an attribute
+        """Nobody."""
+        return None
+
+    @property
+    def table_names(self) -> list[str]:  # type: ignore[override] # DataFusion takes a list and no set
+        """All relations; must be a list."""
+        return sorted({*self.own, *self._relations.relation_names(self._name)})
+
+    def table(self, name: str) -> Any:
+        """The relation, as DataFusion's ``Table`` over a Python dataset."""
+        if name in self.own:
+            return self.own[name]
+        found = self._relations.relation(self._name, name)
+        return Table(found) if isinstance(found, LazyDataset) else found
+
+    def register_table(self, name: str, table: Any) -> None:
+        """A view or an in-memory table of this session."""
+        self.own[name] = table
+
+    def deregister_table(self, name: str, cascade: bool = False) -> None:
+        """DROP VIEW or DROP TABLE of the session's own."""
+        self.own.pop(name, None)
+
+    def table_exist(self, name: str) -> bool:
+        """Whether the name leads to something."""
+        return name in self.own or name in self._relations.relation_names(self._name)

@@ -1,0 +1,140 @@
+"""What relations and statements look like, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ..dialect import Parsed, format_identifier_path, statements
+from ..errors import UndefinedTable
+from ..plan.columns import sql_type
+from ..topics.definition import CATALOG, RESERVED_NAMESPACES
+from ..topics.relation import relation_schema
+from .catalog_provider import SYSTEM
+from .live_source import LiveProvider
+from .relations import inserted_relations
+from .system_views import SYSTEM_VIEWS
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["objects", "result_schema", "table_schema"]
+
+_OBJECTS = pa.schema(
+    [  # type: ignore[arg-type] # the stubs want one kind of pair
+        ("catalog", pa.string()),
+        ("schema", pa.string()),
+        ("table", pa.string()),
+        ("table_type", pa.string()),
+        ("column", pa.string()),
+        ("ordinal", pa.int32()),
+        ("type", pa.string()),
+        ("nullable", pa.bool_()),
+    ]
+)
+
+_SHOWS = (
+    statements.ShowTopics,
+    statements.Describe,
+    statements.ShowCreateTopic,
+    statements.ShowTenant,
+    statements.ShowSetting,
+)
+_READS = frozenset({"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", ""})
+
+
+def result_schema(session: Session, parsed: Parsed, parameters: Mapping[str, pa.Scalar]) -> pa.Schema | None:
+    """The columns that a statement returns, ``None`` for one without rows. Values may be missing."""
+    statement = parsed.statement
+    unknown: pa.Scalar = pa.scalar(None, pa.null())
+    values = {key: parameters.get(key, unknown) for key in parsed.parameters}
+    if isinstance(statement, statements.Explain):
+        return pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
+    if isinstance(statement, statements.Query) and statement.keyword in _READS:
+        return _query_schema(session, statement, values)
+    if isinstance(statement, statements.Insert) and statement.returning is not None:
+        topic = session.topic(statement.target)
+        fragment = statements.Fragment(f'SELECT {statement.returning.text}\nFROM "__returned"', ((0, 0),))
+        query = statements.Query("SELECT", fragment, (), frozenset())
+        with inserted_relations(session.relations, {"__returned": LiveProvider(topic.codec.schema)}):
+            return _query_schema(session, query, values)
+    if isinstance(statement, _SHOWS):
+        from .statements import HANDLERS  # noqa: PLC0415 - handlers refer to the session
+
+        schema: pa.Schema | None = HANDLERS[type(statement)](session, statement, values).schema
+        return schema
+    return None
+
+
+def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
+    from .live import subscribed_topic  # noqa: PLC0415
+
+    probes = {
+        call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
+    }
+    with session.planned(query.words) as planning, inserted_relations(session.relations, probes):
+        schema: pa.Schema = session.frame(planning, query.body, values).schema()
+        return schema
+
+
+def table_schema(session: Session, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
+    """The columns of a relation of the session's; ``UndefinedTable`` where there is none."""
+    path = (catalog or CATALOG, schema or session.current_schema, table)
+    text = f"SELECT * FROM {'.'.join(_quoted(part) for part in path)}"
+    query = statements.Query("SELECT", statements.Fragment(text, ((0, 0),)), (), frozenset({table}))
+    try:
+        return _query_schema(session, query, {})
+    except UndefinedTable as error:
+        raise UndefinedTable(
+            f"{format_identifier_path(path)} does not exist", hint="SHOW TOPICS lists topics"
+        ) from error
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"'
+
+
+def objects(session: Session, depth: int, schema: str | None, table: str | None) -> pa.Table:
+    """The catalogue: a row per column, or per table, schema or catalog at smaller depths (4, 3, 2, 1)."""
+    rows: list[dict[str, object]] = []
+    if depth <= 1:
+        return pa.Table.from_pylist([{"catalog": CATALOG}], schema=_OBJECTS)
+    relations = _relations(session)
+    namespaces = sorted({*session.relations.namespaces(), *session.own_relations(), "information_schema"})
+    for namespace in namespaces:
+        inside = [entry for entry in relations if entry[0] == namespace]
+        if depth == 2 or not inside:
+            rows.append({"catalog": CATALOG, "schema": namespace})
+            continue
+        for _, name, kind, columns in inside:
+            base: dict[str, object] = {"catalog": CATALOG, "schema": namespace, "table": name, "table_type": kind}
+            if depth == 3:
+                rows.append(base)
+                continue
+            rows += [
+                {
+                    **base,
+                    "column": field.name,
+                    "ordinal": place,
+                    "type": sql_type(field.type),
+                    "nullable": field.nullable,
+                }
+                for place, field in enumerate(columns, 1)
+            ]
+    return pa.Table.from_pylist(rows, schema=_OBJECTS)
+
+
+def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
+    """Schema, name, type and columns of every relation that the session sees, by name."""
+    found: dict[tuple[str, str], tuple[str, pa.Schema]] = {}
+    for topic in session.engine.services.catalog.visible(session.reader, session.tenant):
+        found[topic.namespace, topic.local_name] = ("table", relation_schema(topic.codec.schema))
+    for name, view in SYSTEM_VIEWS.items():
+        found[SYSTEM, name] = ("system view", view.schema)
+    for namespace, names in session.own_relations().items():
+        if namespace not in RESERVED_NAMESPACES:
+            for name in names:
+                found[namespace, name] = ("view", table_schema(session, CATALOG, namespace, name))
+    return sorted((namespace, name, kind, columns) for (namespace, name), (kind, columns) in found.items())

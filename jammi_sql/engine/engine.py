@@ -1,0 +1,153 @@
+"""The engine: a store, a broker, and the sessions on them."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..brokers.memory import InMemoryBroker, PollingBroker
+from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
+from ..ports import Broker, Clock, Store
+from ..stores import SqliteStore
+from ..stores.queries import load_queries
+from ..tenancy import TenantId
+from ..topics.catalog import TopicCatalog
+from ..topics.log import Log
+from ..topics.publisher import Publisher
+from ..topics.repo import TopicRepo
+from ..topics.subscriber import Subscriber
+from ..topics.watch import HeadWatch
+from .functions import FunctionLibrary
+from .services import Services, SystemClock
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["Engine"]
+
+MEMORY = ":memory:"
+
+
+class Engine:
+    """Topics on one store. Several sessions share an engine; several engines and processes may share a store.
+
+    ``Engine.open(target)`` makes one. ``topic_repo``, ``publisher``, ``subscriber`` and ``broker`` are the Python
+    interface; ``session()`` is the SQL one.
+    """
+
+    def __init__(self, store: Store, broker: Broker, *, clock: Clock | None = None, udfs: Path | None = None) -> None:
+        clock = clock or SystemClock()
+        queries = load_queries("topics", store.kind)
+        log = Log(queries)
+        catalog = TopicCatalog(queries, clock)
+        watch = HeadWatch(store, log, broker.heal_interval)
+        self.clock: Clock = clock
+        self.broker: Broker = broker
+        self.publisher = Publisher(store, catalog, log, broker, watch, clock)
+        self.subscriber = Subscriber(store, catalog, log, broker, watch)
+        self.topic_repo = TopicRepo(store, catalog, broker)
+        self.services = Services(
+            store, catalog, log, broker, watch, self.publisher, self.subscriber, FunctionLibrary.load(udfs)
+        )
+        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self.closed = False
+
+    @classmethod
+    def open(
+        cls,
+        target: str | os.PathLike[str] | None = None,
+        broker: Broker | str | None = None,
+        *,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        udfs: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Engine:
+        """The engine on ``target``: a folder, made if missing, or ``":memory:"`` or ``None`` for a temporary one.
+
+        ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
+        processes on the same store arrive too. ``udfs`` is a folder of functions. ``options`` are the store's:
+        ``lock_timeout`` in seconds, ``max_bytes``.
+        """
+        chosen = _broker(broker)
+        text = None if target is None else os.fspath(target)
+        if text is None or text == MEMORY:
+            if read_only:
+                raise InvalidParameter("a temporary store cannot be read-only")
+            if options:
+                raise InvalidParameter(f"a temporary store takes no option {', '.join(sorted(options))}")
+            store: Store = SqliteStore.temporary()
+        else:
+            scheme = text.split("://", 1)[0] if "://" in text else None
+            if scheme is not None:
+                raise FeatureNotSupported(
+                    f"{scheme}:// is not built yet", hint="give a folder, or ':memory:' for a temporary store"
+                )
+            unknown = sorted(set(options) - {"lock_timeout", "max_bytes"})
+            if unknown:
+                raise InvalidParameter(
+                    f"there is no option {unknown[0]}", hint="a folder takes lock_timeout and max_bytes"
+                )
+            store = SqliteStore.open(text, read_only=read_only, **options)
+        try:
+            return cls(store, chosen, clock=clock, udfs=None if udfs is None else Path(udfs))
+        except BaseException:
+            store.close()
+            raise
+
+    @property
+    def mutable_tables(self) -> Any:
+        """Companion tables; ``FeatureNotSupported`` until they are built."""
+        raise FeatureNotSupported("companion tables are not built yet", hint="CREATE TEMP TABLE keeps one in memory")
+
+    def session(self, tenant: TenantId | str | None = None) -> Any:
+        """A new connection on this engine; closing it leaves the engine open."""
+        from ..dbapi import Connection  # noqa: PLC0415 - the DB-API stands on the engine, not the engine on it
+
+        return Connection(self.sql_session(tenant))
+
+    def sql_session(
+        self, tenant: TenantId | str | None = None, *, autocommit: bool = True, owns_engine: bool = False
+    ) -> Session:
+        """A new SQL session, as the faces use it. With ``owns_engine`` the engine closes with it."""
+        from .session import Session  # noqa: PLC0415 - a session refers to its engine
+
+        if self.closed:
+            raise ConnectionClosed("the engine is closed")
+        on_close = self.close if owns_engine else None
+        session = Session(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
+        self._sessions.add(session)
+        return session
+
+    def close(self) -> None:
+        """End sessions and subscriptions and release the store. May be called twice."""
+        if self.closed:
+            return
+        self.closed = True
+        for session in list(self._sessions):
+            session.close()
+        self.subscriber.close()
+        self.services.watch.close()
+        self.broker.close()
+        self.services.store.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _broker(broker: Broker | str | None) -> Broker:
+    if broker is None:
+        return PollingBroker()
+    if not isinstance(broker, str):
+        return broker
+    if broker == "memory":
+        return InMemoryBroker()
+    scheme = broker.split("://", 1)[0]
+    raise FeatureNotSupported(
+        f"there is no broker {scheme}", hint="give 'memory', a Broker object, or nothing for the polling one"
+    )

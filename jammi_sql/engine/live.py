@@ -1,0 +1,270 @@
+"""Queries with ``subscribe(...)``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ..arrow.dataset import LazyDataset
+from ..dialect import parse_identifier_path
+from ..dialect.statements import Name, Query, SubscribeCall
+from ..errors import Error, InvalidParameter, OffsetEvicted, StatementSyntaxError, UnboundedResult
+from ..plan.arguments import EARLIEST, LATEST, Bound, Moment, idle_seconds, read_bound
+from ..plan.shape import HINT, Shape, shape_of
+from ..results import BatchResult, Result
+from ..topics.catalog import CatalogTopic
+from ..topics.log import Head
+from ..topics.predicate import Predicate
+from .live_source import LiveProvider, LiveQuery, LiveSource
+from .planning import Planning
+from .relations import inserted_relations
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["bounded_relations", "describe_subscribing", "refuse_unbounded", "run_subscribing", "subscribed_topic"]
+
+_POLL = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A ``subscribe`` call with its arguments known. ``until`` is inclusive, ``None``: unbounded."""
+
+    call: SubscribeCall
+    topic: CatalogTopic
+    start: int
+    until: int | None
+    idle_timeout: float | None
+    pending: Moment | None
+    """``until`` as a time that is not over yet: which offset it means is known later."""
+
+    @property
+    def unbounded(self) -> bool:
+        return self.until is None and self.pending is None
+
+
+def refuse_unbounded(position: int | None) -> Error:
+    """The error where the end of a result is asked for that has none."""
+    return UnboundedResult("this subscribe never ends", position=position, hint=f"{HINT}, or add LIMIT or idle_timeout")
+
+
+def run_subscribing(session: Session, query: Query, parameters: Mapping[str, pa.Scalar]) -> Result:
+    """Run a query with at least one ``subscribe``.
+
+    One that is unbounded, or that is the only one in a plan of filters and projections, is pulled batch by batch;
+    the others are bounded relations.
+    """
+    windows = [_window(session, call, parameters) for call in query.subscribes]
+    unbounded = [window for window in windows if window.unbounded]
+    if len(unbounded) > 1:
+        raise UnboundedResult(
+            "two unbounded subscribes in one statement", position=unbounded[1].call.position, hint=HINT
+        )
+    streamed = unbounded[0] if unbounded else windows[0] if len(windows) == 1 else None
+    if streamed is not None:
+        try:
+            return _streamed(session, query, parameters, streamed, windows)
+        except UnboundedResult:
+            if streamed.unbounded:
+                raise
+    return _relational(session, query, parameters, windows)
+
+
+def subscribed_topic(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> CatalogTopic:
+    """The topic that a ``subscribe`` call names."""
+    return session.topic(_topic_name(session, call, parameters))
+
+
+def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> _Window:
+    services = session.engine.services
+    topic = subscribed_topic(session, call, parameters)
+    bounds: dict[str, Bound] = {
+        option: read_bound(session.evaluate(call.options[option], parameters), option, call.options[option].origin(0))
+        for option in ("from", "until")
+        if option in call.options
+    }
+    idle = call.options.get("idle_timeout")
+    idle_timeout = None if idle is None else idle_seconds(session.evaluate(idle, parameters), idle.origin(0))
+    head = services.log.head(session.reader, topic)
+    start = _start(session, topic, head, bounds.get("from", EARLIEST if "until" in bounds else LATEST))
+    if start < head.first:
+        evicted = OffsetEvicted(topic.name, start, head.first)
+        evicted.position = call.options["from"].origin(0)
+        raise evicted
+    until, pending = _until(session, topic, head, bounds.get("until"))
+    return _Window(call, topic, start, until, idle_timeout, pending)
+
+
+def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> Name:
+    position = call.topic.origin(0)
+    value = session.evaluate(call.topic, parameters).as_py()
+    if not isinstance(value, str):
+        raise InvalidParameter(
+            "subscribe takes the topic's name as text", position=position, hint="write subscribe('events.changes')"
+        )
+    try:
+        return Name(parse_identifier_path(value), position)
+    except StatementSyntaxError as error:
+        raise InvalidParameter(
+            f"{value!r} is no name: {error.message}", position=position, hint='write "Odd.Name" in double quotes'
+        ) from error
+
+
+def _start(session: Session, topic: CatalogTopic, head: Head, bound: Bound) -> int:
+    if isinstance(bound, Moment):
+        return session.engine.services.log.offset_since(session.reader, topic, bound.microseconds)
+    if bound == EARLIEST:
+        return head.first
+    return head.next if isinstance(bound, str) else bound
+
+
+def _until(session: Session, topic: CatalogTopic, head: Head, bound: Bound | None) -> tuple[int | None, Moment | None]:
+    if bound is None:
+        return None, None
+    if isinstance(bound, Moment):
+        if bound.microseconds >= session.engine.clock.now_us():
+            return None, bound
+        return session.engine.services.log.offset_since(session.reader, topic, bound.microseconds + 1) - 1, None
+    return (head.next - 1 if isinstance(bound, str) else bound), None
+
+
+def _streamed(
+    session: Session,
+    query: Query,
+    parameters: Mapping[str, pa.Scalar],
+    streamed: _Window,
+    windows: list[_Window],
+) -> BatchResult:
+    """The result of a query that is run over each delivery of ``streamed``."""
+    provider = LiveProvider(streamed.topic.codec.schema)
+    relation = streamed.call.relation
+    with session.planned(query.words) as planning:
+        inserted: dict[str, LazyDataset] = _bounded_relations(session, planning, windows, besides=streamed)
+        inserted[relation] = provider
+        with inserted_relations(session.relations, inserted):
+            frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
+            shape = shape_of(frame.logical_plan(), relation, streamed.call.position)
+            if not streamed.unbounded and shape.joined:
+                raise UnboundedResult("a bounded subscribe in a join is a relation")
+            translate = session.translator(planning, query.body)
+            live = LiveQuery(session.ordered_context, shape, provider, translate)
+    subscription = session.engine.subscriber.open(
+        streamed.topic,
+        session.tenant,
+        Predicate.match_all(),
+        streamed.start,
+        until=streamed.until,
+        idle_timeout=streamed.idle_timeout,
+        reader=session.reader if streamed.until is not None else None,
+    )
+    if streamed.pending is not None:
+        subscription.end_after(streamed.pending.microseconds, session.engine.clock)
+    if live.filter is not None:
+        subscription.description = str(provider.pushed)
+        if session.settings.pushdown:
+            subscription.pruning_node = live.filter.node
+    source = LiveSource(subscription, live, shape.skip, shape.fetch)
+    return session.result(source, bounded=_ends(streamed, shape))
+
+
+def _ends(window: _Window, shape: Shape) -> bool:
+    return not window.unbounded or shape.fetch is not None or window.idle_timeout is not None
+
+
+def _relational(
+    session: Session, query: Query, parameters: Mapping[str, pa.Scalar], windows: list[_Window]
+) -> BatchResult:
+    """The result of a query over bounded subscribes only."""
+    windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
+    with session.planned(query.words) as planning:
+        with inserted_relations(session.relations, _bounded_relations(session, planning, windows)):
+            frame = session.frame(planning, query.body, parameters, reads_only=True)
+            return session.stream(frame, planning, query.body)
+
+
+def _complete(session: Session, window: _Window) -> _Window:
+    """Wait until the last batch of the window is in the log: an aggregate must see it."""
+    log = session.engine.services.log
+    seen, quiet_since = -1, time.monotonic()
+    until = window.until
+    while True:
+        head = log.head(session.reader, window.topic)
+        if window.pending is not None:
+            if session.engine.clock.now_us() > window.pending.microseconds:
+                until = log.offset_since(session.reader, window.topic, window.pending.microseconds + 1) - 1
+                break
+        elif until is not None and head.next > until:
+            break
+        if head.next != seen:
+            seen, quiet_since = head.next, time.monotonic()
+        if window.idle_timeout is not None and time.monotonic() - quiet_since >= window.idle_timeout:
+            until = head.next - 1
+            break
+        session.running.pause(_POLL)
+    return replace(window, until=until, pending=None)
+
+
+def bounded_relations(
+    session: Session, planning: Planning, query: Query, parameters: Mapping[str, pa.Scalar]
+) -> dict[str, LazyDataset]:
+    """The relations of the ``subscribe`` calls of a query whose end must be seen.
+
+    ``UnboundedResult`` for one without.
+    """
+    windows = [_window(session, call, parameters) for call in query.subscribes]
+    for window in windows:
+        if window.unbounded:
+            raise refuse_unbounded(window.call.position)
+    return _bounded_relations(session, planning, windows)
+
+
+def _bounded_relations(
+    session: Session, planning: Planning, windows: list[_Window], besides: _Window | None = None
+) -> dict[str, LazyDataset]:
+    found: dict[str, LazyDataset] = {}
+    for window in windows:
+        if window is not besides and not window.unbounded:
+            ready = _complete(session, window)
+            assert ready.until is not None
+            found[window.call.relation] = session.relations.topic_provider(
+                window.topic, planning, (window.start, max(window.start, ready.until + 1))
+            )
+    return found
+
+
+def describe_subscribing(session: Session, query: Query, parameters: Mapping[str, pa.Scalar]) -> list[tuple[str, str]]:
+    """The steps of a query with ``subscribe``, for EXPLAIN."""
+    windows = [_window(session, call, parameters) for call in query.subscribes]
+    unbounded = [window for window in windows if window.unbounded]
+    with session.planned(query.words) as planning:
+        probes = {window.call.relation: LiveProvider(window.topic.codec.schema) for window in windows}
+        with inserted_relations(session.relations, probes):
+            frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
+            mode = "relation"
+            if unbounded or len(windows) == 1:
+                streamed = unbounded[0] if unbounded else windows[0]
+                try:
+                    shape = shape_of(frame.logical_plan(), streamed.call.relation, streamed.call.position)
+                    mode = "joined batch by batch" if shape.joined else "streamed"
+                except UnboundedResult:
+                    if unbounded:
+                        raise
+            try:
+                logical = frame.optimized_logical_plan().display_indent()
+                physical = frame.execution_plan().display_indent()
+            except Exception as error:
+                raise session.translator(planning, query.body)(error) from error
+    lines = []
+    for window in windows:
+        until = "never" if window.unbounded else "a time to come" if window.pending else str(window.until)
+        pushed = probes[window.call.relation].pushed
+        lines.append(
+            f"Subscribe: {window.topic.name} as {window.call.relation}, from {window.start}, until {until}, {mode}"
+            + ("" if pushed is None else f", filter {pushed}")
+        )
+    return [("jammi_plan", "\n".join(lines)), ("logical_plan", logical), ("physical_plan", physical)]

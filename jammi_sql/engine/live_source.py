@@ -1,0 +1,221 @@
+"""A live statement: the query run over each delivery of a subscription."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datafusion import DataFrame, SessionContext
+
+from ..arrow.batches import join
+from ..arrow.dataset import LazyDataset
+from ..arrow.filter import Filter, compile_filter
+from ..plan.shape import Shape
+from ..topics.log import LogEntry
+from ..topics.relation import ENGINE_COLUMNS, coalesced, relation_batch, relation_schema, runs_of
+from ..topics.subscription import Subscription
+from .frame_source import FrameSource
+
+__all__ = ["LiveProvider", "LiveQuery", "LiveSource"]
+
+Translate = Callable[[BaseException], BaseException]
+
+
+class LiveProvider(LazyDataset):
+    """The relation of a live subscription: whatever was delivered last. It shows what DataFusion pushes into it."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        super().__init__(relation_schema(schema))
+        self.pushed: Any = None
+        self.entries: Sequence[LogEntry] = ()
+
+    def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
+        self.pushed = filter
+
+    def produce(
+        self,
+        partition: int,
+        columns: Sequence[str] | None,
+        filter: pc.Expression | None,  # noqa: A002
+    ) -> Iterator[pa.RecordBatch]:
+        if self.entries:
+            wanted = None if filter is None else compile_filter(filter, self._schema)
+            yield self.rows(self.entries, self._schema.names if columns is None else list(columns), wanted)
+
+    def rows(self, entries: Sequence[LogEntry], names: Sequence[str], wanted: Filter | None) -> pa.RecordBatch:
+        """The rows of ``entries`` that fulfil ``wanted``, with the columns ``names``."""
+        needed = [name for name in self._schema.names if name in names or (wanted and name in wanted.columns)]
+        own = [name for name in needed if name not in ENGINE_COLUMNS]
+        batches = [entry.batch.select(own) for entry in entries]
+        rows = join(batches)
+        batch = relation_batch(runs_of(entries), rows, self._schema, needed)
+        kept = batch if wanted is None else wanted.apply(batch)
+        return kept if needed == list(names) else kept.select(list(names))
+
+
+class LiveQuery:
+    """A planned query that is run over deliveries.
+
+    Where the plan is a filter that was pushed down whole and a choice of columns, it is run by pyarrow kernels, in
+    microseconds; anything else is a DataFusion query for each group of deliveries. With ``shape.joined`` a group is one
+    batch: other relations are read as of each batch, and rows stay in offset order.
+    """
+
+    def __init__(self, context: SessionContext, shape: Shape, provider: LiveProvider, translate: Translate) -> None:
+        self._context = context
+        self._plan = shape.plan
+        self._joined = shape.joined
+        self._provider = provider
+        self._translate = translate
+        self._running: FrameSource | None = None
+        frame = context.create_dataframe_from_logical_plan(shape.plan)
+        try:
+            self.schema: pa.Schema = frame.schema()
+            provider.pushed = None
+            frame.execution_plan()
+            optimized = frame.optimized_logical_plan()
+        except Exception as error:
+            raise translate(error) from error
+        self.filter = None if provider.pushed is None else compile_filter(provider.pushed, provider.schema)
+        self._columns = None if shape.joined else _chosen_columns(optimized)
+
+    def run(self, entries: Sequence[LogEntry]) -> Iterator[pa.RecordBatch]:
+        """The rows that the query makes of ``entries``, in offset order."""
+        groups: Iterator[Sequence[LogEntry]] = ([entry] for entry in entries) if self._joined else coalesced(entries)
+        for group in groups:
+            if self._columns is not None:
+                rows = self._provider.rows(group, self._columns, self.filter)
+                if rows.num_rows:
+                    yield pa.RecordBatch.from_arrays(rows.columns, schema=self.schema) if rows.num_columns else rows
+            else:
+                yield from self._query(group)
+
+    def _query(self, group: Sequence[LogEntry]) -> Iterator[pa.RecordBatch]:
+        self._provider.entries = group
+        frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
+        source = self._running = FrameSource(frame, self.schema, self._translate)
+        try:
+            while (batch := source.next_batch(None)) is not None:
+                if batch.num_rows:
+                    yield batch
+        finally:
+            source.close()
+            self._running = None
+            self._provider.entries = ()
+
+    def cancel(self) -> None:
+        """Stop a DataFusion query that runs."""
+        running = self._running
+        if running is not None:
+            running.cancel()
+
+
+def _chosen_columns(plan: Any) -> list[str] | None:
+    """The relation's columns that a plan hands on as they are, in order; ``None`` for a plan that does more."""
+    scan = _scan(plan)
+    if scan is not None:
+        return [name for _, name in scan.projection()]
+    variant = plan.to_variant()
+    if type(variant).__name__ != "Projection" or _scan(plan.inputs()[0]) is None:
+        return None
+    names = []
+    for expression in variant.projections():
+        inner = expression.to_variant()
+        while type(inner).__name__ == "Alias":
+            inner = inner.expr().to_variant()
+        if type(inner).__name__ != "Column":
+            return None
+        names.append(inner.name())
+    return names
+
+
+def _scan(plan: Any) -> Any:
+    """The table scan that ``plan`` is, but for the aliases that every ``subscribe`` gets; ``None`` for another plan."""
+    while type(plan.to_variant()).__name__ == "SubqueryAlias":
+        plan = plan.inputs()[0]
+    variant = plan.to_variant()
+    return variant if type(variant).__name__ == "TableScan" else None
+
+
+class LiveSource:
+    """The batches of a live statement, as its subscription delivers."""
+
+    def __init__(self, subscription: Subscription, query: LiveQuery, skip: int, fetch: int | None) -> None:
+        self._subscription = subscription
+        self._query = query
+        self._skip = skip
+        self._left = fetch
+        self._ready: deque[pa.RecordBatch] = deque()
+        self._made: Iterator[pa.RecordBatch] = iter(())
+        self._cancelled = False
+        self._lock = threading.Lock()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of every batch."""
+        return self._query.schema
+
+    def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
+        """The next rows.
+
+        ``None`` at the end; ``TimeoutError`` when none came in time, after which one may ask again.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._left == 0 or self._cancelled:
+                return None
+            batch = self._made_next()
+            if batch is not None:
+                return batch
+            entries = self._subscription.take(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            if not entries:
+                return None
+            self._made = self._query.run(entries)
+
+    async def anext_batch(self) -> pa.RecordBatch | None:
+        """As ``next_batch``, for an event loop."""
+        while True:
+            if self._left == 0 or self._cancelled:
+                return None
+            batch = await asyncio.to_thread(self._made_next)
+            if batch is not None:
+                return batch
+            await self._subscription.wait_async()
+            entries = self._subscription.take(0) if not self._subscription.ended or self._subscription.has_ready else []
+            if not entries:
+                return None
+            self._made = self._query.run(entries)
+
+    def _made_next(self) -> pa.RecordBatch | None:
+        with self._lock:
+            for batch in self._made:
+                kept = self._limited(batch)
+                if kept is not None:
+                    return kept
+        return None
+
+    def _limited(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        if self._skip:
+            passed = min(self._skip, batch.num_rows)
+            self._skip -= passed
+            batch = batch.slice(passed)
+        if self._left is not None:
+            batch = batch.slice(0, self._left)
+            self._left -= batch.num_rows
+        return batch if batch.num_rows else None
+
+    def cancel(self) -> None:
+        """End it, from any thread."""
+        self._cancelled = True
+        self._subscription.close()
+        self._query.cancel()
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._subscription.close()

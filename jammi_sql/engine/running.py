@@ -1,0 +1,126 @@
+"""What a session is running: its time limit and its cancellation."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+
+from ..errors import QueryCanceled
+from ..results import BatchSource
+
+__all__ = ["Running"]
+
+
+class Running:
+    """The sources of a session that are not through, so that ``cancel`` reaches them."""
+
+    def __init__(self) -> None:
+        self._sources: weakref.WeakSet[_Watched] = weakref.WeakSet()
+        self._limit: float | None = None
+        self._deadline: float | None = None
+        self._cancelled = threading.Event()
+
+    @contextmanager
+    def statement(self, timeout: float | None) -> Iterator[None]:
+        """One statement, which may take ``timeout`` seconds from now on, its result included."""
+        self._cancelled.clear()
+        self._limit = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        yield
+
+    def check(self) -> None:
+        """``QueryCanceled`` when the running statement was cancelled or is over its time; for loops that write."""
+        if self._cancelled.is_set():
+            raise QueryCanceled("the statement was cancelled")
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise _timed_out(self._limit)
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless the statement is cancelled meanwhile."""
+        self._cancelled.wait(seconds)
+        self.check()
+
+    def watch(self, source: BatchSource) -> BatchSource:
+        """``source`` under this statement's time limit, within reach of ``cancel``."""
+        watched = _Watched(source, self._deadline, self._limit)
+        self._sources.add(watched)
+        return watched
+
+    def cancel(self) -> None:
+        """End everything that runs, from any thread."""
+        self._cancelled.set()
+        for source in list(self._sources):
+            source.stop()
+
+
+class _Watched:
+    """A source with a deadline."""
+
+    def __init__(self, source: BatchSource, deadline: float | None, limit: float | None) -> None:
+        self._source = source
+        self._deadline = deadline
+        self._limit = limit
+        self._stopped = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._source.schema
+
+    def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
+        self._check()
+        left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+        shortest = timeout if left is None else left if timeout is None else min(timeout, left)
+        try:
+            batch = self._source.next_batch(shortest)
+        except TimeoutError:
+            self._check()
+            raise
+        except Exception:
+            self._check()
+            raise
+        self._check()
+        return batch
+
+    async def anext_batch(self) -> pa.RecordBatch | None:
+        self._check()
+        if self._deadline is None:
+            batch = await self._source.anext_batch()
+        else:
+            import asyncio  # noqa: PLC0415
+
+            try:
+                batch = await asyncio.wait_for(self._source.anext_batch(), max(0.0, self._deadline - time.monotonic()))
+            except TimeoutError:
+                self._check()
+                raise
+        self._check()
+        return batch
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise QueryCanceled("the statement was cancelled")
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._source.cancel()
+            raise _timed_out(self._limit)
+
+    def stop(self) -> None:
+        """As ``cancel``, asked for by the session."""
+        self._stopped = True
+        self._source.cancel()
+
+    def cancel(self) -> None:
+        self._source.cancel()
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def _timed_out(limit: float | None) -> QueryCanceled:
+    return QueryCanceled(
+        f"the statement took longer than {limit:g} s", hint="SET jammi.statement_timeout = '...' allows more, none all"
+    )

@@ -1,0 +1,435 @@
+"""A SQL session: statements in, results out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from datafusion import DataFrame, SessionConfig, SessionContext, SQLOptions
+
+from ..dialect import Parsed, parse, quote_identifier, statements
+from ..errors import (
+    ConnectionClosed,
+    Error,
+    FeatureNotSupported,
+    InvalidParameter,
+    StatementSyntaxError,
+    UndefinedTable,
+)
+from ..errors_datafusion import translate
+from ..ports import Reader
+from ..results import BatchResult, Result
+from ..tenancy import TenantBinding, TenantId
+from ..topics.catalog import CatalogTopic
+from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
+from .catalog_provider import JammiCatalog
+from .frame_source import FrameSource
+from .planning import Planning
+from .relations import SessionRelations
+from .running import Running
+from .settings import NONE, Settings
+from .transaction_scope import TransactionScope
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+__all__ = ["Session"]
+
+Parameters = Mapping[str, pa.Scalar]
+
+# Statements that DataFusion runs while it plans them, or whose rows are only a count.
+_READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+
+
+class Session:
+    """One user's session on an engine.
+
+    Statements come one at a time; ``cancel`` may come from any thread while one runs. Results stream: what a result has
+    not read yet is not computed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        tenant: TenantId | None,
+        *,
+        autocommit: bool = True,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self._on_close = on_close
+        self.settings = Settings()
+        self.closed = False
+        self.autocommit = autocommit
+        self.current_catalog = CATALOG
+        self.current_schema = DEFAULT_NAMESPACE
+        self.scope = TransactionScope(engine.services.store)
+        self._tenant = TenantBinding(tenant)
+        self.relations = SessionRelations(self)
+        self.catalog = JammiCatalog(self.relations)
+        self.context = self._new_context(partitions=None)
+        self._ordered_context: SessionContext | None = None
+        self.planning: Planning | None = None
+        self.running = Running()
+        self._lock = threading.RLock()
+
+    # --- who and where ---
+
+    @property
+    def tenant(self) -> TenantId | None:
+        """The tenant that the session speaks for."""
+        return self._tenant.tenant
+
+    def bind_tenant(self, tenant: TenantId | str | None) -> None:
+        """Speak for ``tenant`` from now on."""
+        self._tenant.bind(tenant)
+
+    @property
+    def reader(self) -> Reader:
+        """Where statements read: the open transaction once it wrote, else the store."""
+        return self.scope.reader
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self.scope.is_open
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store refuses writes."""
+        return self.engine.services.store.read_only
+
+    @property
+    def ordered_context(self) -> SessionContext:
+        """A context with one partition, which keeps rows in the order in which they are read."""
+        if self._ordered_context is None:
+            self._ordered_context = self._new_context(partitions=1)
+        return self._ordered_context
+
+    def _new_context(self, partitions: int | None) -> SessionContext:
+        options = {
+            "datafusion.sql_parser.map_string_types_to_utf8view": "false",
+            "datafusion.execution.parquet.schema_force_view_types": "false",
+            "datafusion.execution.time_zone": "UTC",
+        }
+        if partitions is not None:
+            options["datafusion.execution.target_partitions"] = str(partitions)
+        config = (
+            SessionConfig(options)
+            .with_default_catalog_and_schema(CATALOG, DEFAULT_NAMESPACE)
+            .with_create_default_catalog_and_schema(False)
+            .with_information_schema(True)
+        )
+        context = SessionContext(config)
+        context.register_catalog_provider(CATALOG, self.catalog)
+        self.engine.services.functions.register(context, self)
+        for name in _DATAFUSION_SETTINGS:
+            if self.settings.is_changed(name):
+                _configure(context, self.settings, name)
+        return context
+
+    def apply_setting(self, name: str) -> None:
+        """Bring a changed setting into force."""
+        contexts = [self.context, *([] if self._ordered_context is None else [self._ordered_context])]
+        for context in contexts:
+            _configure(context, self.settings, name)
+
+    def own_relations(self) -> dict[str, list[str]]:
+        """Views and in-memory tables of this session, by schema."""
+        return self.catalog.own_relations()
+
+    def read_own(self, namespace: str, name: str) -> pa.Table:
+        """All rows of an in-memory table of this session."""
+        table: pa.Table = self.context.table(f"{quote_identifier(namespace)}.{quote_identifier(name)}").to_arrow_table()
+        return table
+
+    def keep_own(self, namespace: str, name: str, table: pa.Table) -> None:
+        """Make or replace an in-memory table of this session."""
+        scratch = SessionContext()
+        scratch.register_record_batches(name, [table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]])
+        self.catalog.schema(namespace).register_table(name, scratch.table(name).into_view())
+
+    # --- running statements ---
+
+    def execute(self, text: str, parameters: Parameters | None = None) -> Result:
+        """Run exactly one statement. ``parameters`` are keyed ``'1'``, ``'2'``, ... or by name."""
+        return self._run(self._parse_one(text), dict(parameters or {}))
+
+    def execute_script(self, text: str) -> None:
+        """Run many statements in order, up to the first error; rows are read and dropped."""
+        for parsed in self._parse(text):
+            if parsed.parameters:
+                raise InvalidParameter("a script takes no parameters", hint="execute its statements one by one")
+            result = self._run(parsed, {})
+            if not result.bounded:
+                result.close()
+                from .live import refuse_unbounded  # noqa: PLC0415
+
+                raise refuse_unbounded(parsed.position)
+            while result.next_batch() is not None:
+                pass
+            result.close()
+
+    def parameter_keys(self, text: str) -> tuple[str, ...]:
+        """The keys of the parameters of the one statement in ``text``."""
+        return self._parse_one(text).parameters
+
+    def _parse(self, text: str) -> list[Parsed]:
+        return parse(text, self.engine.services.functions.defaults)
+
+    def _parse_one(self, text: str) -> Parsed:
+        parsed = self._parse(text)
+        if not parsed:
+            raise StatementSyntaxError("there is no statement", position=0, hint="write one, such as SELECT 1")
+        if len(parsed) > 1:
+            raise StatementSyntaxError(
+                "one statement at a time", position=parsed[1].position, hint="executescript runs many"
+            )
+        return parsed[0]
+
+    def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
+        from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
+
+        with self._lock:
+            self._check_open()
+            self._check_parameters(parsed, parameters)
+            statement = parsed.statement
+            if not self.autocommit and not self.scope.is_open and not isinstance(statement, OPENS_NO_TRANSACTION):
+                self.scope.begin()
+            with self.running.statement(self.settings.statement_timeout):
+                return HANDLERS[type(statement)](self, statement, parameters)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ConnectionClosed("the session is closed")
+
+    @staticmethod
+    def _check_parameters(parsed: Parsed, parameters: Mapping[str, pa.Scalar]) -> None:
+        missing = [key for key in parsed.parameters if key not in parameters]
+        if missing:
+            raise InvalidParameter(
+                f"parameter {missing[0]} has no value: the statement takes {len(parsed.parameters)}, "
+                f"{len(parameters)} came",
+                sqlstate="07001",
+                position=parsed.position,
+                hint="give one value for each parameter",
+            )
+
+    # --- planning ---
+
+    @contextmanager
+    def planned(self, words: frozenset[str]) -> Iterator[Planning]:
+        """A statement's view of the catalogue, in force while it is planned and started."""
+        outer = self.planning
+        planning = Planning(self.engine.services.catalog, self.reader, self.tenant, words)
+        self.planning = planning
+        try:
+            yield planning
+        finally:
+            planning.finish()
+            self.planning = outer
+
+    def translator(self, planning: Planning, fragment: statements.Fragment) -> Callable[[BaseException], BaseException]:
+        """Makes the error to raise out of one that came through DataFusion."""
+
+        def to_error(error: BaseException) -> BaseException:
+            if isinstance(error, Error):
+                return error
+            failure = planning.failure
+            if failure is not None:
+                return failure if isinstance(failure, Error) else translate(failure, fragment.text, fragment.origin)
+            return translate(error, fragment.text, fragment.origin)
+
+        return to_error
+
+    def frame(
+        self,
+        planning: Planning,
+        fragment: statements.Fragment,
+        parameters: Parameters,
+        context: SessionContext | None = None,
+        *,
+        reads_only: bool = False,
+    ) -> DataFrame:
+        """``fragment`` planned by DataFusion, which runs DDL on the way."""
+        chosen = context or self.context
+        try:
+            if reads_only:
+                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=dict(parameters))
+            return chosen.sql(fragment.text, param_values=dict(parameters))
+        except Exception as error:
+            raise self.translator(planning, fragment)(error) from error
+
+    def stream(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
+        """The rows of a planned query."""
+        source = FrameSource(frame, frame.schema(), self.translator(planning, fragment))
+        return self.result(source)
+
+    def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
+        """A result that the session can cancel and that keeps the statement's time limit."""
+        return BatchResult(self.running.watch(source), bounded=bounded, rowcount=rowcount)
+
+    def collect(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Table:
+        """All rows of a planned query."""
+        result = self.stream(frame, planning, fragment)
+        batches = []
+        while (batch := result.next_batch()) is not None:
+            batches.append(batch)
+        return pa.Table.from_batches(batches, schema=result.schema)
+
+    def evaluate(self, fragment: statements.Fragment, parameters: Parameters, position: int | None = None) -> pa.Scalar:
+        """The value of an expression without columns."""
+        wrapped = statements.Fragment(
+            f"SELECT ({fragment.text}\n)", tuple((start + 8, source) for start, source in fragment.origins)
+        )
+        with self.planned(frozenset()) as planning:
+            frame = self.frame(planning, wrapped, parameters, reads_only=True)
+            if len(frame.schema()) != 1:
+                raise StatementSyntaxError("one value is wanted here", position=position)
+            table = self.collect(frame, planning, wrapped)
+        if table.num_rows != 1:
+            raise StatementSyntaxError("one value is wanted here", position=position)
+        value: pa.Scalar = table.column(0)[0]
+        return value
+
+    # --- names ---
+
+    def path(self, name: statements.Name) -> tuple[str, str]:
+        """Schema and name within ``jammi``."""
+        if len(name.parts) == 1:
+            return self.current_schema, name.parts[0]
+        return namespace_of(name.parts, name.position)
+
+    def topic(self, name: statements.Name, reader: Reader | None = None) -> CatalogTopic:
+        """The topic of that name that the session sees; ``UndefinedTable`` (42P01) where there is none."""
+        found = self.find_topic(name, reader)
+        if found is None:
+            raise UndefinedTable(
+                f"topic {'.'.join(name.parts)} does not exist",
+                position=name.position,
+                hint="SHOW TOPICS lists them, CREATE TOPIC makes one",
+            )
+        return found
+
+    def find_topic(self, name: statements.Name, reader: Reader | None = None) -> CatalogTopic | None:
+        """The topic of that name that the session sees, ``None`` where there is none."""
+        if len(name.parts) == 3 and name.parts[0] != CATALOG:
+            return None
+        namespace, local_name = self.path(name)
+        return self.engine.services.catalog.lookup(reader or self.reader, self.tenant, namespace, local_name)
+
+    # --- transactions ---
+
+    def begin(self) -> None:
+        """Open a transaction."""
+        self._check_open()
+        self.scope.begin()
+
+    def commit(self) -> None:
+        """Commit it."""
+        self._check_open()
+        self.scope.commit()
+
+    def rollback(self) -> None:
+        """Undo it."""
+        self._check_open()
+        self.scope.rollback()
+
+    def set_autocommit(self, on: bool) -> None:
+        """Whether a statement outside BEGIN commits by itself."""
+        self.autocommit = on
+
+    # --- for the faces ---
+
+    def execute_many(self, text: str, parameters: pa.RecordBatchReader) -> int:
+        """Run one statement for each row of ``parameters``, all or nothing. Returns the row count."""
+        from .insert import insert_many  # noqa: PLC0415
+
+        parsed = self._parse_one(text)
+        with self._lock:
+            self._check_open()
+            if not self.autocommit and not self.scope.is_open:
+                self.scope.begin()
+            with self.running.statement(self.settings.statement_timeout):
+                return insert_many(self, parsed, parameters)
+
+    def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
+        """Write all rows of ``reader`` into a topic or table. Returns the row count."""
+        from .ingest import ingest  # noqa: PLC0415
+
+        with self._lock:
+            self._check_open()
+            if not self.autocommit and not self.scope.is_open:
+                self.scope.begin()
+            with self.running.statement(self.settings.statement_timeout):
+                return ingest(self, name, reader, mode, temporary=temporary)
+
+    def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
+        """The columns that a statement would return, without running it."""
+        from .describe import result_schema  # noqa: PLC0415
+
+        with self._lock:
+            self._check_open()
+            return result_schema(self, self._parse_one(text), dict(parameters or {}))
+
+    def objects(
+        self,
+        depth: int,
+        catalog: str | None = None,
+        schema: str | None = None,
+        table: str | None = None,
+        types: Sequence[str] | None = None,
+        column: str | None = None,
+    ) -> pa.Table:
+        """The catalogue, one row per column (or per table, schema, catalog at smaller depths)."""
+        from .describe import objects  # noqa: PLC0415
+
+        with self._lock:
+            self._check_open()
+            return objects(self, depth, schema, table)
+
+    def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
+        """The columns of a relation."""
+        from .describe import table_schema  # noqa: PLC0415
+
+        with self._lock:
+            self._check_open()
+            return table_schema(self, catalog, schema, table)
+
+    def backup(self, path: str | PathLike[str]) -> None:
+        """``FeatureNotSupported`` until companion tables are built."""
+        raise FeatureNotSupported(
+            "backup is not built yet", hint="stop the writers and copy the folder, or use a file system snapshot"
+        )
+
+    def cancel(self) -> None:
+        """Make the statement that runs in another thread raise ``QueryCanceled``."""
+        self.running.cancel()
+
+    def close(self) -> None:
+        """Undo what is open and end what runs. May be called twice."""
+        if self.closed:
+            return
+        self.closed = True
+        self.running.cancel()
+        self.scope.abandon()
+        if self._on_close is not None:
+            self._on_close()
+
+
+# Settings that are DataFusion's under a shorter name. Their values are checked, so that they may stand in text.
+_DATAFUSION_SETTINGS: Mapping[str, str] = {
+    "batch_size": "datafusion.execution.batch_size",
+    "memory_limit": "datafusion.runtime.memory_limit",
+}
+
+
+def _configure(context: SessionContext, settings: Settings, name: str) -> None:
+    key = _DATAFUSION_SETTINGS.get(name)
+    if key is not None:
+        value = settings.show(name)
+        context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")

@@ -1,0 +1,263 @@
+"""Which code runs which statement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ..dialect import statements
+from ..errors import (
+    AppendOnlyTopic,
+    FeatureNotSupported,
+    InvalidParameter,
+    ProgrammingError,
+    UndefinedObject,
+)
+from ..results import BatchResult, CommandResult, Result
+from ..tenancy import TenantId
+from . import topic_statements as topics
+from .explain import explain
+from .insert import create_topic_as, insert
+from .live import run_subscribing
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["HANDLERS", "OPENS_NO_TRANSACTION", "run_query"]
+
+Parameters = Mapping[str, pa.Scalar]
+
+# First words of statements whose rows are what the user wants, pulled as they are read.
+_STREAMED = frozenset(
+    {"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXECUTE", ""}
+)
+
+
+def run_query(session: Session, query: statements.Query, parameters: Parameters) -> Result:
+    """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
+    if query.subscribes:
+        return run_subscribing(session, query, parameters)
+    with session.planned(query.words) as planning:
+        frame = session.frame(planning, query.body, parameters)
+        if query.keyword in _STREAMED and not _changes_data(frame):
+            return session.stream(frame, planning, query.body)
+        table = session.collect(frame, planning, query.body)
+    if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
+        return CommandResult(int(table.column(0)[0].as_py()))
+    return BatchResult.of(table) if table.num_columns else CommandResult()
+
+
+def _changes_data(frame: Any) -> bool:
+    return type(frame.logical_plan().to_variant()).__name__ in ("DmlStatement", "CopyTo")
+
+
+def _modify(session: Session, statement: statements.Modify, parameters: Parameters) -> Result:
+    """UPDATE, DELETE and so on: DataFusion's on a table of its own, refused on a topic."""
+    if session.find_topic(statement.target) is not None:
+        raise AppendOnlyTopic(
+            f"{statement.keyword} on topic {'.'.join(statement.target.parts)}: a topic is append-only",
+            position=statement.target.position,
+            hint="publish a correcting event; TRUNCATE TOPIC ... BEFORE forgets old ones",
+        )
+    return run_query(session, statement.body, parameters)
+
+
+def _set_tenant(session: Session, statement: statements.SetTenant, parameters: Parameters) -> Result:
+    value = session.evaluate(statement.value, parameters)
+    try:
+        session.bind_tenant(TenantId.optional(value.as_py()))
+    except InvalidParameter as error:
+        error.position = statement.value.origin(0)
+        raise
+    return CommandResult()
+
+
+def _reset_tenant(session: Session, statement: statements.ResetTenant, parameters: Parameters) -> Result:
+    session.bind_tenant(None)
+    return CommandResult()
+
+
+def _show_tenant(session: Session, statement: statements.ShowTenant, parameters: Parameters) -> Result:
+    tenant = None if session.tenant is None else str(session.tenant)
+    return BatchResult.of(pa.table({"tenant": pa.array([tenant], pa.string())}))
+
+
+def _create_schema(session: Session, statement: statements.CreateSchema, parameters: Parameters) -> Result:
+    name = _schema_name(statement.name)
+    catalog = session.engine.services.catalog
+    with session.scope.writing() as transaction:
+        if name in catalog.namespaces(transaction, session.tenant) and not statement.if_not_exists:
+            raise ProgrammingError(
+                f"schema {name} exists already",
+                sqlstate="42P06",
+                position=statement.name.position,
+                hint="use IF NOT EXISTS",
+            )
+        catalog.create_namespace(transaction, session.tenant, name)
+    return CommandResult()
+
+
+def _drop_schema(session: Session, statement: statements.DropSchema, parameters: Parameters) -> Result:
+    name = _schema_name(statement.name)
+    catalog = session.engine.services.catalog
+    with session.scope.writing() as transaction:
+        if name not in catalog.namespaces(transaction, session.tenant):
+            if statement.if_exists:
+                return CommandResult()
+            raise ProgrammingError(
+                f"schema {name} does not exist",
+                sqlstate="3F000",
+                position=statement.name.position,
+                hint="use IF EXISTS",
+            )
+        inside = [
+            topic
+            for topic in catalog.visible(transaction, session.tenant)
+            if topic.namespace == name and topic.definition.tenant == session.tenant
+        ]
+        if inside and not statement.cascade:
+            raise ProgrammingError(
+                f"schema {name} is not empty: topic {inside[0].name} is in it",
+                sqlstate="2BP01",
+                position=statement.name.position,
+                hint="drop what is in it first, or use CASCADE",
+            )
+        for topic in inside:
+            catalog.drop(transaction, topic)
+        catalog.drop_namespace(transaction, session.tenant, name)
+    return CommandResult()
+
+
+def _schema_name(name: statements.Name) -> str:
+    parts = name.parts[1:] if len(name.parts) == 2 and name.parts[0] == "jammi" else name.parts
+    if len(parts) != 1:
+        raise ProgrammingError(
+            f"{'.'.join(name.parts)} is no schema of catalog jammi", sqlstate="3D000", position=name.position
+        )
+    return parts[0]
+
+
+def _set_setting(session: Session, statement: statements.SetSetting, parameters: Parameters) -> Result:
+    session.settings.set(statement.name, _setting_value(session, statement, parameters), statement.position)
+    session.apply_setting(statement.name)
+    return CommandResult()
+
+
+def _setting_value(session: Session, statement: statements.SetSetting, parameters: Parameters) -> object:
+    word = statement.value.text.strip()
+    if word.replace("_", "a").isalnum() and not word.isdigit():
+        return word
+    value: object = session.evaluate(statement.value, parameters, statement.value.origin(0))
+    assert isinstance(value, pa.Scalar)
+    if pa.types.is_interval(value.type):
+        from ..plan.arguments import idle_seconds  # noqa: PLC0415
+
+        return f"{idle_seconds(value, statement.position):g}s"
+    result: object = value.as_py()
+    return result
+
+
+def _show_setting(session: Session, statement: statements.ShowSetting, parameters: Parameters) -> Result:
+    value = session.settings.show(statement.name, statement.position)
+    return BatchResult.of(pa.table({"name": [f"jammi.{statement.name}"], "value": [value]}))
+
+
+def _reset_setting(session: Session, statement: statements.ResetSetting, parameters: Parameters) -> Result:
+    session.settings.reset(statement.name, statement.position)
+    session.apply_setting(statement.name)
+    return CommandResult()
+
+
+def _begin(session: Session, statement: statements.Begin, parameters: Parameters) -> Result:
+    session.scope.begin()
+    return CommandResult()
+
+
+def _commit(session: Session, statement: statements.Commit, parameters: Parameters) -> Result:
+    session.scope.commit()
+    return CommandResult()
+
+
+def _rollback(session: Session, statement: statements.Rollback, parameters: Parameters) -> Result:
+    session.scope.rollback()
+    return CommandResult()
+
+
+def _savepoint(session: Session, statement: statements.Savepoint, parameters: Parameters) -> Result:
+    session.scope.savepoint(statement.name)
+    return CommandResult()
+
+
+def _rollback_to(session: Session, statement: statements.RollbackTo, parameters: Parameters) -> Result:
+    try:
+        session.scope.rollback_to(statement.name)
+    except UndefinedObject as error:
+        error.position = statement.position
+        raise
+    return CommandResult()
+
+
+def _release(session: Session, statement: statements.Release, parameters: Parameters) -> Result:
+    try:
+        session.scope.release(statement.name)
+    except UndefinedObject as error:
+        error.position = statement.position
+        raise
+    return CommandResult()
+
+
+def _unsupported(session: Session, statement: statements.Unsupported, parameters: Parameters) -> Result:
+    raise FeatureNotSupported(f"{statement.what} is not built yet", position=statement.position, hint=statement.hint)
+
+
+Handler = Callable[..., Result]
+
+HANDLERS: Mapping[type, Handler] = MappingProxyType(
+    {
+        statements.Query: run_query,
+        statements.Explain: explain,
+        statements.CreateTopic: topics.create_topic,
+        statements.CreateTopicAs: create_topic_as,
+        statements.AlterTopicAddColumn: topics.add_column,
+        statements.AlterTopicSet: topics.set_options,
+        statements.AlterTopicReset: topics.reset_options,
+        statements.AlterTopicRename: topics.rename_topic,
+        statements.TruncateTopic: topics.truncate_topic,
+        statements.DropTopic: topics.drop_topic,
+        statements.ShowTopics: topics.show_topics,
+        statements.Describe: topics.describe,
+        statements.ShowCreateTopic: topics.show_create_topic,
+        statements.Insert: insert,
+        statements.Modify: _modify,
+        statements.CreateSchema: _create_schema,
+        statements.DropSchema: _drop_schema,
+        statements.SetTenant: _set_tenant,
+        statements.ResetTenant: _reset_tenant,
+        statements.ShowTenant: _show_tenant,
+        statements.SetSetting: _set_setting,
+        statements.ShowSetting: _show_setting,
+        statements.ResetSetting: _reset_setting,
+        statements.Begin: _begin,
+        statements.Commit: _commit,
+        statements.Rollback: _rollback,
+        statements.Savepoint: _savepoint,
+        statements.RollbackTo: _rollback_to,
+        statements.Release: _release,
+        statements.Unsupported: _unsupported,
+    }
+)
+
+OPENS_NO_TRANSACTION = (
+    statements.Begin,
+    statements.Commit,
+    statements.Rollback,
+    statements.SetTenant,
+    statements.ResetTenant,
+    statements.ShowTenant,
+    statements.SetSetting,
+    statements.ShowSetting,
+    statements.ResetSetting,
+)

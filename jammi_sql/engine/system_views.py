@@ -1,0 +1,121 @@
+"""The relations of ``jammi.system``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from .settings import SETTINGS
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["SYSTEM_VIEWS", "SystemView"]
+
+
+class SystemView:
+    """A system view: its columns and how its rows are found for a session."""
+
+    def __init__(self, schema: pa.Schema, rows: Callable[[Session], list[dict[str, Any]]]) -> None:
+        self.schema = schema
+        self._rows = rows
+
+    def table(self, session: Session) -> pa.Table:
+        """The rows that ``session`` may see."""
+        return pa.Table.from_pylist(self._rows(session), schema=self.schema)
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, data_type) for name, data_type in columns.items()])
+
+
+_TEXT, _NUMBER, _TIME = pa.string(), pa.int64(), pa.timestamp("us", "UTC")
+
+_TOPICS = _schema(
+    schema=_TEXT, name=_TEXT, tenant=_TEXT, columns=_NUMBER, first_offset=_NUMBER, next_offset=_NUMBER,
+    rows=_NUMBER, bytes=_NUMBER, retention=_TEXT,
+)  # fmt: skip
+_SUBSCRIPTIONS = _schema(
+    id=_TEXT, topic=_TEXT, predicate=_TEXT, last_delivered_offset=_NUMBER, lag=_NUMBER, since=_TIME
+)
+_SETTINGS = _schema(name=_TEXT, value=_TEXT, default=_TEXT, description=_TEXT)
+_TABLES = _schema(schema=_TEXT, name=_TEXT, tenant=_TEXT, kind=_TEXT, columns=_NUMBER, rows=_NUMBER, refreshed_at=_TIME)
+_SOURCES = _schema(name=_TEXT, type=_TEXT, uri=_TEXT, tenant=_TEXT, attached_at=_TIME)
+_SEGMENTS = _schema(
+    schema=_TEXT, topic=_TEXT, path=_TEXT, first_offset=_NUMBER, last_offset=_NUMBER, rows=_NUMBER, bytes=_NUMBER
+)
+
+
+def _topics(session: Session) -> list[dict[str, Any]]:
+    reader, tenant = session.reader, session.tenant
+    services = session.engine.services
+    totals = services.log.totals(reader, tenant)
+    return [
+        {
+            "schema": topic.namespace,
+            "name": topic.local_name,
+            "tenant": None if topic.definition.tenant is None else str(topic.definition.tenant),
+            "columns": len(topic.codec.schema),
+            "first_offset": topic.first_offset,
+            "next_offset": topic.next_offset,
+            "rows": totals.get(topic.number, (0, 0))[0],
+            "bytes": totals.get(topic.number, (0, 0))[1],
+            "retention": topic.definition.broker_metadata.get("retention", "forever"),
+        }
+        for topic in services.catalog.visible(reader, tenant)
+    ]
+
+
+def _subscriptions(session: Session) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(subscription.id),
+            "topic": subscription.topic.name,
+            "predicate": subscription.description,
+            "last_delivered_offset": None if subscription.last_delivered < 0 else subscription.last_delivered,
+            "lag": subscription.head - subscription.position,
+            "since": subscription.since.astimezone(UTC),
+        }
+        for subscription in session.engine.subscriber.live
+        if subscription.tenant == session.tenant
+    ]
+
+
+def _settings(session: Session) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": f"jammi.{setting.name}",
+            "value": session.settings.show(setting.name),
+            "default": setting.default,
+            "description": setting.summary,
+        }
+        for setting in SETTINGS.values()
+    ]
+
+
+def _own_tables(session: Session) -> list[dict[str, Any]]:
+    return [
+        {"schema": namespace, "name": name, "kind": "temporary", "columns": None, "rows": None}
+        for namespace, names in session.own_relations().items()
+        for name in names
+    ]
+
+
+def _nothing(session: Session) -> list[dict[str, Any]]:
+    return []
+
+
+SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
+    {
+        "topics": SystemView(_TOPICS, _topics),
+        "tables": SystemView(_TABLES, _own_tables),
+        "sources": SystemView(_SOURCES, _nothing),
+        "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
+        "segments": SystemView(_SEGMENTS, _nothing),
+        "settings": SystemView(_SETTINGS, _settings),
+    }
+)

@@ -1,0 +1,269 @@
+"""CREATE, ALTER, TRUNCATE, DROP, SHOW and DESCRIBE of topics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ..dialect import format_identifier_path, quote_identifier, statements
+from ..errors import DuplicateObject, Error, InvalidParameter
+from ..plan.arguments import Moment, read_bound
+from ..plan.columns import COMMENT, columns_to_schema, sql_type
+from ..ports import Transaction
+from ..results import BatchResult, CommandResult, Result
+from ..tenancy import TenantId
+from ..topics.catalog import CatalogTopic
+from ..topics.definition import TopicDefinition, check_column_name
+from ..topics.relation import relation_schema
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = [
+    "add_column",
+    "create_topic",
+    "define",
+    "describe",
+    "drop_topic",
+    "rename_topic",
+    "reset_options",
+    "set_options",
+    "show_create_topic",
+    "show_topics",
+    "truncate_topic",
+]
+
+Parameters = Mapping[str, pa.Scalar]
+
+RETENTION = "retention"
+RETENTION_BYTES = "retention_bytes"
+FOREVER = "forever"
+
+
+def owner(session: Session, is_global: bool) -> TenantId | None:
+    """Who owns what the session makes."""
+    return None if is_global else session.tenant
+
+
+def define(
+    session: Session,
+    transaction: Transaction,
+    name: statements.Name,
+    schema: pa.Schema,
+    options: Mapping[str, str],
+    *,
+    is_global: bool,
+    must_be_new: bool,
+) -> tuple[CatalogTopic, bool]:
+    """Register a topic inside ``transaction``; errors get the name's position."""
+    namespace, local_name = session.path(name)
+    definition = TopicDefinition(
+        format_identifier_path((namespace, local_name)), schema, owner(session, is_global), check_options(options)
+    )
+    try:
+        topic, is_new = session.engine.services.catalog.register(transaction, definition, must_be_new=must_be_new)
+    except Error as error:
+        if error.position is None:
+            error.position = name.position
+        raise
+    transaction.after_commit(lambda: session.engine.broker.register_topic(topic.definition))
+    return topic, is_new
+
+
+def create_topic(session: Session, statement: statements.CreateTopic, parameters: Parameters) -> Result:
+    """CREATE TOPIC."""
+    for column in statement.columns:
+        check_column_name(column.name, column.position)
+    schema = columns_to_schema(statement.columns)
+    with session.scope.writing() as transaction:
+        define(
+            session, transaction, statement.name, schema, statement.options,
+            is_global=statement.is_global, must_be_new=not statement.if_not_exists,
+        )  # fmt: skip
+    return CommandResult()
+
+
+_INTERVAL = re.compile(
+    r"^\s*\d+(\.\d+)?\s*(microseconds?|milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d|weeks?|w|"
+    r"months?|years?|y)?(\s+\d+(\.\d+)?\s*(seconds?|minutes?|hours?|days?|weeks?|months?|years?))*\s*$",
+    re.IGNORECASE,
+)
+
+
+def check_options(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, ``InvalidParameter`` (22023) for a retention that is none."""
+    retention = options.get(RETENTION)
+    if retention is not None and retention.lower() != FOREVER and not _INTERVAL.match(retention):
+        raise InvalidParameter(f"retention cannot be {retention!r}", hint="write INTERVAL '7 days' or 'forever'")
+    size = options.get(RETENTION_BYTES)
+    if size is not None and not (size.isdigit() and int(size) > 0):
+        raise InvalidParameter(f"retention_bytes cannot be {size!r}", hint="write a number of bytes")
+    return dict(options)
+
+
+def _altered(session: Session, name: statements.Name, transaction: Transaction) -> CatalogTopic:
+    topic = session.topic(name, transaction)
+    session.engine.services.catalog.check_owner(topic, session.tenant)
+    return topic
+
+
+def add_column(session: Session, statement: statements.AlterTopicAddColumn, parameters: Parameters) -> Result:
+    """ALTER TOPIC ... ADD COLUMN."""
+    column = statement.column
+    check_column_name(column.name, column.position)
+    field = columns_to_schema([column]).field(0)
+    with session.scope.writing() as transaction:
+        topic = _altered(session, statement.name, transaction)
+        try:
+            session.engine.services.catalog.add_column(transaction, topic, field)
+        except DuplicateObject as error:
+            if statement.if_not_exists:
+                return CommandResult()
+            error.position = column.position
+            raise
+    return CommandResult()
+
+
+def set_options(session: Session, statement: statements.AlterTopicSet, parameters: Parameters) -> Result:
+    """ALTER TOPIC ... SET."""
+    with session.scope.writing() as transaction:
+        topic = _altered(session, statement.name, transaction)
+        options = {**topic.definition.broker_metadata, **check_options(statement.options)}
+        session.engine.services.catalog.set_metadata(transaction, topic, options)
+    return CommandResult()
+
+
+def reset_options(session: Session, statement: statements.AlterTopicReset, parameters: Parameters) -> Result:
+    """ALTER TOPIC ... RESET; an option that is not set stays so."""
+    with session.scope.writing() as transaction:
+        topic = _altered(session, statement.name, transaction)
+        options = {key: value for key, value in topic.definition.broker_metadata.items() if key not in statement.keys}
+        session.engine.services.catalog.set_metadata(transaction, topic, options)
+    return CommandResult()
+
+
+def rename_topic(session: Session, statement: statements.AlterTopicRename, parameters: Parameters) -> Result:
+    """ALTER TOPIC ... RENAME TO; a new name without a schema stays in the topic's own."""
+    with session.scope.writing() as transaction:
+        topic = _altered(session, statement.name, transaction)
+        new_name = statement.new_name
+        namespace, local_name = (
+            (topic.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.path(new_name)
+        )
+        try:
+            session.engine.services.catalog.rename(transaction, topic, namespace, local_name)
+        except Error as error:
+            error.position = new_name.position
+            raise
+    return CommandResult()
+
+
+def truncate_topic(session: Session, statement: statements.TruncateTopic, parameters: Parameters) -> Result:
+    """TRUNCATE TOPIC ... BEFORE."""
+    position = statement.before.origin(0)
+    bound = read_bound(session.evaluate(statement.before, parameters), "BEFORE", position)
+    services = session.engine.services
+    with session.scope.writing() as transaction:
+        topic = _altered(session, statement.name, transaction)
+        if isinstance(bound, Moment):
+            before = services.log.offset_since(transaction, topic, bound.microseconds)
+        elif isinstance(bound, str):
+            before = services.log.head(transaction, topic).next
+        else:
+            before = bound
+        services.log.truncate(transaction, topic, before)
+    return CommandResult()
+
+
+def drop_topic(session: Session, statement: statements.DropTopic, parameters: Parameters) -> Result:
+    """DROP TOPIC."""
+    services = session.engine.services
+    with session.scope.writing() as transaction:
+        topic = session.find_topic(statement.name, transaction)
+        if topic is None and statement.if_exists:
+            return CommandResult()
+        topic = _altered(session, statement.name, transaction)
+        services.catalog.drop(transaction, topic)
+        identity = topic.definition.id
+        transaction.after_commit(lambda: session.engine.broker.drop_topic(identity))
+    return CommandResult()
+
+
+def show_topics(session: Session, statement: statements.ShowTopics, parameters: Parameters) -> Result:
+    """SHOW TOPICS: the rows of ``jammi.system.topics``, those whose name is LIKE the pattern."""
+    like = statements.Fragment("SELECT * FROM jammi.system.topics ORDER BY schema, name", ((0, 0),))
+    values: dict[str, pa.Scalar] = {}
+    if statement.pattern is not None:
+        values = {"1": session.evaluate(statement.pattern, parameters)}
+        like = statements.Fragment(
+            "SELECT * FROM jammi.system.topics WHERE name LIKE $1 OR schema || '.' || name LIKE $1 "
+            "ORDER BY schema, name",
+            ((0, statement.pattern.origin(0)),),
+        )
+    with session.planned(frozenset()) as planning:
+        frame = session.frame(planning, like, values, session.ordered_context)
+        return BatchResult.of(session.collect(frame, planning, like))
+
+
+_DESCRIPTION = pa.schema(
+    [
+        ("column_name", pa.string()),
+        ("data_type", pa.string()),
+        ("is_nullable", pa.string()),
+        ("comment", pa.string()),
+    ]
+)
+
+
+def describe(session: Session, statement: statements.Describe, parameters: Parameters) -> Result:
+    """DESCRIBE: of a topic its columns with their SQL types and comments; of another relation what DataFusion says."""
+    topic = session.find_topic(statement.name)
+    if topic is None or session.catalog.own(*session.path(statement.name)) is not None:
+        from .statements import run_query  # noqa: PLC0415
+
+        return run_query(session, statement.body, parameters)
+    rows = [
+        {
+            "column_name": field.name,
+            "data_type": sql_type(field.type),
+            "is_nullable": "YES" if field.nullable else "NO",
+            "comment": _comment(field),
+        }
+        for field in relation_schema(topic.codec.schema)
+    ]
+    return BatchResult.of(pa.Table.from_pylist(rows, schema=_DESCRIPTION))
+
+
+def _comment(field: pa.Field) -> str | None:
+    data = (field.metadata or {}).get(COMMENT)
+    return None if data is None else data.decode()
+
+
+def show_create_topic(session: Session, statement: statements.ShowCreateTopic, parameters: Parameters) -> Result:
+    """SHOW CREATE TOPIC: one row with the statement that makes the topic again."""
+    topic = session.topic(statement.name)
+    lines = []
+    for field in topic.codec.schema:
+        comment = _comment(field)
+        lines.append(
+            f"    {quote_identifier(field.name)} {sql_type(field.type)}"
+            + ("" if field.nullable else " NOT NULL")
+            + ("" if comment is None else f" COMMENT {_text_literal(comment)}")
+        )
+    is_global = topic.definition.tenant is None and session.tenant is not None
+    text = f"CREATE {'GLOBAL ' if is_global else ''}TOPIC {topic.name} (\n" + ",\n".join(lines) + "\n)"
+    options = topic.definition.broker_metadata
+    if options:
+        pairs = ", ".join(
+            f"{format_identifier_path((key,))} = {_text_literal(value)}" for key, value in options.items()
+        )
+        text += f" WITH ({pairs})"
+    table = pa.table({"topic": [topic.name], "statement": [text]})
+    return BatchResult.of(table)
+
+
+def _text_literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

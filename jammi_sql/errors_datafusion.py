@@ -1,0 +1,144 @@
+"""DataFusion's error messages as this package's errors.
+
+DataFusion gives Python a message and no code, so the message is read. The patterns are pinned by tests.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from . import errors
+from .function import error_of_function
+
+__all__ = ["position_in_message", "translate"]
+
+_LINE_COLUMN = re.compile(r"Line: (\d+), Column: (\d+)")
+_PREFIXES = re.compile(
+    r"^(?:DataFusion error: |External error: |Error during planning: |Schema error: |Arrow error: |Execution error: |"
+    r"SQL error: |This feature is not implemented: |Optimizer rule '\w+' failed\n?|type_coercion\n?|caused by\n?)+"
+)
+
+
+def position_in_message(message: str, text: str) -> int | None:
+    """The index in ``text`` of the line and column that a parser error names."""
+    found = _LINE_COLUMN.search(message)
+    if found is None:
+        return len(text.rstrip()) if "found: EOF" in message else None
+    line, column = int(found[1]), int(found[2])
+    start = 0
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+    return min(start + column - 1, len(text))
+
+
+def _find_word(text: str, word: str) -> int | None:
+    if not word:
+        return None
+    found = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", text, re.IGNORECASE) or re.search(
+        re.escape(word.rsplit(".", 1)[-1].strip('"')), text, re.IGNORECASE
+    )
+    return found.start() if found else None
+
+
+def translate(error: BaseException, text: str, origin: Callable[[int], int] = lambda index: index) -> errors.Error:
+    """The error to raise for what DataFusion raised while it ran ``text``.
+
+    ``origin`` maps an index in ``text`` to one in the user's input. An error of this package is returned as it is.
+    """
+    if isinstance(error, errors.Error):
+        return error
+    raised = error_of_function(error)
+    if raised is not None:
+        return raised
+    message = str(error)
+    plain = _PREFIXES.sub("", message).strip() or message
+
+    def place(index: int | None) -> int | None:
+        return None if index is None else origin(index)
+
+    if "ParserError(" in message or "TokenizerError(" in message:
+        detail = re.search(r"(?:ParserError|TokenizerError)\(\"(.*?)\"\)", message, re.DOTALL)
+        said = detail[1].replace('\\"', '"') if detail else plain
+        said = re.sub(r" at Line: \d+, Column: \d+", "", said)
+        return errors.StatementSyntaxError(
+            said, position=place(position_in_message(message, text)), hint="see the statement's form in the reference"
+        )
+    for pattern, make in _PATTERNS:
+        found = pattern.search(plain)
+        if found:
+            word = found.groupdict().get("word") or ""
+            return make(plain, place(_find_word(text, word)))
+    return errors.OperationalError(plain)
+
+
+def _table(message: str, position: int | None) -> errors.Error:
+    name = re.search(r"table '([^']*)' not found", message)
+    return errors.UndefinedTable(
+        message if name is None else f"{name[1].removeprefix('jammi.public.')} does not exist",
+        position=position,
+        hint="SHOW TOPICS and information_schema.tables list what is there",
+    )
+
+
+def _column(message: str, position: int | None) -> errors.Error:
+    first, _, rest = message.partition("\n")
+    return errors.UndefinedColumn(
+        first.rstrip("."), position=position, hint=rest.strip() or "DESCRIBE lists the columns"
+    )
+
+
+def _function(message: str, position: int | None) -> errors.Error:
+    first, _, rest = message.partition("\n")
+    return errors.UndefinedFunction(first.rstrip("."), position=position, hint=rest.strip() or "check the name")
+
+
+def _call(message: str, position: int | None) -> errors.Error:
+    first, _, rest = message.partition("\n")
+    return errors.UndefinedFunction(
+        first.rstrip("."), position=position, hint=rest.strip() or "cast the arguments to types that it takes"
+    )
+
+
+def _kind(cls: type[errors.Error], hint: str) -> Callable[[str, int | None], errors.Error]:
+    return lambda message, position: cls(message, position=position, hint=hint)
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error]], ...] = (
+    (re.compile(r"table '(?:[\w\"]+\.)*(?P<word>[^'.]*)' not found"), _table),
+    (re.compile(r"[Tt]able function '?(?P<word>\w+)'? not found"), _function),
+    (re.compile(r"(?i)failed to resolve (?:schema|catalog): (?P<word>\S+)"), _table),
+    (re.compile(r"No field named (?P<word>[^\s]+?)[.,]?(?:\s|$)"), _column),
+    (re.compile(r"Invalid function '(?P<word>[^']*)'"), _function),
+    (re.compile(r"Failed to coerce arguments|does not support|No function matches the given name"), _call),
+    (re.compile(r"Ambiguous reference|ambiguous"), _kind(errors.ProgrammingError, "qualify the column with its table")),
+    (re.compile(r"already exists"), _kind(errors.DuplicateObject, "use IF NOT EXISTS, or another name")),
+    (
+        re.compile(r"[Dd]ivide by zero|[Oo]verflow|out of range|Can't cast value|does not fit|too large"),
+        _kind(errors.NumericValueOutOfRange, "use try_cast, or a wider type"),
+    ),
+    (
+        re.compile(r"Cannot cast string|Error parsing|Cast error|Parser error|Cannot parse|Unable to parse"),
+        _kind(errors.InvalidTextRepresentation, "use try_cast to get NULL instead"),
+    ),
+    (
+        re.compile(r"not provided a value|No value found for placeholder"),
+        _kind(errors.InvalidParameter, "give a value for each parameter"),
+    ),
+    (
+        re.compile(r"Resources exhausted|memory"),
+        _kind(errors.OperationalError, "raise jammi.memory_limit, or narrow the query"),
+    ),
+    (
+        re.compile(r"not implemented|not supported|[Uu]nsupported|NotImplemented"),
+        _kind(errors.FeatureNotSupported, "DataFusion does not do this"),
+    ),
+    (
+        re.compile(
+            r"planning|Plan|must be|Expected|expected|Invalid|invalid|[Cc]annot|mismatch|No SQL|different|GROUP BY|"
+            r"alias|"
+            r"Unexpected|requires|variable"
+        ),
+        _kind(errors.ProgrammingError, "check the types and names"),
+    ),
+)

@@ -1,0 +1,174 @@
+"""The contracts between the layers, as Protocols.
+
+Each docstring says what an implementation MUST and MUST NOT do; ``tests/conformance`` checks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from .topics.definition import TopicDefinition, TopicId
+    from .topics.delivery import BrokerSubscription, ConsumerOffsetSnapshot, DeliveredBatch
+    from .topics.offset import Offset
+    from .topics.predicate import Predicate
+
+__all__ = ["Broker", "Clock", "NamedQuery", "Parameters", "Reader", "Store", "Transaction"]
+
+Value = int | str | bytes | float | None
+Parameters = Sequence[Value] | pa.RecordBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedQuery:
+    """A statement for the store: its text with ``?1`` ``?2`` parameters, and the schema of what it returns.
+
+    ``returns`` is ``None`` for a statement without rows. A text or blob column of a query MUST NOT be
+    NULL (use ``coalesce``): ADBC guesses column types from the first rows.
+    """
+
+    name: str
+    text: str
+    returns: pa.Schema | None
+
+
+class Reader(Protocol):
+    """Where committed rows (or a transaction's own) are read."""
+
+    committed: bool
+    """Whether everything read here is committed, and may be remembered."""
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
+        """The whole result, with exactly the schema ``query.returns``.
+
+        With a ``RecordBatch`` as parameters the statement runs once per row and the results follow each other.
+        MUST be callable from any thread. MUST NOT leave a cursor or a snapshot open.
+        """
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """One write transaction, which holds the store's write lock from its begin to its end.
+
+    As a context manager it commits on success and rolls back on an exception.
+    """
+
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> None:
+        """Run a statement without rows; with a ``RecordBatch``, once per row."""
+        ...
+
+    def script(self, text: str) -> None:
+        """Run DDL made by this package's own renderers, one statement."""
+        ...
+
+    def savepoint(self, name: str) -> None:
+        """Begin a nested part; ``name`` is any text."""
+        ...
+
+    def rollback_to(self, name: str) -> None:
+        """Undo back to the savepoint, which stays."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Forget the savepoint and keep its work."""
+        ...
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once the work is durable and before the write lock is given up.
+
+        So callbacks of all transactions of a process run in commit order. They MUST be quick and MUST NOT raise.
+        """
+        ...
+
+    def commit(self) -> None:
+        """Make it durable. When it returned, the work is on disk; when it raised, nothing is."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo everything. MUST NOT raise when the transaction is over."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Store(Reader, Protocol):
+    """A durable home of topics, tables and catalogue."""
+
+    kind: str
+    """``sqlite`` or ``postgres``."""
+    read_only: bool
+    location: str
+    """For messages: never with credentials."""
+
+    def begin(self, *, timeout: float | None = None) -> Transaction:
+        """Take the write lock, waiting at most ``timeout`` seconds (default: the store's own limit).
+
+        MUST be fair between threads of a process. Raises ``LockNotAvailable`` (55P03) at the limit,
+        ``ReadOnlyStore`` on a read-only store.
+        """
+        ...
+
+    def changes(self) -> int:
+        """A number that differs from the last one returned whenever somebody committed in between.
+
+        MUST be cheap (microseconds): it is polled a hundred times a second. Called from one thread at a time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release files and connections. MUST wait for running calls, MAY be called twice."""
+        ...
+
+
+class Clock(Protocol):
+    """Wall time for ``produced_at``."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970 in UTC."""
+        ...
+
+
+class Broker(Protocol):
+    """Hands committed batches to subscribers. It is a hint: the log is the truth.
+
+    It MUST NOT persist anything that the log does not have, and MAY lose, repeat or reorder
+    hand-overs: the subscriber heals all of it by offset.
+    """
+
+    driver_kind: str
+    """``memory``, ``polling`` or ``jetstream``."""
+    heal_interval: float
+    """Seconds after which the engine looks at the log itself when the broker is silent."""
+
+    def register_topic(self, topic: TopicDefinition) -> None:
+        """Make ready for a topic; again is a no-op."""
+        ...
+
+    def drop_topic(self, topic_id: TopicId) -> None:
+        """Forget a topic; an unknown one is a no-op."""
+        ...
+
+    def publish(self, topic: TopicDefinition, delivered: DeliveredBatch) -> None:
+        """Hand a committed batch over. MUST NOT block on a slow subscriber. Raises ``DriverError``."""
+        ...
+
+    def subscribe(self, topic_id: TopicId, predicate: Predicate, from_offset: Offset | None) -> BrokerSubscription:
+        """The batches handed over from now on, those before ``from_offset`` and those without a matching row left out."""
+        ...
+
+    def list_consumers(self, topic_id: TopicId) -> list[ConsumerOffsetSnapshot]:
+        """One snapshot per live subscription of the topic."""
+        ...
+
+    def close(self) -> None:
+        """End all subscriptions. MAY be called twice."""
+        ...

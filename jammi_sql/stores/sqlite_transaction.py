@@ -1,0 +1,202 @@
+"""A write transaction on SQLite."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
+
+import pyarrow as pa
+
+from .. import faults
+from ..errors import (
+    ConnectionClosed,
+    Error,
+    FailedTransaction,
+    InterfaceError,
+    InternalError,
+    LockNotAvailable,
+    OperationalError,
+    UndefinedObject,
+)
+from ..ports import NamedQuery, Parameters
+from .sqlite_connection import SqliteConnection
+
+__all__ = ["SqliteTransaction"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Savepoint:
+    """A savepoint, and how many callbacks there were when it was made."""
+
+    name: str
+    callbacks: int
+
+
+class SqliteTransaction:
+    """The ``Transaction`` of a ``SqliteStore``, made by its ``begin``.
+
+    May be used from any thread, by one at a time: others wait. A statement that breaks a constraint leaves the
+    transaction open; of one with a ``RecordBatch`` the rows before the offending one stay, unless a savepoint is
+    rolled back to.
+
+    SQLite itself rolls a transaction back when the disk is full or fails, and would run what follows outside of one. So
+    after any ``OperationalError`` or ``InternalError`` it is rolled back here as well, and the rest is refused with
+    ``FailedTransaction`` (25P02) until ``rollback``.
+    """
+
+    __slots__ = ("_callbacks", "_check", "_connection", "_ended", "_failure", "_finish", "_lock", "_savepoints")
+
+    committed = False
+
+    def __init__(self, connection: SqliteConnection, check: Callable[[], None], finish: Callable[[], None]) -> None:
+        """``connection`` is in a transaction;
+
+        ``check`` raises where the store may not be used, ``finish`` gives the lock back.
+        """
+        self._connection = connection
+        self._check = check
+        self._finish = finish
+        self._lock = threading.Lock()
+        self._ended: type[InterfaceError] | None = None
+        self._failure: Error | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._savepoints: list[_Savepoint] = []
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
+        """As ``Reader.query``; sees the transaction's own writes."""
+        return self._run(self._connection.query, query, parameters)
+
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> None:
+        """As ``Transaction.execute``."""
+        self._run(self._connection.execute, query, parameters)
+
+    def script(self, text: str) -> None:
+        """As ``Transaction.script``."""
+        self._run(self._connection.script, text)
+
+    def savepoint(self, name: str) -> None:
+        """Begin a nested part. A savepoint of the same name is hidden until the new one is released."""
+        self._run(self._savepoint, name)
+
+    def rollback_to(self, name: str) -> None:
+        """Undo back to the savepoint, which stays. Raises ``UndefinedObject`` when there is none of that name."""
+        self._run(self._rollback_to, name)
+
+    def release(self, name: str) -> None:
+        """Forget the savepoint and those after it, and keep their work.
+
+        Raises ``UndefinedObject`` as ``rollback_to``.
+        """
+        self._run(self._release, name)
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """As ``Transaction.after_commit``; a rollback to an earlier savepoint forgets ``callback``."""
+        self._run(self._callbacks.append, callback)
+
+    def commit(self) -> None:
+        """Make it durable and give the lock back. When it raises, everything is undone and the transaction is over."""
+        self._check()
+        with self._lock:
+            try:
+                self._require_open()
+                try:
+                    faults.point("store.before_commit")
+                    self._connection.command("COMMIT")
+                    faults.point("store.after_commit")
+                except BaseException:
+                    self._connection.rollback()
+                    raise
+                for callback in self._callbacks:
+                    callback()
+            finally:
+                self._end(InterfaceError)
+
+    def rollback(self) -> None:
+        """Undo everything and give the lock back; nothing when the transaction is over."""
+        self._check()
+        with self._lock:
+            if self._ended is None:
+                self._connection.rollback()
+                self._end(InterfaceError)
+
+    def expire(self, timeout: float) -> None:
+        """Roll back because the store closes, after a running call.
+
+        Raises ``LockNotAvailable`` when that outlasts ``timeout``.
+        """
+        if not self._lock.acquire(timeout=timeout):
+            raise LockNotAvailable(
+                f"a write still ran after {timeout:g} s, the store is not closed",
+                hint="close it again when it has ended",
+            )
+        try:
+            if self._ended is None:
+                self._connection.rollback()
+                self._end(ConnectionClosed)
+        finally:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.rollback()
+        elif self._ended is None:
+            self.commit()
+
+    def _run(self, call: Callable[_P, _R], *arguments: _P.args, **named: _P.kwargs) -> _R:
+        self._check()
+        with self._lock:
+            self._require_open()
+            try:
+                return call(*arguments, **named)
+            except (OperationalError, InternalError) as error:
+                self._failure = error
+                self._connection.rollback()
+                raise
+
+    def _require_open(self) -> None:
+        if self._ended is ConnectionClosed:
+            raise ConnectionClosed("the store is closed, and the transaction was rolled back")
+        if self._ended is not None:
+            raise self._ended("the transaction is over", hint="begin another one")
+        if self._failure is not None:
+            raise FailedTransaction(
+                "the transaction was rolled back after an earlier error", hint="roll it back, then run it again"
+            ) from self._failure
+
+    def _end(self, refusal: type[InterfaceError]) -> None:
+        if self._ended is None:
+            self._ended = refusal
+            self._finish()
+
+    def _savepoint(self, name: str) -> None:
+        self._connection.command(f"SAVEPOINT level_{len(self._savepoints)}")
+        self._savepoints.append(_Savepoint(name, len(self._callbacks)))
+
+    def _rollback_to(self, name: str) -> None:
+        level = self._level(name)
+        self._connection.command(f"ROLLBACK TO level_{level}")
+        del self._callbacks[self._savepoints[level].callbacks :]
+        del self._savepoints[level + 1 :]
+
+    def _release(self, name: str) -> None:
+        level = self._level(name)
+        self._connection.command(f"RELEASE level_{level}")
+        del self._savepoints[level:]
+
+    def _level(self, name: str) -> int:
+        """The number of the innermost savepoint of that name: names are any text, so SQLite gets numbers."""
+        for level in range(len(self._savepoints) - 1, -1, -1):
+            if self._savepoints[level].name == name:
+                return level
+        raise UndefinedObject(f"there is no savepoint {name!r}", hint="SAVEPOINT makes one")

@@ -1,0 +1,223 @@
+"""Which rows of a batch a subscriber wants."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from datafusion import DataFrame, Expr, SessionConfig, SessionContext
+
+from ..arrow.batches import join
+from ..arrow.dataset import LazyDataset
+from ..arrow.expression import Node
+from ..arrow.filter import Filter, compile_filter
+from ..errors import PredicateParse, PredicateUnsupported
+from ..errors_datafusion import position_in_message, translate
+
+__all__ = ["Predicate"]
+
+RELATION = "topic"
+
+
+class Predicate:
+    """A condition over a topic's columns, compiled once.
+
+    What DataFusion pushes into a scan is evaluated by pyarrow kernels; everything else that it knows for one row
+    (functions, CASE, casts, LIKE, arithmetic) is evaluated by DataFusion over many batches at a time. A row passes
+    when the condition is true, not when it is unknown.
+    """
+
+    __slots__ = ("_evaluator", "_filter", "text")
+
+    def __init__(self, text: str, pushed: Filter | None, evaluator: MaskEvaluator | None) -> None:
+        self.text = text
+        self._filter = pushed
+        self._evaluator = evaluator
+
+    @classmethod
+    def match_all(cls) -> Predicate:
+        """Every row."""
+        return cls("", None, None)
+
+    @classmethod
+    def from_sql(cls, schema: pa.Schema, text: str, *, context: SessionContext | None = None) -> Predicate:
+        """The condition ``text`` over ``schema``; an empty text matches every row.
+
+        Raises ``PredicateParse`` (42601, or 42703/42883 for an unknown column or function) and
+        ``PredicateUnsupported`` (0A000) for sub-queries, aggregates and window functions. ``context`` brings a
+        session's functions; without one there are DataFusion's own.
+        """
+        if not text.strip():
+            return cls.match_all()
+        probe = _Probe(schema)
+        frame = (context or _default_context()).read_table(probe)
+        expression = _parse(frame, text)
+        try:
+            filtered = frame.filter(expression)
+            if "Subquery:" in filtered.logical_plan().display_indent():
+                raise PredicateUnsupported("a predicate cannot hold a sub-query", hint=_HINT, position=0)
+            probe.pushed = None
+            plan = filtered.execution_plan().display_indent()
+        except PredicateUnsupported:
+            raise
+        except Exception as error:
+            raise _translate(error, text) from error
+        pushed = None if probe.pushed is None else compile_filter(probe.pushed, schema)
+        if pushed is not None and "FilterExec" not in plan:
+            return cls(text, pushed, None)
+        return cls(text, pushed, MaskEvaluator(frame.select(expression.alias("mask")), probe))
+
+    @property
+    def matches_all(self) -> bool:
+        """Whether it is ``match_all()``."""
+        return self._filter is None and self._evaluator is None
+
+    @property
+    def pruning_node(self) -> Node | None:
+        """What every matching row fulfils, for skipping batches by their column ranges."""
+        return None if self._filter is None else self._filter.node
+
+    def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """True, false or null for each row."""
+        if self._evaluator is not None:
+            return self._evaluator.mask(batch)
+        if self._filter is not None:
+            return self._filter.mask(batch)
+        return pa.repeat(True, batch.num_rows)
+
+    def select(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch | None]:
+        """The matching rows of each batch, ``None`` where there are none. The batches share one schema."""
+        if self.matches_all:
+            return [batch if batch.num_rows else None for batch in batches]
+        if len(batches) == 1:
+            kept = batches[0].filter(self.mask(batches[0]))
+            return [kept if kept.num_rows else None]
+        joined = join(batches)
+        mask: pa.BooleanArray = pc.fill_null(self.mask(joined), False)  # type: ignore[type-var, assignment] # stubs
+        kept = joined.filter(mask)
+        counts = _prefix_counts(mask)
+        selected: list[pa.RecordBatch | None] = []
+        row = 0
+        for batch in batches:
+            end = row + batch.num_rows
+            first, last = counts[row], counts[end]
+            if last == first:
+                selected.append(None)
+            else:
+                selected.append(batch if last - first == batch.num_rows else kept.slice(first, last - first))
+            row = end
+        return selected
+
+    def __repr__(self) -> str:
+        return f"Predicate({self.text!r})"
+
+
+def _prefix_counts(mask: pa.BooleanArray) -> Sequence[int]:
+    """How many rows are true before each row, and in all."""
+    ones: Any = pc.cumulative_sum(mask.cast(pa.int64()), start=0)  # type: ignore[call-overload] # the stubs want a scalar
+    return [0, *memoryview(ones.buffers()[1]).cast("q")[ones.offset : ones.offset + len(ones)].tolist()]
+
+
+class MaskEvaluator:
+    """Evaluates a planned expression over a batch. DataFusion has no other way to do so from Python."""
+
+    __slots__ = ("_lock", "_plan", "_probe", "_runner")
+
+    def __init__(self, frame: DataFrame, probe: _Probe) -> None:
+        self._plan = frame.logical_plan()
+        self._probe = probe
+        self._runner = _default_context()
+        self._lock = threading.Lock()
+
+    def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """One value per row, in order."""
+        with self._lock:
+            self._probe.current = batch
+            try:
+                frame = self._runner.create_dataframe_from_logical_plan(self._plan)
+                parts = [part.column(0) for part in frame.collect()]
+            except Exception as error:
+                raise translate(error, "") from error
+            finally:
+                self._probe.current = None
+        mask: Any = pa.concat_arrays(parts) if parts else pa.array([], pa.bool_())
+        assert isinstance(mask, pa.BooleanArray)
+        return mask
+
+
+class _Probe(LazyDataset):
+    """A relation that shows what DataFusion pushes into it, and later yields one given batch."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        super().__init__(schema)
+        self.pushed: Any = None
+        self.current: pa.RecordBatch | None = None
+
+    def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
+        self.pushed = filter
+
+    def partitions(self) -> int:
+        return 1
+
+    def produce(
+        self,
+        partition: int,
+        columns: Sequence[str] | None,
+        filter: pc.Expression | None,  # noqa: A002
+    ) -> Iterator[pa.RecordBatch]:
+        batch = self.current
+        if batch is not None:
+            yield batch if columns is None else batch.select(list(columns))
+
+
+_context: SessionContext | None = None
+_context_lock = threading.Lock()
+
+
+def _default_context() -> SessionContext:
+    """One partition: the order of the rows is kept."""
+    global _context  # noqa: PLW0603 - one context for the process, made when first needed
+    with _context_lock:
+        if _context is None:
+            _context = SessionContext(
+                SessionConfig(
+                    {
+                        "datafusion.sql_parser.map_string_types_to_utf8view": "false",
+                        "datafusion.execution.target_partitions": "1",
+                        "datafusion.execution.time_zone": "UTC",
+                    }
+                )
+            )
+        return _context
+
+
+_HINT = "use columns, functions, CASE and casts of one row; filter on the rest in the query around subscribe"
+
+
+def _parse(frame: DataFrame, text: str) -> Expr:
+    try:
+        return frame.parse_sql_expr(text)
+    except Exception as error:
+        raise _translate(error, text) from error
+
+
+def _translate(error: Exception, text: str) -> PredicateParse | PredicateUnsupported:
+    message = str(error).removeprefix("DataFusion error: ")
+    if any(word in message for word in ("AggregateFunction", "WindowFunction", "Aggregate functions are not allowed")):
+        return PredicateUnsupported("a predicate cannot hold an aggregate or a window function", hint=_HINT, position=0)
+    if "Subquery" in message or "subquery" in message:
+        return PredicateUnsupported("a predicate cannot hold a sub-query", hint=_HINT, position=0)
+    state = None
+    if "No field named" in message:
+        state = "42703"
+    elif "Invalid function" in message:
+        state = "42883"
+    return PredicateParse(
+        f"predicate: {message}",
+        sqlstate=state,
+        position=position_in_message(message, text),
+        hint="write a condition over the topic's columns, such as kind = 'X' AND value > 1",
+    )

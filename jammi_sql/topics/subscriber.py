@@ -1,0 +1,114 @@
+"""Subscribing to topics."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from ..errors import OffsetEvicted
+from ..ports import Broker, Reader, Store
+from ..tenancy import TenantId
+from .catalog import CatalogTopic, TopicCatalog
+from .definition import TopicDefinition
+from .delivery import DeliveredBatch
+from .log import Log
+from .offset import Offset
+from .predicate import Predicate
+from .subscription import Subscription
+from .watch import HeadWatch
+
+__all__ = ["Subscriber"]
+
+
+class Subscriber:
+    """Opens subscriptions and replays."""
+
+    def __init__(self, store: Store, catalog: TopicCatalog, log: Log, broker: Broker, watch: HeadWatch) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._log = log
+        self._broker = broker
+        self._watch = watch
+        self._live: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._changing = threading.Lock()
+
+    def subscribe(
+        self, topic: TopicDefinition, predicate: Predicate | None = None, from_offset: Offset | int | None = None
+    ) -> Subscription:
+        """The global rows of ``topic`` from ``from_offset`` on; ``None`` means those to come."""
+        return self.subscribe_scoped(topic, None, predicate, from_offset)
+
+    def subscribe_scoped(
+        self,
+        topic: TopicDefinition,
+        tenant: TenantId | str | None,
+        predicate: Predicate | None = None,
+        from_offset: Offset | int | None = None,
+    ) -> Subscription:
+        """The rows of ``tenant`` and the global ones. Raises ``OffsetEvicted`` for an offset that is gone."""
+        registered = self._catalog.resolve(self._store, topic)
+        return self.open(
+            registered, TenantId.optional(tenant), predicate or Predicate.match_all(), _offset_value(from_offset)
+        )
+
+    def open(
+        self,
+        topic: CatalogTopic,
+        tenant: TenantId | None,
+        predicate: Predicate,
+        start: int | None,
+        *,
+        until: int | None = None,
+        idle_timeout: float | None = None,
+        reader: Reader | None = None,
+    ) -> Subscription:
+        """A subscription on a resolved topic; ``until`` is inclusive, ``idle_timeout`` in seconds."""
+        subscription = Subscription.open(
+            reader or self._store, self._log, self._broker, self._watch, topic, tenant, predicate, start,
+            until=until, idle_timeout=idle_timeout,
+        )  # fmt: skip
+        with self._changing:
+            self._live.add(subscription)
+        return subscription
+
+    def replay_only(
+        self, topic: TopicDefinition, predicate: Predicate | None = None, from_offset: Offset | int | None = None
+    ) -> list[DeliveredBatch]:
+        """The global rows that are in the log now, from ``from_offset`` on; none without one."""
+        return self.replay_only_scoped(topic, None, predicate, from_offset)
+
+    def replay_only_scoped(
+        self,
+        topic: TopicDefinition,
+        tenant: TenantId | str | None,
+        predicate: Predicate | None = None,
+        from_offset: Offset | int | None = None,
+    ) -> list[DeliveredBatch]:
+        """The rows of ``tenant`` and the global ones that are in the log now; none without ``from_offset``."""
+        registered = self._catalog.resolve(self._store, topic)
+        start = _offset_value(from_offset)
+        if start is None:
+            return []
+        head = self._log.head(self._store, registered)
+        if start < head.first:
+            raise OffsetEvicted(registered.name, start, head.first)
+        replay = Subscription(
+            self._store, self._log, registered, TenantId.optional(tenant), predicate or Predicate.match_all(), start,
+            until=head.next - 1, head=head.next,
+        )  # fmt: skip
+        return list(replay)
+
+    @property
+    def live(self) -> list[Subscription]:
+        """The subscriptions that are open."""
+        with self._changing:
+            return [subscription for subscription in self._live if not subscription.closed]
+
+    def close(self) -> None:
+        """End all subscriptions."""
+        for subscription in self.live:
+            subscription.close()
+
+
+def _offset_value(offset: Offset | int | None) -> int | None:
+    return offset.value if isinstance(offset, Offset) else offset

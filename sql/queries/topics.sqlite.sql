@@ -1,0 +1,138 @@
+-- Catalogue and log of topics, for SQLite. No text or blob column may come back NULL.
+
+-- name: append_batch
+-- returns: offset int64, produced_us int64
+INSERT INTO batch (topic, offset, produced_us, tenant, version, row_count, byte_count, checksum, ranges, payload)
+SELECT
+    t.number,
+    coalesce(last.offset + 1, t.floor_offset),
+    max(?2, coalesce(last.produced_us, t.floor_us)),
+    ?3, ?4, ?5, ?6, ?7, ?8, ?9
+FROM topic AS t
+LEFT JOIN (SELECT offset, produced_us FROM batch WHERE topic = ?1 ORDER BY offset DESC LIMIT 1) AS last
+WHERE t.number = ?1 AND t.namespace = ?10 AND t.name = ?11 AND t.version = ?4
+RETURNING offset, produced_us;
+
+-- name: batch_headers
+-- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, tenant utf8
+SELECT offset, produced_us, version, row_count, byte_count, checksum, tenant
+FROM batch
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+ORDER BY offset
+LIMIT ?5;
+
+-- name: batch_headers_with_ranges
+-- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, ranges binary, tenant utf8
+SELECT offset, produced_us, version, row_count, byte_count, checksum, ranges, tenant
+FROM batch
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+ORDER BY offset
+LIMIT ?5;
+
+-- name: batch_payloads
+-- returns: payload binary
+SELECT payload FROM batch
+WHERE topic = ?1 AND offset >= ?2 AND offset <= ?3 AND tenant IN ('', ?4)
+ORDER BY offset;
+
+-- name: batch_counts
+-- returns: offset int64, row_count int64, produced_us int64, tenant utf8
+SELECT offset, row_count, produced_us, tenant FROM batch
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+ORDER BY offset
+LIMIT ?5;
+
+-- name: topic_heads
+-- returns: number int64, first_offset int64, next_offset int64
+SELECT
+    number,
+    first_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE number IN (SELECT value FROM json_each(?1));
+
+-- name: first_offset_since
+-- returns: offset int64
+SELECT offset FROM batch WHERE topic = ?1 AND produced_us >= ?2 ORDER BY offset LIMIT 1;
+
+-- name: raise_floor
+UPDATE topic SET
+    first_offset = ?2,
+    floor_offset = max(floor_offset, ?2),
+    floor_us = max(floor_us, coalesce((SELECT max(produced_us) FROM batch WHERE topic = ?1 AND offset < ?2), 0))
+WHERE number = ?1;
+
+-- name: remove_batches
+DELETE FROM batch WHERE topic = ?1 AND offset < ?2;
+
+-- name: topic_totals
+-- returns: number int64, row_count int64, byte_count int64
+SELECT topic AS number, sum(row_count) AS row_count, sum(byte_count) AS byte_count FROM batch WHERE tenant IN ('', ?1) GROUP BY topic;
+
+-- name: topics_visible
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+SELECT
+    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE tenant IN ('', ?1)
+ORDER BY namespace, name, tenant;
+
+-- name: topics_named
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+SELECT
+    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE tenant IN ('', ?1) AND name IN (SELECT value FROM json_each(?2))
+ORDER BY namespace, name, tenant;
+
+-- name: topic_by_uuid
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+SELECT
+    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE uuid = ?1;
+
+-- name: topic_schemas
+-- returns: version int64, checksum int64, ipc binary
+SELECT version, checksum, ipc FROM topic_schema WHERE topic = ?1 ORDER BY version;
+
+-- name: insert_topic
+-- returns: number int64
+INSERT INTO topic
+    (uuid, tenant, namespace, name, metadata, version, first_offset, floor_offset, floor_us, created_us)
+VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, ?6)
+RETURNING number;
+
+-- name: insert_topic_schema
+INSERT INTO topic_schema (topic, version, checksum, ipc) VALUES (?1, ?2, ?3, ?4);
+
+-- name: set_topic_version
+UPDATE topic SET version = ?2 WHERE number = ?1;
+
+-- name: set_topic_metadata
+UPDATE topic SET metadata = ?2 WHERE number = ?1;
+
+-- name: rename_topic
+UPDATE topic SET namespace = ?2, name = ?3 WHERE number = ?1;
+
+-- name: delete_topic_batches
+DELETE FROM batch WHERE topic = ?1;
+
+-- name: delete_topic
+DELETE FROM topic WHERE number = ?1;
+
+-- name: namespaces
+-- returns: name utf8, tenant utf8
+SELECT name, tenant FROM namespace WHERE tenant IN ('', ?1)
+UNION
+SELECT namespace, tenant FROM topic WHERE tenant IN ('', ?1)
+ORDER BY 1;
+
+-- name: insert_namespace
+INSERT INTO namespace (tenant, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING;
+
+-- name: delete_namespace
+DELETE FROM namespace WHERE tenant = ?1 AND name = ?2;

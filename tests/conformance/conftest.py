@@ -1,0 +1,57 @@
+"""Engines over every kind of store and of broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from jammi_sql import Engine
+from jammi_sql.brokers import Broker, InMemoryBroker, PollingBroker
+from jammi_sql.topics import TopicDefinition
+
+STORES = ("sqlite",)
+BROKERS: dict[str, Callable[[], InMemoryBroker]] = {"memory": InMemoryBroker, "polling": PollingBroker}
+
+
+@dataclass
+class Harness:
+    """One store, on which engines with brokers of their own are opened; all are closed at the end."""
+
+    target: str
+    new_broker: Callable[[], InMemoryBroker]
+    opened: list[Engine] = field(default_factory=list)
+
+    def open(self, broker: Broker | None = None) -> Engine:
+        """Another engine on the store, with a fresh broker unless one is given."""
+        engine = Engine.open(self.target, broker=broker or self.new_broker())
+        self.opened.append(engine)
+        return engine
+
+    def engine(self, *topics: TopicDefinition) -> Engine:
+        """An engine on which ``topics`` are registered, with the broker and in the catalogue."""
+        engine = self.open()
+        for topic in topics:
+            engine.broker.register_topic(topic)
+            engine.topic_repo.register_topic(topic)
+        return engine
+
+    def fail_next_hand_over(self, engine: Engine, message: str = "simulated outage") -> None:
+        """Let the broker of ``engine`` fail once; the commit before it stands."""
+        assert isinstance(engine.broker, InMemoryBroker)
+        engine.broker.trigger_failure_for_next_publish(message)
+
+
+@pytest.fixture(
+    params=[(store, broker) for store in STORES for broker in BROKERS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
+)
+def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
+    """An empty store of one kind, and brokers of one kind."""
+    store, broker = request.param
+    assert store == "sqlite"
+    harness = Harness(str(tmp_path / "store"), BROKERS[broker])
+    yield harness
+    for engine in harness.opened:
+        engine.close()

@@ -1,0 +1,59 @@
+"""Named queries as they are written in ``sql/queries``."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pyarrow as pa
+import pytest
+
+from jammi_sql.errors import InternalError
+from jammi_sql.stores.queries import load_queries, parse_queries
+
+
+def test_a_file_is_a_row_of_named_texts_with_the_schema_of_their_rows() -> None:
+    found = parse_queries(
+        "-- about this file\n\n-- name: one\n-- returns: a int64, b utf8 ,c binary, d float64\n-- why\nSELECT 1 AS a,\n"
+        "    '; -- x' AS b;  \n\n-- about two\n-- name: two\nDELETE FROM t\n",
+        "x.sql",
+    )
+    assert list(found) == ["one", "two"]
+    assert found["one"].text == "SELECT 1 AS a,\n    '; -- x' AS b"
+    columns: list[tuple[str, pa.DataType]] = [
+        ("a", pa.int64()),
+        ("b", pa.utf8()),
+        ("c", pa.binary()),
+        ("d", pa.float64()),
+    ]
+    assert found["one"].returns == pa.schema(columns)
+    assert (found["two"].name, found["two"].text, found["two"].returns) == ("two", "DELETE FROM t", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("SELECT 1;\n-- name: a\nSELECT 2", "before the first"),
+        ("-- name: a\n-- name: b\nSELECT 2", "a has no text"),
+        ("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2", "twice"),
+        ("-- name: a\n-- returns: x bigint\nSELECT 1", "'x bigint' is no column"),
+        ("-- name: a\n-- returns: x\nSELECT 1", "'x' is no column"),
+    ],
+)
+def test_a_file_that_breaks_the_rules_is_refused_with_its_name(text: str, complaint: str) -> None:
+    with pytest.raises(InternalError, match=rf"area\.sql: .*{complaint}"):
+        parse_queries(text, "area.sql")
+
+
+def test_an_area_without_a_file_is_refused() -> None:
+    with pytest.raises(InternalError, match="no queries for nowhere on sqlite"):
+        load_queries("nowhere", "sqlite")
+
+
+def test_every_shipped_file_of_queries_can_be_read() -> None:
+    files = [
+        file.name for file in (resources.files("jammi_sql.sql") / "queries").iterdir() if file.name.endswith(".sql")
+    ]
+    assert files
+    for name in files:
+        area, *kind = name.removesuffix(".sql").split(".")
+        assert load_queries(area, kind[0] if kind else "sqlite")

@@ -1,0 +1,3 @@
+"""Functions that SQL users call, one module per theme; ``jammi_sql.engine.functions`` loads them."""
+
+__all__: list[str] = []
