@@ -43,7 +43,7 @@ check: $(STAMP)
 	$(BIN)/python -m pytest
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest -m bench --timeout 0 -s tests
+	$(BIN)/python -m pytest -q -m bench --timeout 0 -s tests/bench
 
 soak: $(STAMP)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not bench" --timeout 3600

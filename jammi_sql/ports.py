@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -121,6 +122,13 @@ class Store(Reader, Protocol):
         """A number that differs from the last one returned whenever somebody committed in between.
 
         MUST be cheap (microseconds): it is polled a hundred times a second. Called from one thread at a time.
+        """
+        ...
+
+    def backup(self, folder: str | PathLike[str]) -> None:
+        """Write a consistent copy into ``folder``, which is made or empty; opening the copy restores it.
+
+        Readers and writers go on meanwhile. The copy is on disk when it returns. Raises ``StoreIOError``, ``DiskFull``.
         """
         ...
 

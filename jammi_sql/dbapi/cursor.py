@@ -177,6 +177,11 @@ class Cursor:
         return [(field.name, field.type, None, None, None, None, None) for field in self._schema]
 
     @property
+    def schema(self) -> pa.Schema | None:
+        """The Arrow schema of the rows; ``None`` for a statement without rows."""
+        return self._schema
+
+    @property
     def rowcount(self) -> int:
         """Rows written by the last statement, or returned where that was known beforehand; otherwise -1."""
         return self._rowcount

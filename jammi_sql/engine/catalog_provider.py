@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 from ..arrow.dataset import LazyDataset
+from ..errors import DuplicateObject, ProgrammingError
 
 __all__ = ["JammiCatalog", "Relations"]
 
@@ -46,7 +47,7 @@ class JammiCatalog(CatalogProvider):
 
     def schema_names(self) -> set[str]:
         """All schemas."""
-        return self._relations.namespaces() | set(self._schemas)
+        return self._relations.namespaces() | set(self.own_relations())
 
     def schema(self, name: str) -> Any:
         """One schema. A name that has nothing yet is given too: then the error is about the table."""
@@ -98,12 +99,19 @@ class JammiSchema(SchemaProvider):
         return Table(found) if isinstance(found, LazyDataset) else found
 
     def register_table(self, name: str, table: Any) -> None:
-        """A view or an in-memory table of this session."""
+        """A view or an in-memory table of this session; ``DuplicateObject`` (42P07) where a topic has the name."""
+        if name not in self.own and name in self._relations.relation_names(self._name):
+            raise DuplicateObject(f"{name} exists already", hint="choose another name: a view would hide the topic")
         self.own[name] = table
 
     def deregister_table(self, name: str, cascade: bool = False) -> None:
-        """DROP VIEW or DROP TABLE of the session's own."""
-        self.own.pop(name, None)
+        """DROP VIEW or DROP TABLE of the session's own; for a topic DataFusion says that there is no such table."""
+        if name in self.own:
+            del self.own[name]
+        elif name in self._relations.relation_names(self._name):
+            raise ProgrammingError(
+                f"{name} is not a table or view of this session", sqlstate="42809", hint="DROP TOPIC drops a topic"
+            )
 
     def table_exist(self, name: str) -> bool:
         """Whether the name leads to something."""

@@ -98,7 +98,7 @@ class FrameSource:
         if not future.done():
             done, _ = concurrent.futures.wait((future,), timeout)
             if not done:
-                raise TimeoutError(f"no batch within {timeout} s")
+                raise TimeoutError(f"no batch within {timeout:.3g} s")
         return self._take(future)
 
     async def anext_batch(self) -> pa.RecordBatch | None:

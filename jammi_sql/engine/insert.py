@@ -168,7 +168,7 @@ def _insert(
     text = Fragment(prefix + body.text, tuple((start + len(prefix), source) for start, source in body.origins))
     with session.planned(query.words) as planning:
         inserted = {
-            TARGET: own if topic is None else _Rows(topic.codec.schema),
+            TARGET: own if topic is None else _target_relation(topic),
             **relations,
             **bounded_relations(session, planning, query, parameters),
         }
@@ -178,10 +178,16 @@ def _insert(
                 return _into_own(session, statement, frame, planning, text)
             source = context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0])
             rows = session.stream(source, planning, text)
-    published = publish_rows(session, topic, _batches(session, rows))
     if statement.returning is None:
-        return CommandResult(published.rows)
-    return _returning(session, topic, published, statement.returning, parameters)
+        return CommandResult(publish_rows(session, topic, _batches(session, rows)).rows)
+    with _atomic(session):  # what RETURNING cannot compute was never published
+        published = publish_rows(session, topic, _batches(session, rows))
+        return _returning(session, topic, published, statement.returning, parameters)
+
+
+def _target_relation(topic: CatalogTopic) -> _Rows:
+    # Without NOT NULL, which DataFusion checks for VALUES alone and by names of its own: publishing names the column.
+    return _Rows(pa.schema([field.with_nullable(True) for field in topic.codec.schema]))
 
 
 def _target(session: Session, name: statements.Name) -> CatalogTopic:
@@ -373,7 +379,7 @@ def describe_insert(session: Session, statement: statements.Insert, parameters: 
     text = Fragment(prefix + body.text, tuple((start + len(prefix), source) for start, source in body.origins))
     with session.planned(statement.body.words) as planning:
         inserted = {
-            TARGET: own if topic is None else _Rows(topic.codec.schema),
+            TARGET: own if topic is None else _target_relation(topic),
             **bounded_relations(session, planning, statement.body, parameters),
         }
         with inserted_relations(session.relations, inserted):

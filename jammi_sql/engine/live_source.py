@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import DataFrame, SessionContext
 
-from ..arrow.batches import join
+from ..arrow.batches import join_columns
 from ..arrow.dataset import LazyDataset
 from ..arrow.filter import Filter, compile_filter
 from ..plan.shape import Shape
@@ -52,8 +52,7 @@ class LiveProvider(LazyDataset):
         """The rows of ``entries`` that fulfil ``wanted``, with the columns ``names``."""
         needed = [name for name in self._schema.names if name in names or (wanted and name in wanted.columns)]
         own = [name for name in needed if name not in ENGINE_COLUMNS]
-        batches = [entry.batch.select(own) for entry in entries]
-        rows = join(batches)
+        rows = join_columns([entry.batch for entry in entries], own)
         batch = relation_batch(runs_of(entries), rows, self._schema, needed)
         kept = batch if wanted is None else wanted.apply(batch)
         return kept if needed == list(names) else kept.select(list(names))
@@ -126,12 +125,13 @@ def _chosen_columns(plan: Any) -> list[str] | None:
         return None
     names = []
     for expression in variant.projections():
-        inner = expression.to_variant()
-        while type(inner).__name__ == "Alias":
-            inner = inner.expr().to_variant()
-        if type(inner).__name__ != "Column":
+        inner = expression
+        # Not to_variant() of whatever it is: the binding raises for functions and others.
+        while inner.variant_name() == "Alias":
+            inner = inner.to_variant().expr()
+        if inner.variant_name() != "Column":
             return None
-        names.append(inner.name())
+        names.append(inner.to_variant().name())
     return names
 
 

@@ -21,7 +21,7 @@ class Planning:
     def __init__(self, catalog: TopicCatalog, reader: Reader, tenant: TenantId | None, words: Iterable[str]) -> None:
         self._catalog = catalog
         self._reader = reader
-        self._tenant = tenant
+        self.tenant = tenant
         self._words = words
         self._topics: dict[tuple[str, str], CatalogTopic] | None = None
         self.active = True
@@ -30,12 +30,12 @@ class Planning:
     def topic(self, namespace: str, name: str) -> CatalogTopic | None:
         """The topic of that name that the session sees."""
         if self._topics is None:
-            found = self._catalog.named(self._reader, self._tenant, self._words)
+            found = self._catalog.named(self._reader, self.tenant, self._words)
             self._topics = {(topic.namespace, topic.local_name): topic for topic in found}
         topic = self._topics.get((namespace, name))
         if topic is None and name not in self._words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
-            return self._catalog.lookup(self._reader, self._tenant, namespace, name)
+            return self._catalog.lookup(self._reader, self.tenant, namespace, name)
         return topic
 
     @property

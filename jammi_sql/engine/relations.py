@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..arrow.dataset import LazyDataset
 from ..errors import UndefinedTable
+from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from .catalog_provider import SYSTEM
 from .planning import Planning
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SessionRelations", "inserted_relations"]
 
+_ALL_ROWS = 2**62
+
 
 class SessionRelations:
     """Answers DataFusion's questions about names, for one session at one moment."""
@@ -29,6 +32,8 @@ class SessionRelations:
         self._session = session
         # What the statement being planned put in place of subscribe(...), of an INSERT's target, of executemany's rows.
         self.inserted: dict[str, Any] = {}
+        # Behind a LIMIT that never cuts, DataFusion keeps its filters to itself.
+        self.takes_filters = True
 
     def namespaces(self) -> set[str]:
         """The schemas that the session sees."""
@@ -64,8 +69,11 @@ class SessionRelations:
                 else planning.topic(namespace, name)
             )
             found = None if topic is None else self.topic_provider(topic, planning)
-        if isinstance(found, LazyDataset) and planning is not None:
-            planning.datasets.append(found)
+        if isinstance(found, LazyDataset):
+            if planning is not None:
+                planning.datasets.append(found)
+            if not self.takes_filters:
+                return session.context.read_table(found).limit(_ALL_ROWS).into_view()
         return found
 
     def topic_provider(
@@ -90,10 +98,14 @@ class SessionRelations:
             head = log.head(session.reader, topic)
             return head.first, head.next
 
+        def current_tenant() -> TenantId | None:
+            # A statement's rows are those of the tenant at its beginning; a view's, those of whoever reads it.
+            return planning.tenant if planning is not None and planning.active else session.tenant
+
         return TopicProvider(
             log,
             topic,
-            lambda: session.tenant,
+            current_tenant,
             current_bounds,
             lambda: session.reader,
             partitions=partitions or os.cpu_count() or 1,

@@ -15,9 +15,10 @@ from ..dialect import Parsed, parse, quote_identifier, statements
 from ..errors import (
     ConnectionClosed,
     Error,
-    FeatureNotSupported,
     InvalidParameter,
+    PermissionDenied,
     StatementSyntaxError,
+    UndefinedObject,
     UndefinedTable,
 )
 from ..errors_datafusion import translate
@@ -65,8 +66,7 @@ class Session:
         self.settings = Settings()
         self.closed = False
         self.autocommit = autocommit
-        self.current_catalog = CATALOG
-        self.current_schema = DEFAULT_NAMESPACE
+        self._current_schema = DEFAULT_NAMESPACE
         self.scope = TransactionScope(engine.services.store)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
@@ -87,6 +87,29 @@ class Session:
     def bind_tenant(self, tenant: TenantId | str | None) -> None:
         """Speak for ``tenant`` from now on."""
         self._tenant.bind(tenant)
+
+    @property
+    def current_catalog(self) -> str:
+        """Always ``jammi``, for now."""
+        return CATALOG
+
+    @current_catalog.setter
+    def current_catalog(self, name: str) -> None:
+        if name != CATALOG:
+            raise UndefinedObject(f"there is no catalog {name}", sqlstate="3D000", hint=f"there is {CATALOG}")
+
+    @property
+    def current_schema(self) -> str:
+        """Where names without a schema are looked for."""
+        return self._current_schema
+
+    @current_schema.setter
+    def current_schema(self, name: str) -> None:
+        if name not in self.relations.namespaces():
+            raise UndefinedObject(f"there is no schema {name}", sqlstate="3F000", hint="CREATE SCHEMA makes one")
+        self._current_schema = name
+        for context in self._contexts():
+            _set_default_schema(context, name)
 
     @property
     def reader(self) -> Reader:
@@ -124,18 +147,22 @@ class Session:
             .with_create_default_catalog_and_schema(False)
             .with_information_schema(True)
         )
-        context = SessionContext(config)
+        context = SessionContext(config).enable_url_table()  # SELECT ... FROM 'file.parquet'
         context.register_catalog_provider(CATALOG, self.catalog)
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
             if self.settings.is_changed(name):
                 _configure(context, self.settings, name)
+        if self._current_schema != DEFAULT_NAMESPACE:
+            _set_default_schema(context, self._current_schema)
         return context
+
+    def _contexts(self) -> list[SessionContext]:
+        return [self.context, *([] if self._ordered_context is None else [self._ordered_context])]
 
     def apply_setting(self, name: str) -> None:
         """Bring a changed setting into force."""
-        contexts = [self.context, *([] if self._ordered_context is None else [self._ordered_context])]
-        for context in contexts:
+        for context in self._contexts():
             _configure(context, self.settings, name)
 
     def own_relations(self) -> dict[str, list[str]]:
@@ -187,7 +214,9 @@ class Session:
             raise StatementSyntaxError("there is no statement", position=0, hint="write one, such as SELECT 1")
         if len(parsed) > 1:
             raise StatementSyntaxError(
-                "one statement at a time", position=parsed[1].position, hint="executescript runs many"
+                "one statement at a time",
+                position=parsed[1].position + len(parsed[1].text) - len(parsed[1].text.lstrip()),
+                hint="executescript runs many",
             )
         return parsed[0]
 
@@ -401,10 +430,11 @@ class Session:
             return table_schema(self, catalog, schema, table)
 
     def backup(self, path: str | PathLike[str]) -> None:
-        """``FeatureNotSupported`` until companion tables are built."""
-        raise FeatureNotSupported(
-            "backup is not built yet", hint="stop the writers and copy the folder, or use a file system snapshot"
-        )
+        """Write a consistent copy of the store into a new or empty folder, while others go on; open it to restore."""
+        self._check_open()
+        if self.tenant is not None:
+            raise PermissionDenied("a backup holds the data of all tenants", hint="do it in a session without a tenant")
+        self.engine.services.store.backup(path)
 
     def cancel(self) -> None:
         """Make the statement that runs in another thread raise ``QueryCanceled``."""
@@ -426,6 +456,11 @@ _DATAFUSION_SETTINGS: Mapping[str, str] = {
     "batch_size": "datafusion.execution.batch_size",
     "memory_limit": "datafusion.runtime.memory_limit",
 }
+
+
+def _set_default_schema(context: SessionContext, name: str) -> None:
+    quoted = name.replace("'", "''")  # the name of a schema that exists
+    context.sql(f"SET datafusion.catalog.default_schema = '{quoted}'")
 
 
 def _configure(context: SessionContext, settings: Settings, name: str) -> None:

@@ -68,10 +68,10 @@ def _size(value: Any) -> str:
 
 
 def _rows(value: Any) -> str:
-    rows = int(str(value))
-    if not 1 <= rows <= 1_000_000:
+    text = str(value)
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise ValueError("a number of rows from 1 to 1000000")
-    return str(rows)
+    return str(int(text))
 
 
 SETTINGS = MappingProxyType(

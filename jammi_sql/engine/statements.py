@@ -16,12 +16,15 @@ from ..errors import (
     ProgrammingError,
     UndefinedObject,
 )
+from ..errors_datafusion import is_pushdown_failure
 from ..results import BatchResult, CommandResult, Result
 from ..tenancy import TenantId
 from . import topic_statements as topics
 from .explain import explain
 from .insert import create_topic_as, insert
-from .live import run_subscribing
+from .live import bounded_relations, run_subscribing
+from .own_tables import create_own_table
+from .relations import inserted_relations
 
 if TYPE_CHECKING:
     from .session import Session
@@ -38,16 +41,38 @@ _STREAMED = frozenset(
 
 def run_query(session: Session, query: statements.Query, parameters: Parameters) -> Result:
     """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
-    if query.subscribes:
+    if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
+    if query.subscribes and "view" in query.words:
+        raise FeatureNotSupported(
+            "a view cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
+        )
+    created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
+    if created is not None:
+        return created
     with session.planned(query.words) as planning:
-        frame = session.frame(planning, query.body, parameters)
+        with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
+            frame = session.frame(planning, query.body, parameters)
         if query.keyword in _STREAMED and not _changes_data(frame):
-            return session.stream(frame, planning, query.body)
+            try:
+                return session.stream(frame, planning, query.body)
+            except FeatureNotSupported as error:
+                if error.__cause__ is None or not is_pushdown_failure(error.__cause__):
+                    raise
+                return _without_pushdown(session, query, parameters)
         table = session.collect(frame, planning, query.body)
     if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
         return CommandResult(int(table.column(0)[0].as_py()))
     return BatchResult.of(table) if table.num_columns else CommandResult()
+
+
+def _without_pushdown(session: Session, query: statements.Query, parameters: Parameters) -> Result:
+    session.relations.takes_filters = False
+    try:
+        with session.planned(query.words) as planning:
+            return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
+    finally:
+        session.relations.takes_filters = True
 
 
 def _changes_data(frame: Any) -> bool:

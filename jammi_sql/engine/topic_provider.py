@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..arrow.batches import join
+from ..arrow.batches import join_columns
 from ..arrow.dataset import LazyDataset
 from ..arrow.expression import Node
 from ..arrow.filter import Filter, compile_filter
@@ -27,7 +27,7 @@ _HEADERS = 8192
 class TopicProvider(LazyDataset):
     """The batches ``[start, end)`` of a topic that ``tenant`` may read.
 
-    ``bounds`` and ``reader`` are asked when a statement is planned and while it runs: a view that was made earlier, and
+    ``bounds``, ``tenant`` and ``reader`` are asked when a statement is planned, ``reader`` also while it runs: a view that was made earlier, and
     a live statement that is planned again for each batch, see the log as it is then.
     """
 
@@ -51,9 +51,11 @@ class TopicProvider(LazyDataset):
         self._most_partitions = partitions
         self._prune = prune
         self._start = self._end = 0
+        self._reading_tenant: TenantId | None = None
 
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
         self._start, self._end = self._bounds()
+        self._reading_tenant = self._tenant()
 
     def partitions(self) -> int:
         return self._most_partitions if self._end - self._start > _SMALL else 1
@@ -90,7 +92,7 @@ class TopicProvider(LazyDataset):
     ) -> Iterator[pa.RecordBatch]:
         """Rows counted, not decoded: only the engine's own columns are asked for."""
         while start < end:
-            counts = self._log.counts(self._reader(), self.topic, self._tenant(), start, end, _HEADERS)
+            counts = self._log.counts(self._reader(), self.topic, self._reading_tenant, start, end, _HEADERS)
             runs = [RowRun(offset, produced, tenant, rows) for offset, rows, produced, tenant in counts]
             if runs:
                 yield relation_batch(runs, None, self._schema, columns)
@@ -102,9 +104,8 @@ class TopicProvider(LazyDataset):
         node: Node | None = wanted.node if wanted is not None and self._prune() else None
         own = [name for name in columns if name not in ENGINE_COLUMNS]
         while start < end:
-            chunk = self._log.read(self._reader(), self.topic, self._tenant(), start, end, node=node)
+            chunk = self._log.read(self._reader(), self.topic, self._reading_tenant, start, end, node=node)
             start = chunk.end
             for group in coalesced(chunk.entries):
-                batches = [entry.batch.select(own) for entry in group]
-                rows = join(batches)
+                rows = join_columns([entry.batch for entry in group], own)
                 yield relation_batch(runs_of(group), rows, self._schema, columns)

@@ -60,6 +60,12 @@ def define(
 ) -> tuple[CatalogTopic, bool]:
     """Register a topic inside ``transaction``; errors get the name's position."""
     namespace, local_name = session.path(name)
+    if session.catalog.own(namespace, local_name) is not None:
+        raise DuplicateObject(
+            f"{local_name} is a view or an in-memory table of this session",
+            position=name.position,
+            hint="drop it first, or choose another name",
+        )
     definition = TopicDefinition(
         format_identifier_path((namespace, local_name)), schema, owner(session, is_global), check_options(options)
     )

@@ -73,6 +73,7 @@ class BrokerSubscription:
         self._items: deque[DeliveredBatch] = deque()
         self._notice = 0
         self._woken = False
+        self.was_woken = False
         self._ready = threading.Condition(threading.Lock())
         self._on_close = on_close
         self._listener: Callable[[], None] | None = None
@@ -145,14 +146,19 @@ class BrokerSubscription:
         timeout, on ``wake`` and on ``close``.
         """
         with self._ready:
-            self._ready.wait_for(
-                lambda: self._items or self.closed or self._woken or self._notice > known_head, timeout
+            _wait_for(
+                self._ready, lambda: self._items or self.closed or self._woken or self._notice > known_head, timeout
             )
-            self._woken = False
+            self.was_woken, self._woken = self._woken, False
             items = list(self._items)
             self._items.clear()
             self._bytes = 0
             return items, self._notice
+
+    @property
+    def has_items(self) -> bool:
+        """Whether a batch waits to be taken."""
+        return bool(self._items)
 
     def next(self, timeout: float | None = None) -> DeliveredBatch:
         """The next batch with a matching row. Raises ``TimeoutError``, and ``StopIteration`` once closed."""
@@ -160,11 +166,11 @@ class BrokerSubscription:
         while True:
             with self._ready:
                 remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-                self._ready.wait_for(lambda: self._items or self.closed, remaining)
+                _wait_for(self._ready, lambda: self._items or self.closed, remaining)
                 if self.closed:
                     raise StopIteration
                 if not self._items:
-                    raise TimeoutError(f"nothing arrived within {timeout} s")
+                    raise TimeoutError(f"nothing arrived within {timeout:.3g} s")
                 delivered = self._items.popleft()
                 self._bytes -= delivered.batch.nbytes
             self.last_delivered = delivered.offset.value
@@ -189,3 +195,17 @@ class BrokerSubscription:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+# Ctrl-C must get through: some libraries install signal handlers under which a wait on a lock is not interrupted.
+_STRETCH = 0.2
+
+
+def _wait_for(condition: threading.Condition, predicate: Callable[[], object], timeout: float | None) -> None:
+    """Wait on ``condition``, which is held, until ``predicate`` or for ``timeout`` seconds."""
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not predicate():
+        left = _STRETCH if deadline is None else min(_STRETCH, deadline - time.monotonic())
+        if left <= 0:
+            return
+        condition.wait(left)

@@ -15,7 +15,7 @@ from ..arrow.dataset import LazyDataset
 from ..arrow.expression import Node
 from ..arrow.filter import Filter, compile_filter
 from ..errors import PredicateParse, PredicateUnsupported
-from ..errors_datafusion import position_in_message, translate
+from ..errors_datafusion import is_pushdown_failure, position_in_message, translate
 
 __all__ = ["Predicate"]
 
@@ -64,7 +64,9 @@ class Predicate:
         except PredicateUnsupported:
             raise
         except Exception as error:
-            raise _translate(error, text) from error
+            if not is_pushdown_failure(error):
+                raise _translate(error, text) from error
+            probe.pushed, plan = None, ""
         pushed = None if probe.pushed is None else compile_filter(probe.pushed, schema)
         if pushed is not None and "FilterExec" not in plan:
             return cls(text, pushed, None)
@@ -144,6 +146,8 @@ class MaskEvaluator:
             finally:
                 self._probe.current = None
         mask: Any = pa.concat_arrays(parts) if parts else pa.array([], pa.bool_())
+        if pa.types.is_null(mask.type):  # the condition is a bare NULL
+            mask = mask.cast(pa.bool_())
         assert isinstance(mask, pa.BooleanArray)
         return mask
 
@@ -199,16 +203,21 @@ _HINT = "use columns, functions, CASE and casts of one row; filter on the rest i
 
 def _parse(frame: DataFrame, text: str) -> Expr:
     try:
-        return frame.parse_sql_expr(text)
+        expression = frame.parse_sql_expr(text)
     except Exception as error:
         raise _translate(error, text) from error
+    if expression.variant_name() == "Alias":
+        raise PredicateParse("predicate: a condition has no name", hint="leave AS out")
+    return expression
 
 
 def _translate(error: Exception, text: str) -> PredicateParse | PredicateUnsupported:
     message = str(error).removeprefix("DataFusion error: ")
     if any(word in message for word in ("AggregateFunction", "WindowFunction", "Aggregate functions are not allowed")):
         return PredicateUnsupported("a predicate cannot hold an aggregate or a window function", hint=_HINT, position=0)
-    if "Subquery" in message or "subquery" in message:
+    # An expression names a table in a sub-query alone, and none is registered here.
+    names_table = "table '" in message and "not found" in message
+    if names_table or "Subquery" in message or "subquery" in message:
         return PredicateUnsupported("a predicate cannot hold a sub-query", hint=_HINT, position=0)
     state = None
     if "No field named" in message:

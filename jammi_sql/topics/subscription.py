@@ -166,9 +166,10 @@ class Subscription:
                 self._read_log()
             else:
                 self._take_live(self._patience(deadline))
+                self._check_topic()
                 self._check_clock()
             if self._must_wait() and deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"no batch of topic {self.topic.name} within {timeout} s")
+                raise TimeoutError(f"no batch of topic {self.topic.name} within {timeout:.3g} s")
 
     def _must_wait(self) -> bool:
         return not self._ready and not self.ended
@@ -179,6 +180,11 @@ class Subscription:
         if self._end_us is not None and self._clock is not None:
             limits.append((self._end_us - self._clock.now_us()) / 1e6 + 0.001)
         return max(0.0, min(limits)) if limits else None
+
+    def _check_topic(self) -> None:
+        """After a wait that ended by ``wake`` and brought nothing: ``TopicNotFound`` if the topic was dropped."""
+        if self._live is not None and self._live.was_woken and self._must_wait() and not self._behind:
+            self._head = max(self._head, self._log.head(self._reader, self.topic).next)
 
     def _check_clock(self) -> None:
         """End once the last moment is over and the log holds nothing more of it."""
@@ -327,6 +333,7 @@ class Subscription:
                     continue
                 arrived.clear()
                 self._take_live(0)
+                self._check_topic()
                 if not self._must_wait() or self._head > self._next:
                     continue
                 with suppress(TimeoutError):

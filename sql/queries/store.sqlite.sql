@@ -31,3 +31,6 @@ PRAGMA journal_mode = WAL;
 -- name: data_version
 -- returns: data_version int64
 PRAGMA data_version;
+
+-- name: copy_into
+VACUUM INTO ?1;

@@ -22,6 +22,7 @@ from jammi_sql.errors import (
     LockNotAvailable,
     NotNullViolation,
     ReadOnlyStore,
+    StoreIOError,
     UndefinedObject,
     UniqueViolation,
 )
@@ -427,3 +428,26 @@ def _until_waiting(store: Store, count: int) -> None:
     pause = threading.Event()
     while len(store._write_lock._waiting) != count:
         pause.wait(0.001)
+
+
+def test_a_backup_is_a_consistent_store_of_its_own(store: Store, tmp_path: Path) -> None:
+    with store.begin() as transaction:
+        transaction.execute(INSERT, (101, "kept"))
+    before = names(store)
+    store.backup(tmp_path / "copy")
+    with store.begin() as transaction:
+        transaction.execute(INSERT, (102, "later"))
+    with SqliteStore.open(tmp_path / "copy") as copy:
+        assert names(copy) == before
+        with copy.begin() as transaction:
+            transaction.execute(INSERT, (103, "apart"))
+    assert "apart" not in names(store)
+
+
+def test_a_backup_overwrites_nothing(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "precious").write_text("x")
+    with pytest.raises(StoreIOError, match="not empty") as raised:
+        store.backup(tmp_path / "copy")
+    assert raised.value.hint
+    assert (tmp_path / "copy" / "precious").read_text() == "x"

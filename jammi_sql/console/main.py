@@ -1,0 +1,156 @@
+"""The command ``jammi-sql``: arguments, input, output and exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO
+
+from .. import __version__, connect
+from ..dbapi import Connection
+from ..errors import Error, InvalidParameter
+from ..tenancy import TenantId
+from .complaint import complaint
+from .formats import FORMATS
+from .runner import Runner, Script, say
+from .shell import interact
+
+__all__ = ["main"]
+
+DEFAULT_TARGET = os.path.join(".", ".jammi")
+
+_OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_BINARY = frozenset({"parquet", "arrow"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the console and return its exit code: 0, 1 after an SQL error, 2 on wrong usage, 130 when interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["serve"]:
+        say("jammi-sql serve is not built yet")
+        return _USAGE
+    options = _parser().parse_args(given)  # leaves with 2 by itself
+    try:
+        return _run(options)
+    except _UsageError as error:
+        say(f"jammi-sql: {error}")
+        return _USAGE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads has seen enough. Python would complain again when it flushes standard output at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _OK
+
+
+class _UsageError(Exception):
+    """The arguments ask for what cannot be."""
+
+
+class _Append(argparse.Action):
+    """Collects -c and -f in the order in which they are written."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        namespace.inputs.append((self.const, values))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="jammi-sql",
+        description="SQL over durable event topics.",
+        epilog="Exit code: 0 all went well, 1 an SQL error, 2 wrong usage, 130 interrupted. Data goes to standard "
+        "output, everything else to standard error. jammi-sql serve is the server.",
+    )
+    parser.add_argument(
+        "target", nargs="?", default=DEFAULT_TARGET, metavar="TARGET", help=f"a folder (default: {DEFAULT_TARGET})"
+    )
+    parser.add_argument(
+        "-c", action=_Append, const="sql", dest="inputs", default=[], metavar="SQL", help="run and exit"
+    )
+    parser.add_argument(
+        "-f",
+        action=_Append,
+        const="file",
+        dest="inputs",
+        metavar="FILE",
+        help="run a file and exit; - is standard input",
+    )
+    parser.add_argument("--tenant", metavar="UUID", help="speak for a tenant")
+    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of results (default: table)")
+    parser.add_argument("--output", metavar="FILE", help="write results to a file instead of standard output")
+    parser.add_argument("--read-only", action="store_true", help="refuse to write")
+    parser.add_argument("--version", action="version", version=f"jammi-sql {__version__}")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    scripts = _scripts(options.inputs)
+    if options.format in _BINARY and options.output is None and sys.stdout.isatty():
+        raise _UsageError(f"--format {options.format} is not for a terminal: give --output FILE, or a pipe")
+    try:
+        tenant = TenantId.optional(options.tenant)
+    except InvalidParameter as error:
+        raise _UsageError(f"--tenant: {error.message}") from error
+    with _output(options.output) as out:
+        try:
+            connection = connect(options.target, tenant=tenant, read_only=options.read_only)
+        except Error as error:
+            say(complaint(error, ""))
+            return _SQL_ERROR
+        with connection:
+            runner = Runner(connection, FORMATS[options.format](out))
+            if scripts is None:
+                interact(runner)
+                return _OK
+            return _run_all(runner, connection, scripts)
+
+
+def _run_all(runner: Runner, connection: Connection, scripts: Sequence[Script]) -> int:
+    for script in scripts:
+        if not runner.run(script):
+            return _SQL_ERROR
+    if connection.in_transaction:
+        say("the transaction was left open, so it was undone: end it with COMMIT")
+    return _OK
+
+
+def _scripts(inputs: Sequence[tuple[str, str]]) -> list[Script] | None:
+    """What to run, or ``None`` to ask a person."""
+    if not inputs:
+        return None if sys.stdin.isatty() else [_standard_input()]
+    return [Script(value) if kind == "sql" else _file(value) for kind, value in inputs]
+
+
+def _file(path: str) -> Script:
+    if path == "-":
+        return _standard_input()
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            return Script(file.read(), path)
+    except OSError as error:
+        raise _UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise _UsageError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _standard_input() -> Script:
+    try:
+        return Script(sys.stdin.buffer.read().decode("utf-8-sig"), "<stdin>")
+    except UnicodeDecodeError as error:
+        raise _UsageError(f"standard input is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[BinaryIO]:
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "wb"))
+        except OSError as error:
+            raise _UsageError(f"{path}: {error.strerror}") from error
+        yield file

@@ -1,0 +1,98 @@
+"""Scripts run statement by statement, their results written as they come."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ..dbapi import Connection, Cursor
+from ..dialect import parse
+from ..errors import Error
+from .complaint import complaint
+from .formats import Format
+
+__all__ = ["Runner", "Script"]
+
+_PATIENCE = 0.2  # seconds that the first rows of a table wait for more, to share their column widths
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """SQL to run; ``name`` is the file it came from, empty for the command line."""
+
+    text: str
+    name: str = ""
+
+
+class Runner:
+    """Runs scripts on a connection; results go to ``output``, everything else to standard error."""
+
+    def __init__(self, connection: Connection, output: Format) -> None:
+        self._connection = connection
+        self.output = output
+
+    def run(self, script: Script) -> bool:
+        """Run a script up to its first error, which is shown; ``False`` when there was one.
+
+        A script with a syntax error anywhere is not begun. ``KeyboardInterrupt`` ends the running statement first.
+        """
+        try:
+            statements = parse(script.text)
+        except Error as error:
+            say(complaint(error, script.text, script.text, 0, script.name))
+            return False
+        for statement in statements:
+            try:
+                self._run_one(statement.text)
+            except pa.ArrowException as error:
+                say(f"error 0A000: the result cannot be written: {error}")
+                return False
+            except Error as error:
+                say(complaint(error, statement.text, script.text, statement.position, script.name))
+                return False
+        return True
+
+    def _run_one(self, text: str) -> None:
+        with self._connection.execute(text) as cursor:
+            if cursor.schema is not None:
+                self._write(cursor, cursor.schema)
+            elif cursor.rowcount >= 0:
+                say(f"{cursor.rowcount} row{'' if cursor.rowcount == 1 else 's'}")
+
+    def _write(self, cursor: Cursor, schema: pa.Schema) -> None:
+        self.output.begin(schema)
+        try:
+            if self.output.first_rows:
+                first = _at_hand(cursor, self.output.first_rows)
+                if first is not None:
+                    self.output.write(first)
+            while (batch := cursor.next_batch()) is not None:
+                self.output.write(batch)
+        finally:
+            self.output.end()
+
+
+def _at_hand(cursor: Cursor, rows: int) -> pa.RecordBatch | None:
+    """The first batch, together with those that come right after it; about ``rows`` rows at most."""
+    batch = cursor.next_batch()
+    if batch is None:
+        return None
+    batches = [batch]
+    end = time.monotonic() + _PATIENCE
+    try:
+        while sum(batch.num_rows for batch in batches) < rows:
+            batch = cursor.next_batch(max(end - time.monotonic(), 0))
+            if batch is None:
+                break
+            batches.append(batch)
+    except TimeoutError:
+        pass
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+
+
+def say(text: str) -> None:
+    """A line for the person, not for the pipe."""
+    print(text, file=sys.stderr, flush=True)

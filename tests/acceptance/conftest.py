@@ -1,0 +1,24 @@
+"""Connections for the tests of the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import jammi_sql
+from jammi_sql.dbapi import Connection
+
+
+@pytest.fixture
+def conn() -> Iterator[Connection]:
+    """A session on a private store."""
+    with jammi_sql.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def other(conn: Connection) -> Iterator[Connection]:
+    """Another session on the same store."""
+    with conn.engine.session() as connection:
+        yield connection
