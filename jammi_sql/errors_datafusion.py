@@ -43,7 +43,8 @@ def is_pushdown_failure(error: BaseException) -> bool:
 def _find_word(text: str, word: str) -> int | None:
     if not word:
         return None
-    found = re.search(rf"(?<![\w.]){re.escape(word)}(?!\w)", text, re.IGNORECASE) or re.search(
+    # The word, or the path that ends with it, where that begins.
+    found = re.search(rf"(?<![\w.\"])(?:[\w\"]+\.)*\"?{re.escape(word)}(?!\w)", text, re.IGNORECASE) or re.search(
         re.escape(word.rsplit(".", 1)[-1].strip('"')), text, re.IGNORECASE
     )
     return found.start() if found else None
@@ -77,7 +78,7 @@ def translate(error: BaseException, text: str, origin: Callable[[int], int] = la
         if found:
             word = found.groupdict().get("word") or ""
             return make(plain, place(_find_word(text, word)))
-    return errors.OperationalError(plain)
+    return errors.OperationalError(plain, hint="DataFusion could not run this: its message says why")
 
 
 def _table(message: str, position: int | None) -> errors.Error:
@@ -151,6 +152,22 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error
         _kind(errors.UndefinedTable, "SHOW TOPICS lists what is there"),
     ),
     (re.compile(r"(?:View|Table) '(?P<word>[^']*)' doesn't exist"), _kind(errors.UndefinedTable, "use IF EXISTS")),
+    (
+        re.compile(r"Column count doesn't match|Inconsistent data length across values list"),
+        _kind(errors.StatementSyntaxError, "give each row one value for each column, or list the columns"),
+    ),
+    (
+        re.compile(r"SELECT \* with no tables"),
+        _kind(errors.StatementSyntaxError, "add FROM and a relation"),
+    ),
+    (
+        re.compile(r"is not a variable which can be viewed"),
+        _kind(errors.UndefinedObject, "SHOW ALL lists DataFusion's settings, jammi.system.settings the engine's"),
+    ),
+    (
+        re.compile(r"Null byte at position \d+ not allowed in name"),
+        _kind(errors.FeatureNotSupported, "Arrow names hold no zero byte: give the column a name with AS"),
+    ),
     (re.compile(r"duplicate (?:un)?qualified field name (?P<word>\S+)"), _twice),
     (re.compile(r"already exists"), _kind(errors.DuplicateObject, "use IF NOT EXISTS, or another name")),
     (re.compile(r"[Dd]ivide by zero"), _kind(errors.NumericValueOutOfRange, "nullif(divisor, 0) gives NULL instead")),

@@ -7,76 +7,16 @@ its own copy, so ``produce`` must apply them with SQL's meaning (``arrow.filter`
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
-from datafusion import SessionConfig
 
-from ..errors import InterfaceError
+from ..shutdown import producer_began, producer_ended, producer_goes_on
 
-__all__ = ["LazyDataset", "producers", "stop_producing"]
-
-
-class _Producers:
-    """The partitions being produced, for the end of the process.
-
-    A thread of DataFusion's that asks for Python's lock while the interpreter goes down aborts the process. So once the
-    end has begun, a thread that comes for a batch is parked for good, and the end waits until every partition that is
-    not through has been parked or dropped.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._live = 0
-        self._parked = 0
-        self._ending = False
-
-    def begin(self) -> None:
-        with self._lock:
-            self._live += 1
-
-    def end(self) -> None:
-        with self._lock:
-            self._live -= 1
-
-    def park_at_the_end(self) -> None:
-        """Does nothing until the end has begun; then does not return, or raises on the main thread."""
-        if not self._ending:
-            return
-        if threading.current_thread() is threading.main_thread():
-            raise InterfaceError("the interpreter is shutting down")
-        with self._lock:
-            self._parked += 1
-        while True:
-            time.sleep(3600)
-
-    def stop(self, timeout: float) -> None:
-        self._ending = True
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            _let_go_of_dropped()
-            with self._lock:
-                if self._live <= self._parked:
-                    return
-            time.sleep(0.005)
-
-
-def _let_go_of_dropped() -> None:
-    """What Rust dropped without Python's lock is freed by the next call into it."""
-    SessionConfig()
-
-
-producers = _Producers()
-
-
-def stop_producing(timeout: float = 5.0) -> None:
-    """Give out no further batches and wait until nobody makes one. For the end of the process only."""
-    producers.stop(timeout)
+__all__ = ["LazyDataset"]
 
 
 class LazyDataset(pads.Dataset):
@@ -138,11 +78,11 @@ class LazyDataset(pads.Dataset):
         columns: Sequence[str] | None,
         filter: pc.Expression | None,  # noqa: A002
     ) -> Iterator[pa.RecordBatch]:
-        producers.begin()
+        producer_began()
         try:
             batches = self.produce(partition, columns, filter)
             while True:
-                producers.park_at_the_end()
+                producer_goes_on()
                 try:
                     batch = next(batches, None)
                 except Exception as error:
@@ -152,7 +92,7 @@ class LazyDataset(pads.Dataset):
                     return
                 yield batch
         finally:
-            producers.end()
+            producer_ended()
 
 
 class _Scanner:

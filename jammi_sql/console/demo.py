@@ -96,7 +96,7 @@ def read_flights(days: int | None = None) -> Flights:
 def _by_hour(flights: pa.Table) -> Iterator[pa.Table]:
     """Consecutive rows with the same ``time_hour``; ``flights`` is sorted by it."""
     start = 0
-    counts: list[int] = pc.value_counts(flights["time_hour"]).field("counts").tolist()
+    counts: list[int] = pc.value_counts(flights["time_hour"]).field("counts").to_numpy().tolist()
     for count in counts:
         yield flights.slice(start, count)
         start += count

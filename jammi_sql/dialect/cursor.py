@@ -129,7 +129,14 @@ class Cursor:
         if self.peek() is None:
             raise self.error(what)
         start = self.position
-        self.index = len(self.tokens)
+        depth = 0
+        # The text is put in parentheses to be evaluated: one too many in it would end them.
+        while (token := self.peek()) is not None:
+            if token.kind == "operator" and token.text in "([{)]}":
+                depth += 1 if token.text in "([{" else -1
+                if depth < 0:
+                    raise self.error("the end of the statement")
+            self.index += 1
         return self.rewriting.fragment(start, self.tokens[-1].end)
 
     def finish(self) -> None:

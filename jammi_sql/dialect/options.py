@@ -10,6 +10,8 @@ __all__ = ["read_keys", "read_options"]
 
 _VALUE = "a string, a number, true, false, a word or INTERVAL '...' as the value"
 
+_UNITS = ("YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
+
 
 def read_options(cursor: Cursor) -> dict[str, str]:
     """The parenthesised pairs, as text to text: numbers as written, words folded, intervals as the text inside.
@@ -50,7 +52,9 @@ def _key(cursor: Cursor) -> str:
 
 def _value(cursor: Cursor) -> str:
     if cursor.accept("INTERVAL"):
-        return cursor.string("the interval's text as '...'")
+        text = cursor.string("the interval's text as '...'")
+        unit = cursor.accept_any(*_UNITS)
+        return f"{text} {unit.lower()}" if unit else text
     sign = cursor.symbol() if cursor.symbol() in {"-", "+"} else ""
     if sign:
         cursor.index += 1

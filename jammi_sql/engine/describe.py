@@ -75,8 +75,7 @@ def _query_schema(session: Session, query: statements.Query, values: Mapping[str
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
     with session.planned(query.words) as planning, inserted_relations(session.relations, probes):
-        schema: pa.Schema = session.frame(planning, query.body, values).schema()
-        return schema
+        return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
 
 
 def table_schema(session: Session, catalog: str | None, schema: str | None, table: str) -> pa.Schema:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from datafusion import DataFrame
 
-from ..arrow.dataset import producers, stop_producing
+from ..shutdown import at_shutdown, call_began, call_ended, calling
 
 __all__ = ["FrameSource"]
 
@@ -42,21 +40,12 @@ _loop = _Loop()
 _running: weakref.WeakSet[FrameSource] = weakref.WeakSet()
 
 
-# Time for threads of DataFusion to leave Python after the last thing that can be seen of them from here.
-_GRACE = 0.1
-
-
-@atexit.register
 def _stop_all() -> None:
-    # A thread of DataFusion's that is inside Python when the interpreter goes down aborts the process.
-    sources = list(_running)
-    pending = [source.pending for source in sources if source.pending is not None]
-    for source in sources:
+    for source in list(_running):
         source.close()
-    stop_producing()
-    if sources:
-        concurrent.futures.wait(pending, timeout=1)
-        time.sleep(_GRACE)
+
+
+at_shutdown(_stop_all)
 
 
 class FrameSource:
@@ -72,9 +61,9 @@ class FrameSource:
         self._schema = schema
         self._translate = translate
         self.pending: concurrent.futures.Future[pa.RecordBatch | None] | None = None
-        producers.park_at_the_end()
         try:
-            self._stream: Any = frame.execute_stream()
+            with calling():
+                self._stream: Any = frame.execute_stream()
         except Exception as error:
             raise translate(error) from error
         _running.add(self)
@@ -86,7 +75,9 @@ class FrameSource:
 
     def _pull(self) -> concurrent.futures.Future[pa.RecordBatch | None]:
         if self.pending is None:
+            call_began()
             self.pending = asyncio.run_coroutine_threadsafe(_next(self._stream), _loop.get())
+            self.pending.add_done_callback(lambda _: call_ended())
         return self.pending
 
     def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
@@ -110,7 +101,6 @@ class FrameSource:
 
     def _take(self, future: concurrent.futures.Future[pa.RecordBatch | None]) -> pa.RecordBatch | None:
         self.pending = None
-        producers.park_at_the_end()
         try:
             batch = future.result()
         except Exception as error:

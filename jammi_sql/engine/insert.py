@@ -130,7 +130,8 @@ def create_topic_as(session: Session, statement: statements.CreateTopicAs, param
     with session.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
-            schema = pa.schema([field.with_nullable(True).remove_metadata() for field in frame.schema()])
+            planned = session.schema_of(frame, planning, query.body)
+            schema = pa.schema([field.with_nullable(True).remove_metadata() for field in planned])
             existing = session.find_topic(statement.name)
             if existing is not None and statement.if_not_exists and _is_same(session, statement, existing, schema):
                 return CommandResult(0)

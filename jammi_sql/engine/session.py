@@ -24,6 +24,7 @@ from ..errors import (
 from ..errors_datafusion import translate
 from ..ports import Reader
 from ..results import BatchResult, Result
+from ..shutdown import calling
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
@@ -223,7 +224,7 @@ class Session:
     def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
         from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
 
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             self._check_parameters(parsed, parameters)
             statement = parsed.statement
@@ -293,9 +294,18 @@ class Session:
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
 
+    def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
+        """The columns of a planned query; an error where one has a name that Arrow does not take."""
+        try:
+            schema: pa.Schema = frame.schema()
+        except Exception as error:
+            raise self.translator(planning, fragment)(error) from error
+        return schema
+
     def stream(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
         """The rows of a planned query."""
-        source = FrameSource(frame, frame.schema(), self.translator(planning, fragment))
+        schema = self.schema_of(frame, planning, fragment)
+        source = FrameSource(frame, schema, self.translator(planning, fragment))
         return self.result(source)
 
     def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
@@ -313,7 +323,7 @@ class Session:
     def evaluate(self, fragment: statements.Fragment, parameters: Parameters, position: int | None = None) -> pa.Scalar:
         """The value of an expression without columns."""
         wrapped = statements.Fragment(
-            f"SELECT ({fragment.text}\n)", tuple((start + 8, source) for start, source in fragment.origins)
+            f"SELECT ({fragment.text}\n) AS value", tuple((start + 8, source) for start, source in fragment.origins)
         )
         with self.planned(frozenset()) as planning:
             frame = self.frame(planning, wrapped, parameters, reads_only=True)
@@ -379,7 +389,7 @@ class Session:
         from .insert import insert_many  # noqa: PLC0415
 
         parsed = self._parse_one(text)
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
@@ -390,7 +400,7 @@ class Session:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
         from .ingest import ingest  # noqa: PLC0415
 
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
@@ -401,7 +411,7 @@ class Session:
         """The columns that a statement would return, without running it."""
         from .describe import result_schema  # noqa: PLC0415
 
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             return result_schema(self, self._parse_one(text), dict(parameters or {}))
 
@@ -417,7 +427,7 @@ class Session:
         """The catalogue, one row per column (or per table, schema, catalog at smaller depths)."""
         from .describe import objects  # noqa: PLC0415
 
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             return objects(self, depth, schema, table)
 
@@ -425,7 +435,7 @@ class Session:
         """The columns of a relation."""
         from .describe import table_schema  # noqa: PLC0415
 
-        with self._lock:
+        with self._lock, calling():
             self._check_open()
             return table_schema(self, catalog, schema, table)
 

@@ -43,9 +43,10 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
     if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
-    if query.subscribes and "view" in query.words:
+    if query.subscribes and (query.keyword == "PREPARE" or "view" in query.words):
+        what = "a prepared statement" if query.keyword == "PREPARE" else "a view"
         raise FeatureNotSupported(
-            "a view cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
+            f"{what} cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
         )
     created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
     if created is not None:

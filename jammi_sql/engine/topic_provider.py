@@ -27,8 +27,8 @@ _HEADERS = 8192
 class TopicProvider(LazyDataset):
     """The batches ``[start, end)`` of a topic that ``tenant`` may read.
 
-    ``bounds``, ``tenant`` and ``reader`` are asked when a statement is planned, ``reader`` also while it runs: a view that was made earlier, and
-    a live statement that is planned again for each batch, see the log as it is then.
+    ``tenant`` and ``bounds`` are asked when a statement is planned, ``reader`` also while it runs: a view that was made
+    earlier, and a live statement that is planned again for each batch, see the log as it is then.
     """
 
     def __init__(

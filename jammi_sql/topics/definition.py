@@ -87,7 +87,11 @@ def check_name(namespace: str, name: str, position: int | None = None) -> None:
     if namespace in RESERVED_NAMESPACES:
         raise ReservedName(f"schema {namespace} belongs to the engine", position=position, hint="choose another schema")
     if not name or not namespace:
-        raise ProgrammingError("a name cannot be empty", sqlstate="42602", position=position)
+        raise ProgrammingError("a name cannot be empty", sqlstate="42602", position=position, hint="choose a name")
+    if "\0" in name or "\0" in namespace:
+        raise ProgrammingError(
+            "a name cannot hold a zero byte", sqlstate="42602", position=position, hint="leave it out"
+        )
 
 
 def check_columns(schema: pa.Schema) -> None:
@@ -106,8 +110,13 @@ def check_column_name(name: str, position: int | None = None) -> None:
         raise ReservedName(
             f"column {name}: names that begin with _ belong to the engine", position=position, hint="rename the column"
         )
-    if not name:
-        raise ProgrammingError("a column name cannot be empty", sqlstate="42602", position=position)
+    if not name or "\0" in name:
+        raise ProgrammingError(
+            "a column name cannot be empty or hold a zero byte",
+            sqlstate="42602",
+            position=position,
+            hint="rename the column",
+        )
 
 
 def display_name(namespace: str, name: str) -> str:

@@ -73,7 +73,6 @@ class BrokerSubscription:
         self._items: deque[DeliveredBatch] = deque()
         self._notice = 0
         self._woken = False
-        self.was_woken = False
         self._ready = threading.Condition(threading.Lock())
         self._on_close = on_close
         self._listener: Callable[[], None] | None = None
@@ -149,16 +148,11 @@ class BrokerSubscription:
             _wait_for(
                 self._ready, lambda: self._items or self.closed or self._woken or self._notice > known_head, timeout
             )
-            self.was_woken, self._woken = self._woken, False
+            self._woken = False
             items = list(self._items)
             self._items.clear()
             self._bytes = 0
             return items, self._notice
-
-    @property
-    def has_items(self) -> bool:
-        """Whether a batch waits to be taken."""
-        return bool(self._items)
 
     def next(self, timeout: float | None = None) -> DeliveredBatch:
         """The next batch with a matching row. Raises ``TimeoutError``, and ``StopIteration`` once closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -62,6 +63,8 @@ class Appended(NamedTuple):
     offset: int
     produced_us: int
 
+
+_LARGE = 1 << 16  # bytes
 
 _APPEND_ROW = pa.struct(
     [
@@ -298,7 +301,12 @@ def _header_ranges(offset: int, produced_us: int) -> dict[str, ColumnRange]:
 
 
 def _bind(appends: Sequence[Append], now_us: int) -> pa.RecordBatch:
-    """The rows to insert, made as one array of structs: an array per column takes five times as long."""
+    """The rows to insert, made as one array of structs: an array per column takes five times as long.
+
+    That copies the payloads, which a large one that comes alone is spared.
+    """
+    alone = appends[0].payload if len(appends) == 1 else None
+    whole = alone if alone is not None and _LARGE <= alone.size < 1 << 31 else None
     rows = [
         (
             append.topic.number,
@@ -309,13 +317,18 @@ def _bind(appends: Sequence[Append], now_us: int) -> pa.RecordBatch:
             append.payload.size,
             checksum(append.payload, header_seed(append.tenant, append.topic.version, append.row_count)),
             append.ranges,
-            memoryview(append.payload),
+            b"" if whole is not None else memoryview(append.payload),
             append.topic.namespace,
             append.topic.local_name,
         )
         for append in appends
     ]
-    return pa.RecordBatch.from_struct_array(cast("pa.StructArray", pa.array(rows, _APPEND_ROW)))
+    batch = pa.RecordBatch.from_struct_array(cast("pa.StructArray", pa.array(rows, _APPEND_ROW)))
+    if whole is not None:
+        bounds = pa.py_buffer(struct.pack("=ii", 0, whole.size))
+        column = pa.Array.from_buffers(pa.binary(), 1, [None, bounds, whole])
+        batch = batch.set_column(batch.schema.get_field_index("payload"), "payload", column)
+    return batch
 
 
 def _damaged(topic: CatalogTopic, offset: int, how: str) -> DataCorrupted:

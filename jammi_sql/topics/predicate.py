@@ -16,6 +16,7 @@ from ..arrow.expression import Node
 from ..arrow.filter import Filter, compile_filter
 from ..errors import PredicateParse, PredicateUnsupported
 from ..errors_datafusion import is_pushdown_failure, position_in_message, translate
+from ..shutdown import calling
 
 __all__ = ["Predicate"]
 
@@ -136,7 +137,7 @@ class MaskEvaluator:
 
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
         """One value per row, in order."""
-        with self._lock:
+        with self._lock, calling():
             self._probe.current = batch
             try:
                 frame = self._runner.create_dataframe_from_logical_plan(self._plan)

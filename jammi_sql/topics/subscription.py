@@ -182,8 +182,8 @@ class Subscription:
         return max(0.0, min(limits)) if limits else None
 
     def _check_topic(self) -> None:
-        """After a wait that ended by ``wake`` and brought nothing: ``TopicNotFound`` if the topic was dropped."""
-        if self._live is not None and self._live.was_woken and self._must_wait() and not self._behind:
+        """After a wait that brought nothing: ``TopicNotFound``, now and ever after, if the topic was dropped."""
+        if self._live is not None and self._live.dropped and self._must_wait() and not self._behind:
             self._head = max(self._head, self._log.head(self._reader, self.topic).next)
 
     def _check_clock(self) -> None:
@@ -254,8 +254,6 @@ class Subscription:
         if following > self._next:
             self._next = following
             self._quiet_since = time.monotonic()
-        if live.dropped and not self._ready and not self._behind:
-            self._log.head(self._reader, self.topic)  # raises TopicNotFound where it is really gone
 
     def _accept(self, entries: list[LogEntry]) -> None:
         if self._end_us is not None:

@@ -40,7 +40,7 @@ QUERIES = [
     "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a) FROM (VALUES (1.0), (2.0), (3.0)) AS v(a)",
     "SELECT count(*) FILTER (WHERE a > 1), string_agg(b, ',' ORDER BY b) FROM (VALUES (1, 'x'), (2, 'y')) AS v(a, b)",
     "VALUES (1, 'x'), (2, 'y')",
-    "SELECT 1 UNION ALL SELECT 2 INTERSECT SELECT 2",
+    "SELECT 1 AS a UNION ALL SELECT 2 INTERSECT SELECT 2 ORDER BY a",
     "SELECT a FROM (VALUES (1), (2), (NULL)) AS v(a) ORDER BY a DESC NULLS LAST LIMIT 2 OFFSET 1",
     "SELECT 1.0 / 0, 9223372036854775807 + 1, -7 / 2, -7 % 3, 0.1 + 0.2",
     "FROM (VALUES (1)) AS v(a) SELECT a",

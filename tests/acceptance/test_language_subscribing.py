@@ -103,6 +103,12 @@ def test_every_argument_may_be_a_parameter(five: Connection, style: str, paramet
     assert values(five, f"SELECT a FROM {style}", parameters) == [1, 2, 3]
 
 
+def test_text_may_hold_a_zero_byte(five: Connection) -> None:
+    five.execute("INSERT INTO t VALUES (9, ?), (10, 'a\0b')", ["\0"])
+    assert values(five, "SELECT b FROM subscribe('t', from => 5, until => 'latest')") == ["\0", "a\0b"]
+    assert values(five, f"SELECT a FROM {ALL} WHERE b = 'a\0b'") == [10]
+
+
 def test_a_parameter_may_be_a_word_or_an_aware_time(five: Connection) -> None:
     now = dt.datetime.now(dt.UTC)
     assert len(values(five, "SELECT a FROM subscribe('t', from => ?, until => ?)", ["earliest", "latest"])) == 10

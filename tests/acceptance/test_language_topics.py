@@ -174,6 +174,20 @@ def test_a_statement_that_is_no_statement_is_a_syntax_error(conn: Connection, st
 # --- options ---
 
 
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("INTERVAL '7' DAY", "7 day"),
+        ("INTERVAL '36 hours'", "36 hours"),
+        ("'30 days'", "30 days"),
+        ("forever", "forever"),
+    ],
+)
+def test_a_retention_is_an_interval_or_forever(conn: Connection, option: str, shown: str) -> None:
+    conn.execute(f"CREATE TOPIC t (a INT) WITH (retention = {option})")
+    assert values(conn, "SELECT retention FROM jammi.system.topics") == [shown]
+
+
 def test_options_are_kept_as_metadata_and_set_and_reset(conn: Connection) -> None:
     conn.execute(
         "CREATE TOPIC t (a INT) WITH (retention = INTERVAL '7 days', retention_bytes = 1000, owner = 'me', replicas = 3)"

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -84,16 +85,7 @@ class Page:
         printed: list[list[str]] = []
         expected = [line for line in text.splitlines() if not line.startswith(("$ ", "> "))]
         for command in _commands(text):
-            done = subprocess.run(
-                ["bash", "-c", command],
-                env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-                timeout=60,
-            )
+            done = _run(command)
             assert done.returncode == 0, f"$ {command}\nexit code {done.returncode}\n{done.stdout}"
             printed += _lines(done.stdout)
         wanted = _lines("\n".join(expected))
@@ -105,6 +97,26 @@ class Page:
         for value in list(self.names.values()):
             if isinstance(value, jammi_sql.Connection | jammi_sql.Engine):
                 value.close()
+
+
+def _run(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command. After 60 s it is ended with all its children: a live query would outlive the shell."""
+    process = subprocess.Popen(
+        ["bash", "-c", command],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed, _ = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, printed)
 
 
 def _commands(text: str) -> list[str]:

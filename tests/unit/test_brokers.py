@@ -86,14 +86,13 @@ def test_a_queue_is_bounded_by_bytes_too() -> None:
     assert subscription.take(0, 0)[1] > 0
 
 
-def test_taking_gives_the_bytes_of_the_queue_back() -> None:
+@pytest.mark.parametrize("way", ["take", "next"])
+def test_taking_gives_the_bytes_of_the_queue_back(way: str) -> None:
     subscription = BrokerSubscription(TOPIC.id, Predicate.match_all(), None, capacity=1000, byte_capacity=10_000)
     for offset in range(50):
         subscription.put(delivered(offset, rows=100))
-        if offset % 2:
-            assert [item.offset.value for item in subscription.take(0, 0)[0]] == [offset]
-        else:
-            assert subscription.next(timeout=0).offset.value == offset
+        taken = subscription.take(0, 0)[0] if way == "take" else [subscription.next(timeout=0)]
+        assert [one.offset.value for one in taken] == [offset]
     assert subscription._notice == 0
 
 

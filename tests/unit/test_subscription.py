@@ -157,6 +157,18 @@ def test_waiting_on_a_topic_that_is_dropped_is_an_error_and_no_endless_wait(engi
         subscription.next(timeout=0)
 
 
+def test_an_async_wait_on_a_topic_that_is_dropped_is_an_error_too(engine: Engine) -> None:
+    async def run() -> None:
+        subscription = engine.subscriber.subscribe(TOPIC)
+        waiting = asyncio.ensure_future(anext(subscription))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(engine.topic_repo.drop_topic, TOPIC.id)
+        with pytest.raises(TopicNotFound):
+            await asyncio.wait_for(waiting, LIMIT)
+
+    asyncio.run(run())
+
+
 def test_a_topic_dropped_by_another_engine_is_noticed(engine: Engine, folder: Path) -> None:
     subscription = engine.subscriber.subscribe(TOPIC)
     with Engine.open(folder) as other:
@@ -274,6 +286,7 @@ def test_an_evicted_offset_says_which_one_is_the_oldest(engine: Engine) -> None:
     ):
         with pytest.raises(OffsetEvicted) as caught:
             call()
+        assert engine.broker.list_consumers(TOPIC.id) == []
         assert (caught.value.oldest, caught.value.sqlstate, caught.value.topic) == (6, "22023", "events.changes")
     assert offsets(receive(engine.subscriber.subscribe(TOPIC, None, 6), 4)) == [6, 7, 8, 9]
 
