@@ -49,6 +49,8 @@ class Running:
         """``source`` under this statement's time limit, within reach of ``cancel``."""
         watched = _Watched(source, self._deadline, self._limit)
         self._sources.add(watched)
+        if self._cancelled.is_set():  # while the statement was planned
+            watched.stop()
         return watched
 
     def cancel(self) -> None:

@@ -14,7 +14,7 @@ from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.dbapi import Connection
 from jammi_sql.topics import Predicate, TopicDefinition
 
-from .language import fails, rows, value, values
+from .language import background, fails, rows, value, values
 
 STATEMENTS = [
     ("SELEC 1", errors.ProgrammingError, "42601", "SELEC"),
@@ -209,15 +209,19 @@ LONG = "SELECT sum(value % 7) FROM range(1000000000000)"
 
 def cancelled_by_timer(conn: Connection, statement: str, fetch: str = "fetchall") -> None:
     cursor = conn.cursor()
-    timer = threading.Timer(0.05, cursor.adbc_cancel)
-    timer.start()
-    try:
-        with fails("57014", errors.OperationalError, hint=False):
-            cursor.execute(statement)
-            getattr(cursor, fetch)()
-    finally:
-        timer.cancel()
-        timer.join()
+    over = threading.Event()
+
+    def cancel() -> None:
+        while not over.wait(0.05):  # the first may come before the statement begins
+            cursor.adbc_cancel()
+
+    with background(cancel):
+        try:
+            with fails("57014", errors.OperationalError, hint=False):
+                cursor.execute(statement)
+                getattr(cursor, fetch)()
+        finally:
+            over.set()
 
 
 @pytest.mark.parametrize(
@@ -289,3 +293,21 @@ def test_the_definition_of_a_topic_that_was_dropped_is_not_registered(conn: Conn
     definition = TopicDefinition("t", pa.schema([pa.field("a", pa.int32())]))
     with fails("42P01", errors.TopicNotFound):
         conn.engine.publisher.publish_scoped(definition, None, pa.record_batch({"a": pa.array([1], pa.int32())}))
+
+
+def test_a_cancel_that_comes_while_a_statement_is_planned_is_not_lost(conn: Connection) -> None:
+    conn.execute("CREATE TOPIC t (a BIGINT)")
+    session = conn.engine.session()
+    try:
+        running = session._port.running  # the only way to be exactly there
+        watch = running.watch
+
+        def cancelled_first(source: object) -> object:
+            session.adbc_cancel()
+            return watch(source)
+
+        running.watch = cancelled_first
+        with fails("57014", errors.OperationalError, hint=False):
+            session.execute("SELECT a FROM subscribe('t')").fetchone()
+    finally:
+        session.close()

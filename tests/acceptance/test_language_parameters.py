@@ -21,12 +21,9 @@ from .language import fails, rows, value, values
         ("SELECT $1, $2", (1, "x")),
         ("SELECT $2, $1", ["x", 1]),
         ("SELECT :one, :two", {"one": 1, "two": "x"}),
-        ("SELECT :One, :ONE || ''", None),
     ],
 )
 def test_the_three_styles(conn: Connection, statement: str, parameters: Any) -> None:
-    if parameters is None:
-        return
     assert rows(conn, statement, parameters) == [(1, "x")]
 
 
@@ -114,7 +111,7 @@ def test_parameters_stand_wherever_a_value_may(conn: Connection) -> None:
     conn.execute("INSERT INTO t VALUES (?, ?), (?, lower(?))", [1, "x", 2, "Y"])
     conn.execute("INSERT INTO t (b, a) SELECT :b, :a WHERE :a > 0", {"a": 3, "b": "z"})
     assert values(conn, "SELECT a FROM t WHERE b IN (?, ?) ORDER BY a LIMIT ? OFFSET ?", ["x", "z", 1, 1]) == [3]
-    assert values(conn, "SELECT a FROM t WHERE b LIKE ? AND a BETWEEN $2 AND $3".replace("?", "$1"), ["%", 1, 2]) == [
+    assert values(conn, "SELECT a FROM t WHERE b LIKE $1 AND a BETWEEN $2 AND $3", ["%", 1, 2]) == [
         1,
         2,
     ]
