@@ -52,6 +52,7 @@ __all__ = [
     "SchemaConflict",
     "SerializationFailure",
     "StatementSyntaxError",
+    "StatementTooComplex",
     "StoreIOError",
     "StoreVersionError",
     "TopicNotFound",
@@ -146,6 +147,12 @@ class StatementSyntaxError(ProgrammingError):
     """The text is not a statement."""
 
     default_sqlstate = "42601"
+
+
+class StatementTooComplex(ProgrammingError, OperationalError):
+    """Planning the statement would take minutes, or end the process: a chain is too long, or nesting too deep."""
+
+    default_sqlstate = "54001"
 
 
 class UndefinedTable(ProgrammingError):

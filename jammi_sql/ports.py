@@ -41,8 +41,10 @@ class NamedQuery:
 class Reader(Protocol):
     """Where committed rows (or a transaction's own) are read."""
 
-    committed: bool
-    """Whether everything read here is committed, and may be remembered."""
+    @property
+    def committed(self) -> bool:
+        """Whether everything read here is committed, and may be remembered."""
+        ...
 
     def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
         """The whole result, with exactly the schema ``query.returns``.

@@ -15,6 +15,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from .errors import ConnectionClosed, InterfaceError, QueryCanceled
+from .finalizing import finalize, ready
 
 __all__ = ["INTERRUPT_INTERVAL", "BatchResult", "BatchSource", "CommandResult", "IterableSource", "Result"]
 
@@ -171,7 +172,8 @@ class BatchResult:
         self._source = source
         self._rowcount = rowcount
         self._bounded = bounded
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a garbage collection may end a reader on the thread that holds it
+        ready()
         self._pulling = False
         self._cancelled = False
         self._closed = False
@@ -315,8 +317,8 @@ class BatchResult:
 
     def __del__(self) -> None:
         # Interpreter shutdown tears the engine down in no order: nothing can be released any more.
-        if not sys.is_finalizing():
-            self.close()
+        if not getattr(self, "_released", True) and not sys.is_finalizing():
+            finalize(self.close)
 
 
 class IterableSource:

@@ -2,42 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset
 
-from ..errors import BatchSchemaMismatch, InvalidParameter, NotNullViolation
+from ..errors import BatchSchemaMismatch, DataError, Error, FeatureNotSupported, InvalidParameter, NotNullViolation
 
-__all__ = ["as_batch", "as_reader", "conform", "join", "join_columns", "upgrade"]
+__all__ = ["as_batch", "as_reader", "conform", "is_arrow", "join", "join_columns", "reading", "upgrade"]
+
+_ACCEPTED = "give a pyarrow RecordBatch or Table, a pandas or polars frame, or anything with __arrow_c_stream__"
+
+
+def is_arrow(data: object) -> bool:
+    """Whether ``data`` offers itself through the Arrow PyCapsule interface, as pandas, polars and duckdb do."""
+    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Around the reading of what a user gave: whatever it raises becomes an error of this package, with its cause."""
+    try:
+        yield
+    except Error:
+        raise
+    except (pa.ArrowNotImplementedError, NotImplementedError) as error:
+        raise FeatureNotSupported(f"Arrow cannot do this: {error}", hint="give the data in another type") from error
+    except Exception as error:
+        raise DataError(
+            f"the data cannot be read: {error or type(error).__name__}", hint="the cause says what its source raised"
+        ) from error
 
 
 def as_reader(data: Any) -> pa.RecordBatchReader:
-    """A reader over whatever speaks Arrow's C interface: pyarrow, pandas, polars, duckdb."""
+    """A reader that pulls, batch by batch, whatever speaks Arrow's C interface: pyarrow, pandas, polars, duckdb.
+
+    A ``pyarrow.dataset`` and an iterable of record batches are taken too. Raises ``InvalidParameter`` (22023) for
+    anything else. What the source raises, now or while it is read, is ``DataError`` with that as its cause.
+    """
+    with reading():
+        if isinstance(data, pa.RecordBatch):
+            return pa.RecordBatchReader.from_batches(data.schema, [data])
+        if isinstance(data, pa.Table):
+            return data.to_reader()
+        reader = _reader(data)
+        return pa.RecordBatchReader.from_batches(reader.schema, _guarded(reader))
+
+
+def _reader(data: Any) -> pa.RecordBatchReader:
     if isinstance(data, pa.RecordBatchReader):
         return data
-    if isinstance(data, pa.RecordBatch):
-        return pa.RecordBatchReader.from_batches(data.schema, [data])
     if hasattr(data, "__arrow_c_stream__"):
         return pa.RecordBatchReader.from_stream(data)
     if hasattr(data, "__arrow_c_array__"):
         batch = pa.record_batch(data)
         return pa.RecordBatchReader.from_batches(batch.schema, [batch])
-    raise InvalidParameter(
-        f"{type(data).__name__} is not Arrow data",
-        hint="give a pyarrow RecordBatch or Table, a pandas or polars frame, or anything with __arrow_c_stream__",
-    )
+    if isinstance(data, pa.dataset.Dataset):
+        return data.scanner().to_reader()
+    if isinstance(data, pa.dataset.Scanner):
+        return data.to_reader()
+    if isinstance(data, Iterable) and not isinstance(data, (str, bytes)):
+        return _reader_of(data)
+    raise _not_arrow(data)
+
+
+def _reader_of(batches: Iterable[Any]) -> pa.RecordBatchReader:
+    """Of an iterable only the first batch is pulled: it says what the columns are."""
+    items = iter(batches)
+    first = next(items, None)
+    if not isinstance(first, pa.RecordBatch):
+        if first is None:
+            raise InvalidParameter(
+                "there are no batches, so the columns are unknown", hint="give a pyarrow Table or RecordBatchReader"
+            )
+        raise _not_arrow(first)
+    return pa.RecordBatchReader.from_batches(first.schema, _same(first.schema, chain([first], items)))
+
+
+def _same(schema: pa.Schema, items: Iterator[Any]) -> Iterator[pa.RecordBatch]:
+    for item in items:
+        if not isinstance(item, pa.RecordBatch):
+            raise _not_arrow(item)
+        if not item.schema.equals(schema):
+            raise BatchSchemaMismatch(
+                "the batches differ in their columns", hint=f"the first one has {', '.join(map(str, schema))}"
+            )
+        yield item
+
+
+def _guarded(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    with reading():
+        yield from reader
+
+
+def _not_arrow(data: object) -> InvalidParameter:
+    return InvalidParameter(f"{type(data).__name__} is not Arrow data", hint=_ACCEPTED)
 
 
 def as_batch(data: Any) -> pa.RecordBatch:
-    """``data`` as one record batch; a table's chunks are joined."""
+    """``data`` as one record batch; a table's chunks are joined. Raises as ``as_reader`` does."""
     if isinstance(data, pa.RecordBatch):
         return data
-    table = as_reader(data).read_all().combine_chunks()
-    if table.num_rows == 0:
-        return pa.RecordBatch.from_pylist([], schema=table.schema)
-    return table.to_batches()[0]
+    reader = as_reader(data)
+    with reading():
+        table = reader.read_all().combine_chunks()
+        if table.num_rows == 0:
+            return pa.RecordBatch.from_pylist([], schema=table.schema)
+        return join(table.to_batches())  # one, unless its text is past 2 GB, where it says so
 
 
 def join(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

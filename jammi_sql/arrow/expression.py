@@ -97,6 +97,8 @@ MIRRORED = {
     "greater_equal": "less_equal",
 }
 """The comparison that means the same with its sides exchanged."""
+_CHAINS = frozenset({"and_kleene", "or_kleene"})
+"""Functions of two arguments that mean the same however a chain of them is nested."""
 _FUNCTIONS = {
     **dict.fromkeys(MIRRORED, 2),
     **dict.fromkeys(("and_kleene", "or_kleene"), 2),
@@ -120,46 +122,84 @@ def read_expression(expression: Pushed) -> Node:
         reader = pa.ipc.open_file(serialised)
         literals = reader.get_batch(0)
         entries = iter(_metadata(reader.schema))
-        return _read(next(entries), entries, literals)
+        return _read(entries, literals)
     except (pa.ArrowException, ValueError, TypeError, KeyError, IndexError, StopIteration) as error:
         raise UnreadableExpression(f"cannot read the pushed filter {expression}: {error}") from error
 
 
-def _read(entry: tuple[str, str], entries: Iterator[tuple[str, str]], literals: pa.RecordBatch) -> Node:
-    key, value = entry
-    match key:
-        case "field_ref":
-            return Field(value)
-        case "literal":
-            return Literal(_plain(literals.column(int(value))[0]))
-        case "call":
-            return _read_call(value, entries, literals)
-        case _:
-            raise UnreadableExpression(f"a pushed filter holds {key} {value}")
+@dataclass(slots=True)
+class _OpenCall:
+    """A call whose end is still to come. ``arguments`` has those of calls within of the same chain in their places."""
 
-
-def _read_call(function: str, entries: Iterator[tuple[str, str]], literals: pa.RecordBatch) -> Node:
-    arguments: list[Node] = []
+    function: str
+    arguments: list[Node] = field(default_factory=list)
+    own_arguments: int = 0
     options: pa.StructScalar | None = None
-    for key, value in entries:
-        if key == "end":
-            break
-        if key == "options":
-            scalar = literals.column(int(value))[0]
-            assert isinstance(scalar, pa.StructScalar)
-            options = scalar
-        else:
-            arguments.append(_read((key, value), entries, literals))
-    if function == "is_in" and options is not None and len(arguments) == 1:
+
+
+def _read(entries: Iterator[tuple[str, str]], literals: pa.RecordBatch) -> Node:
+    # Not recursive: DataFusion nests `a AND b AND c ...` as deep as it is long.
+    whole = _OpenCall("")
+    open_calls = [whole]
+    while not whole.own_arguments:
+        key, value = next(entries)
+        call = open_calls[-1]
+        match key:
+            case "field_ref":
+                _append(call, Field(value))
+            case "literal":
+                _append(call, Literal(_plain(literals.column(int(value))[0])))
+            case "options":
+                scalar = literals.column(int(value))[0]
+                assert isinstance(scalar, pa.StructScalar)
+                call.options = scalar
+            case "call":
+                open_calls.append(_OpenCall(value))
+            case "end":
+                open_calls.pop()
+                outer = open_calls[-1]
+                if call.function == outer.function and call.function in _CHAINS and call.own_arguments == 2:
+                    _join(outer, call)
+                else:
+                    _append(outer, _closed(call))
+            case _:
+                raise UnreadableExpression(f"a pushed filter holds {key} {value}")
+    return whole.arguments[0]
+
+
+def _append(call: _OpenCall, argument: Node) -> None:
+    call.arguments.append(argument)
+    call.own_arguments += 1
+
+
+def _join(outer: _OpenCall, inner: _OpenCall) -> None:
+    outer.own_arguments += 1
+    if outer.arguments:
+        outer.arguments += inner.arguments
+    else:
+        outer.arguments = inner.arguments  # not copied: a chain has many of these
+
+
+def _closed(call: _OpenCall) -> Node:
+    function, arguments, options = call.function, call.arguments, call.options
+    if function == "is_in" and options is not None and call.own_arguments == 1:
         values: Any = options["value_set"]
         return Membership(arguments[0], values.values)
-    if _FUNCTIONS.get(function) != len(arguments):
-        raise UnreadableExpression(f"a pushed filter calls {function} with {len(arguments)} arguments")
+    if _FUNCTIONS.get(function) != call.own_arguments:
+        raise UnreadableExpression(f"a pushed filter calls {function} with {call.own_arguments} arguments")
     if function == "is_null" and options is not None and options["nan_is_null"].as_py():
         raise UnreadableExpression("a pushed filter takes NaN for NULL")
     if function in MIRRORED and isinstance(arguments[0], Literal) and not isinstance(arguments[1], Literal):
         return Call(MIRRORED[function], (arguments[1], arguments[0]))
-    return Call(function, tuple(arguments))
+    return _balanced(function, arguments) if function in _CHAINS else Call(function, tuple(arguments))
+
+
+def _balanced(function: str, arguments: list[Node]) -> Node:
+    """A chain of many arguments as calls of two, nested as little as can be: whoever walks the tree recurses."""
+    if len(arguments) == 1:
+        return arguments[0]
+    middle = (len(arguments) + 1) // 2
+    return Call(function, (_balanced(function, arguments[:middle]), _balanced(function, arguments[middle:])))
 
 
 def _plain(scalar: pa.Scalar[Any]) -> pa.Scalar[Any]:

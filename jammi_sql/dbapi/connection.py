@@ -15,6 +15,7 @@ import pyarrow as pa
 from adbc_driver_manager import dbapi as adbc
 
 from .. import errors
+from ..finalizing import finalize, ready
 from ..results import INTERRUPT_INTERVAL
 from ..tenancy import TenantId
 from .buffer import RowBuffer
@@ -57,11 +58,15 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
 
     def __init__(self, session: SessionPort, *, owns_engine: bool = False) -> None:
         # Not super().__init__(): it wants a database handle.
+        ready()
         self._closed = False
         self._port = session
         self._owns_engine = owns_engine  # whether the engine closes with this connection
-        self._lock = threading.RLock()  # one call at a time into the session
+        # Two locks, so that close() does not wait for the end of another thread's tenant_scope block.
+        self._turn = threading.RLock()  # whose statements run: one call's, or those of a tenant_scope block
+        self._lock = threading.RLock()  # one call at a time into the session; taken after _turn
         self._results: WeakSet[RowBuffer] = WeakSet()
+        self._results_lock = threading.RLock()  # a set that grows while it is listed raises RuntimeError
         self._in_block = False
 
     def __repr__(self) -> str:
@@ -103,7 +108,7 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
         self._closed = True
         self._cancel_all()
         with self._lock:
-            for result in list(self._results):
+            for result in self._open_results():
                 result.close()
             self._port.close()
             if self._owns_engine:
@@ -112,7 +117,7 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
     def __del__(self) -> None:
         # Interpreter shutdown tears the engine down in no order: nothing can be released any more.
         if not getattr(self, "_closed", True) and not sys.is_finalizing():
-            self.close()
+            finalize(self.close)
 
     @property
     def closed(self) -> bool:
@@ -127,12 +132,19 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
 
     @property
     def autocommit(self) -> bool:
-        """Whether a statement outside ``BEGIN`` commits by itself; otherwise the first one opens a transaction."""
+        """Whether a statement outside ``BEGIN`` commits by itself; otherwise the first one opens a transaction.
+
+        Switching it on commits the transaction that is open, as ADBC and ``sqlite3`` do; where that fails, it stays
+        off.
+        """
         return self._port.autocommit
 
     @autocommit.setter
     def autocommit(self, on: bool) -> None:
         with self._session() as session:
+            if on and not session.autocommit and session.in_transaction:
+                self._check_outside_block("autocommit = True")
+                session.commit()
             session.set_autocommit(on)
 
     # --- Jammi --------------------------------------------------------------------------------------
@@ -149,17 +161,23 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
 
     @contextmanager
     def tenant_scope(self, tenant: str | UUID | TenantId | None) -> Iterator[Self]:
-        """Speak for another tenant inside a ``with`` block; the one before is restored at its end."""
+        """Speak for another tenant inside a ``with`` block; the one before is restored at its end, however it ends.
+
+        The block belongs to the thread that opened it: statements of other threads on this connection wait until it
+        ends, so that none of them runs under its tenant. Reading results, ``adbc_cancel`` and ``close`` do not wait.
+        Tasks of one event loop share a thread: give each a connection of its own (``engine.session(tenant)``).
+        """
         bound = TenantId.optional(tenant)
-        with self._session() as session:
-            before = session.tenant
-            session.bind_tenant(bound)
-        try:
-            yield self
-        finally:
-            with self._lock:
-                if not self.closed:
-                    self._port.bind_tenant(before)
+        with self._taking_turn():
+            with self._session() as session:
+                before = session.tenant
+                session.bind_tenant(bound)
+            try:
+                yield self
+            finally:
+                with self._lock:
+                    if not self.closed:
+                        self._port.bind_tenant(before)
 
     @contextmanager
     def transaction(self) -> Iterator[Self]:
@@ -276,16 +294,22 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
     @contextmanager
     def _session(self) -> Iterator[SessionPort]:
         """The session, for one call; Ctrl-C in it cancels the statement that runs."""
-        while not self._lock.acquire(timeout=INTERRUPT_INTERVAL):
-            pass  # another thread's statement is running
+        with self._taking_turn(), self._lock:
+            try:
+                self._check_open()
+                yield self._port
+            except KeyboardInterrupt:
+                self._port.cancel()
+                raise
+
+    @contextmanager
+    def _taking_turn(self) -> Iterator[None]:
+        while not self._turn.acquire(timeout=INTERRUPT_INTERVAL):
+            self._check_open()  # another thread's statement is running, or its tenant_scope block
         try:
-            self._check_open()
-            yield self._port
-        except KeyboardInterrupt:
-            self._port.cancel()
-            raise
+            yield
         finally:
-            self._lock.release()
+            self._turn.release()
 
     def _check_open(self) -> None:
         if self.closed:
@@ -314,5 +338,13 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
 
     def _cancel_all(self) -> None:
         self._port.cancel()
-        for result in list(self._results):
+        for result in self._open_results():
             result.cancel()
+
+    def _keep(self, result: RowBuffer) -> None:
+        with self._results_lock:
+            self._results.add(result)
+
+    def _open_results(self) -> list[RowBuffer]:
+        with self._results_lock:
+            return list(self._results)

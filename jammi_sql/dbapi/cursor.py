@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import pyarrow as pa
-import pyarrow.dataset
 
+from ..arrow.batches import as_reader
 from ..errors import ConnectionClosed, InvalidParameter, NotSupportedError, ProgrammingError, UnboundedResult
 from ..results import Result
 from .buffer import RowBuffer
-from .parameters import arrow_reader, bind, bind_many, is_arrow
+from .parameters import bind, bind_many
 from .port import IngestMode, SessionPort
 from .values import rows
 
@@ -136,7 +136,7 @@ class Cursor:
         """
         if mode not in _INGEST_MODES:
             raise InvalidParameter(f"there is no mode {mode!r}", hint=f"one of {', '.join(_INGEST_MODES)}")
-        reader = _ingest_reader(data)
+        reader = as_reader(data)
         with self._running() as session:
             if catalog_name is not None and db_schema_name is None:
                 db_schema_name = session.current_schema
@@ -333,7 +333,7 @@ class Cursor:
         if result.schema is not None:
             self._buffer = RowBuffer(result, result.schema)
             self._bounded = result.bounded
-            self._connection._results.add(self._buffer)
+            self._connection._keep(self._buffer)
 
     def _drop(self) -> None:
         self._schema = None
@@ -358,19 +358,3 @@ class Cursor:
         if not self._bounded:
             raise UnboundedResult("the result never ends, so it cannot be read to its end", hint=_READ_LIVE)
         return buffer
-
-
-def _ingest_reader(data: Any) -> pa.RecordBatchReader:
-    if is_arrow(data):
-        return arrow_reader(data)
-    if isinstance(data, pa.dataset.Dataset):
-        return data.scanner().to_reader()
-    if isinstance(data, pa.dataset.Scanner):
-        return data.to_reader()
-    try:
-        return pa.Table.from_batches(data).to_reader()
-    except (TypeError, ValueError) as error:
-        raise InvalidParameter(
-            f"{type(data).__name__} is no Arrow data: {error}",
-            hint="give a pyarrow table, a data frame or record batches",
-        ) from error

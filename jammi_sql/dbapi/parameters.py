@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..arrow.batches import as_reader, is_arrow, reading
 from ..errors import ProgrammingError
 from .scalars import column, scalar
 
-__all__ = ["arrow_reader", "bind", "bind_many", "is_arrow"]
+__all__ = ["bind", "bind_many"]
 
 _WRONG_NUMBER = "07001"  # of SQL:2023, "using clause does not match dynamic parameter specifications"
 _BATCH_ROWS = 65_536
@@ -25,7 +26,8 @@ def bind(keys: Sequence[str], parameters: object) -> dict[str, Any]:
     Raises ``ProgrammingError`` 07001 when number or style are wrong, and what ``scalars.scalar`` raises.
     """
     if is_arrow(parameters):
-        table = arrow_reader(parameters).read_all()
+        with reading():
+            table = as_reader(parameters).read_all()
         if table.num_rows != 1:
             raise ProgrammingError(
                 f"one row of parameters is expected, {table.num_rows} are given",
@@ -50,29 +52,15 @@ def bind_many(keys: Sequence[str], parameters: object) -> pa.RecordBatchReader:
             hint="use execute()",
         )
     if is_arrow(parameters):
-        return _renamed(keys, arrow_reader(parameters))
+        return _renamed(keys, as_reader(parameters))
     if isinstance(parameters, (str, bytes, Mapping)) or not isinstance(parameters, Iterable):
         raise _no_parameters(parameters, "an iterable of sequences or mappings, or Arrow data")
-    sets = [_one_set(keys, item) for item in parameters]
+    with reading():
+        sets = [_one_set(keys, item) for item in parameters]
     by_key = zip(*sets, strict=True) if sets else ([] for _ in keys)
     columns = [column(list(values), _label(key)) for key, values in zip(keys, by_key, strict=True)]
     table = pa.Table.from_arrays(columns, names=list(keys))
     return table.to_reader(max_chunksize=_BATCH_ROWS)
-
-
-def is_arrow(data: object) -> bool:
-    """Whether ``data`` offers itself through the Arrow PyCapsule interface, as pandas, polars and duckdb do."""
-    return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")
-
-
-def arrow_reader(data: Any) -> pa.RecordBatchReader:
-    """Arrow data as a reader that pulls it batch by batch."""
-    if isinstance(data, pa.RecordBatchReader):
-        return data
-    if hasattr(data, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(data)
-    batch = pa.record_batch(data)
-    return pa.RecordBatchReader.from_batches(batch.schema, [batch])
 
 
 def _one_set(keys: Sequence[str], parameters: object) -> list[object]:

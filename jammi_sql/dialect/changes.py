@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from .cursor import Cursor
 from .query import read_query, render_query
@@ -78,9 +79,23 @@ def _single_row(cursor: Cursor, first: int, end: int) -> InsertRow | None:
     close = _closing(tokens, index + 1, end)
     if close != end - 1:
         return None
-    rendered = cursor.rewriting.render(tokens[index + 1].end, tokens[close].start)
+    if any(token.kind == "rows" for token in tokens[index + 1 : close]):
+        return None  # `, (1), (2)` as one token hides commas
+    edges = [index + 1, *_commas(tokens, index + 1, close), close]
+    values = (cursor.rewriting.render(tokens[start].end, tokens[end].start) for start, end in pairwise(edges))
     head = cursor.rewriting.fragment(tokens[first].start, tokens[index].start)
-    return InsertRow(head, rendered.fragment, rendered.placeholders)
+    return InsertRow(head, tuple((value.fragment, value.placeholders) for value in values))
+
+
+def _commas(tokens: Sequence[Token], opening: int, closing: int) -> Iterator[int]:
+    """The indices of the commas right inside of the brackets at ``opening`` and ``closing``."""
+    depth = 0
+    for index in range(opening + 1, closing):
+        token = tokens[index]
+        if token.kind == "operator":
+            depth += (token.text in "([{") - (token.text in ")]}")
+            if token.text == "," and not depth:
+                yield index
 
 
 def _closing(tokens: Sequence[Token], index: int, end: int) -> int:

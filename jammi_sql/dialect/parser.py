@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from ..errors import StatementSyntaxError
+from ..errors import ProgrammingError, StatementSyntaxError
 from .changes import read_insert, read_modify, read_truncate
+from .complexity import check_complexity
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
 from .definitions import read_alter, read_create, read_drop
@@ -39,14 +40,30 @@ def parse(text: str, defaults: Mapping[str, DefaultArguments] = MappingProxyType
 
     ``defaults`` are the functions whose calls may leave arguments out; they are written into the text.
 
-    Raises ``StatementSyntaxError`` (42601) with the position in ``text`` and a hint; ``ProgrammingError`` (42701)
-    for a column that is defined twice; ``FeatureNotSupported`` (0A000) for constraints on a topic.
+    Raises ``StatementSyntaxError`` (42601) with the position in ``text`` and a hint; ``StatementTooComplex`` (54001) for
+    what DataFusion would crash on; ``ProgrammingError`` for what is no ``str``, and 42701 for a column that is defined
+    twice; ``FeatureNotSupported`` (0A000) for constraints on a topic.
     """
+    _check_text(text)
     tokens = settle_colons(tokenize(text))
     return [_parse_piece(text, piece, defaults) for piece in split(tokens, len(text))]
 
 
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise ProgrammingError(f"a statement is a str, not {type(text).__name__}", hint="decode bytes first")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise StatementSyntaxError(
+            "the text holds half of a surrogate pair, which is no character",
+            position=error.start,
+            hint="decode the text it came from without surrogateescape",
+        ) from error
+
+
 def _parse_piece(text: str, piece: Piece, defaults: Mapping[str, DefaultArguments]) -> Parsed:
+    check_complexity(piece.tokens)
     # The placeholders of PREPARE are its own: EXECUTE gives their values.
     edits = [] if piece.tokens[0].keyword == "PREPARE" else parameter_edits(text, piece.tokens)
     written = sorted([*edits, *default_edits(piece.tokens, defaults)], key=lambda edit: edit.start)

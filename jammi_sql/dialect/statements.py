@@ -228,12 +228,11 @@ class ShowCreateTopic:
 class InsertRow:
     """The one row of ``INSERT INTO target head VALUES (values)``, which ``executemany`` fills many times.
 
-    ``parameters`` are the places of the placeholders in ``values.text`` (start, end, key).
+    ``values`` has, for each column, the expression and the places of the placeholders in its text (start, end, key).
     """
 
     head: Fragment
-    values: Fragment
-    parameters: tuple[tuple[int, int, str], ...]
+    values: tuple[tuple[Fragment, tuple[tuple[int, int, str], ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,10 +39,14 @@ class Relations(Protocol):
 
 
 class JammiCatalog(CatalogProvider):
-    """The catalog ``jammi``."""
+    """The catalog ``jammi`` of one tenant.
 
-    def __init__(self, relations: Relations) -> None:
+    ``shared`` is that of the session without a tenant: its views and in-memory tables are everybody's.
+    """
+
+    def __init__(self, relations: Relations, shared: JammiCatalog | None = None) -> None:
         self._relations = relations
+        self._shared = shared
         self._schemas: dict[str, JammiSchema] = {}
 
     def schema_names(self) -> set[str]:
@@ -53,16 +57,20 @@ class JammiCatalog(CatalogProvider):
         """One schema. A name that has nothing yet is given too: then the error is about the table."""
         if name == "information_schema":
             return None
-        return self._schemas.setdefault(name, JammiSchema(self._relations, name))
+        if name not in self._schemas:
+            shared = None if self._shared is None else self._shared.schema(name)
+            self._schemas[name] = JammiSchema(self._relations, name, shared)
+        return self._schemas[name]
 
     def own_relations(self) -> dict[str, list[str]]:
         """The session's own views and in-memory tables, by schema."""
-        return {name: sorted(schema.own) for name, schema in self._schemas.items() if schema.own}
+        names = [*self._schemas, *([] if self._shared is None else self._shared._schemas)]
+        return {name: found for name in names if (found := self.schema(name).own_names())}
 
     def own(self, namespace: str, name: str) -> Any:
         """A view or an in-memory table of the session's own, ``None`` where there is none."""
-        schema = self._schemas.get(namespace)
-        return None if schema is None else schema.own.get(name)
+        schema = self.schema(namespace)
+        return None if schema is None else schema.find_own(name)
 
     def register_schema(self, name: str, schema: Any) -> None:
         """CREATE SCHEMA, which the dialect takes before DataFusion does; here for DataFusion's own use."""
@@ -76,10 +84,20 @@ class JammiCatalog(CatalogProvider):
 class JammiSchema(SchemaProvider):
     """A schema: the session's own views and in-memory tables, then topics, then system views."""
 
-    def __init__(self, relations: Relations, name: str) -> None:
+    def __init__(self, relations: Relations, name: str, shared: JammiSchema | None) -> None:
         self._relations = relations
         self._name = name
-        self.own: dict[str, Any] = {}
+        self._shared = shared
+        self._own: dict[str, Any] = {}
+
+    def find_own(self, name: str) -> Any:
+        """A view or an in-memory table of the session, ``None`` where there is none."""
+        found = self._own.get(name)
+        return self._shared.find_own(name) if found is None and self._shared is not None else found
+
+    def own_names(self) -> list[str]:
+        """The names of the session's own views and tables."""
+        return sorted({*self._own, *([] if self._shared is None else self._shared.own_names())})
 
     @property
     def owner_name(self) -> str | None:  # type: ignore[override] # DataFusion reads an attribute
@@ -89,25 +107,28 @@ class JammiSchema(SchemaProvider):
     @property
     def table_names(self) -> list[str]:  # type: ignore[override] # DataFusion takes a list and no set
         """All relations; must be a list."""
-        return sorted({*self.own, *self._relations.relation_names(self._name)})
+        return sorted({*self.own_names(), *self._relations.relation_names(self._name)})
 
     def table(self, name: str) -> Any:
         """The relation, as DataFusion's ``Table`` over a Python dataset."""
-        if name in self.own:
-            return self.own[name]
+        own = self.find_own(name)
+        if own is not None:
+            return own
         found = self._relations.relation(self._name, name)
         return Table(found) if isinstance(found, LazyDataset) else found
 
     def register_table(self, name: str, table: Any) -> None:
         """A view or an in-memory table of this session; ``DuplicateObject`` (42P07) where a topic has the name."""
-        if name not in self.own and name in self._relations.relation_names(self._name):
+        if self.find_own(name) is None and name in self._relations.relation_names(self._name):
             raise DuplicateObject(f"{name} exists already", hint="choose another name: a view would hide the topic")
-        self.own[name] = table
+        self._own[name] = table
 
     def deregister_table(self, name: str, cascade: bool = False) -> None:
         """DROP VIEW or DROP TABLE of the session's own; for a topic DataFusion says that there is no such table."""
-        if name in self.own:
-            del self.own[name]
+        if name in self._own:
+            del self._own[name]
+        elif self.find_own(name) is not None and self._shared is not None:
+            self._shared.deregister_table(name, cascade)
         elif name in self._relations.relation_names(self._name):
             raise ProgrammingError(
                 f"{name} is not a table or view of this session", sqlstate="42809", hint="DROP TOPIC drops a topic"
@@ -115,4 +136,4 @@ class JammiSchema(SchemaProvider):
 
     def table_exist(self, name: str) -> bool:
         """Whether the name leads to something."""
-        return name in self.own or name in self._relations.relation_names(self._name)
+        return self.find_own(name) is not None or name in self._relations.relation_names(self._name)

@@ -17,6 +17,7 @@ from ..topics.catalog import TopicCatalog
 from ..topics.log import Log
 from ..topics.publisher import Publisher
 from ..topics.repo import TopicRepo
+from ..topics.retention import RetentionKeeper
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .functions import FunctionLibrary
@@ -48,6 +49,7 @@ class Engine:
         self.publisher = Publisher(store, catalog, log, broker, watch, clock)
         self.subscriber = Subscriber(store, catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
+        self._retention = RetentionKeeper(store, catalog, log, clock)
         self.services = Services(
             store, catalog, log, broker, watch, self.publisher, self.subscriber, FunctionLibrary.load(udfs)
         )
@@ -130,6 +132,7 @@ class Engine:
             session.close()
         self.subscriber.close()
         self.services.watch.close()
+        self._retention.close()
         self.broker.close()
         self.services.store.close()
 

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import DataFrame, SessionContext
 
-from ..arrow.batches import conform, join
+from ..arrow.batches import conform, join, upgrade
 from ..arrow.dataset import LazyDataset
 from ..arrow.filter import compile_filter
 from ..dialect import Parsed, quote_identifier, statements
 from ..dialect.statements import Fragment
-from ..errors import AppendOnlyTopic, FeatureNotSupported
+from ..errors import AppendOnlyTopic, FeatureNotSupported, TopicNotFound, UndefinedTable
 from ..results import BatchResult, CommandResult, Result
 from ..topics.catalog import CatalogTopic
 from .live import bounded_relations
@@ -34,6 +34,7 @@ __all__ = ["create_topic_as", "insert", "insert_many", "publish_rows"]
 Parameters = Mapping[str, pa.Scalar]
 
 ROWS_PER_BATCH = 65_536
+_RETRIES = 5
 _STAGED_IN_MEMORY = 16 << 20
 TARGET = "__target"
 PARAMETERS = "__parameters"
@@ -49,6 +50,7 @@ class _Rows(LazyDataset):
 
     def produce(
         self,
+        scan: None,
         partition: int,
         columns: Sequence[str] | None,
         filter: pc.Expression | None,  # noqa: A002
@@ -138,10 +140,12 @@ def create_topic_as(session: Session, statement: statements.CreateTopicAs, param
             rows = session.stream(frame, planning, query.body)
     with _staged(_batches(session, rows), schema, statement.name.parts[-1]) as staged:
         with session.scope.writing() as transaction:
-            topic, _ = define(
+            topic, is_new = define(
                 session, transaction, statement.name, schema, statement.options,
                 is_global=statement.is_global, must_be_new=not statement.if_not_exists,
             )  # fmt: skip
+            if not is_new:  # somebody was quicker: IF NOT EXISTS leaves theirs alone
+                return CommandResult(0)
             if staged.rows:
                 session.engine.publisher.publish_all(transaction, topic, session.tenant, staged.batches())
             return CommandResult(staged.rows)
@@ -248,12 +252,20 @@ def _type_name(session: Session, value: pa.Scalar) -> str:
 
 def _from_rows(row: statements.InsertRow) -> Fragment:
     """``(columns) VALUES (a, $1)`` as a query over the relation of the parameters' rows."""
-    text, done = [row.head.text, " SELECT "], 0
-    for start, end, key in row.parameters:
-        text += [row.values.text[done:start], f"{quote_identifier(PARAMETERS)}.{quote_identifier(key)}"]
-        done = end
-    text += [row.values.text[done:], f" FROM {quote_identifier(PARAMETERS)}"]
-    return Fragment("".join(text), ((0, row.head.origin(0)),))
+    text, origins, length = [row.head.text, " SELECT "], list(row.head.origins), len(row.head.text) + len(" SELECT ")
+    for number, (value, parameters) in enumerate(row.values):
+        done = 0
+        pieces = ["" if number == 0 else ", "]
+        origins.append((length + len(pieces[0]), value.origin(0)))
+        for start, end, key in parameters:
+            pieces += [value.text[done:start], f"{quote_identifier(PARAMETERS)}.{quote_identifier(key)}"]
+            done = end
+        # A name for each, since DataFusion refuses two columns of one name; the line ends a comment.
+        pieces.append(f"{value.text[done:]}\n AS {quote_identifier(f'__value_{number}')}")
+        text += pieces
+        length += sum(map(len, pieces))
+    text.append(f" FROM {quote_identifier(PARAMETERS)}")
+    return Fragment("".join(text), tuple(origins))
 
 
 # --- rows ---
@@ -274,17 +286,37 @@ def publish_rows(session: Session, topic: CatalogTopic, rows: Iterator[pa.Record
 
     The whole stream is read before the write lock is taken, past 16 MB by way of a temporary file.
     """
-    publisher, tenant = session.engine.publisher, session.tenant
     with _staged(rows, topic.codec.schema, topic.name) as staged:
         if not staged.rows:
             return _Published(0, 0, 0)
-        single = staged.single
-        if single is not None and not session.scope.is_open:
-            offset = publisher.publish(topic, tenant, single).value
-            return _Published(staged.rows, offset, offset + 1)
-        with session.scope.writing() as transaction:
-            first, end = publisher.publish_all(transaction, topic, tenant, staged.batches())
-        return _Published(staged.rows, first, end)
+        for _ in range(_RETRIES):
+            try:
+                return _publish_staged(session, topic, staged)
+            except TopicNotFound:
+                # It was altered or renamed since this statement began, or dropped: then the next line says so.
+                topic = _again(session, topic)
+        return _publish_staged(session, topic, staged)
+
+
+def _publish_staged(session: Session, topic: CatalogTopic, staged: _Staged) -> _Published:
+    publisher, tenant = session.engine.publisher, session.tenant
+    single = staged.single
+    if single is not None and not session.scope.is_open:
+        offset = publisher.publish(topic, tenant, upgrade(single, topic.codec.schema)).value
+        return _Published(staged.rows, offset, offset + 1)
+    with session.scope.writing() as transaction:
+        batches = (upgrade(batch, topic.codec.schema) for batch in staged.batches())
+        first, end = publisher.publish_all(transaction, topic, tenant, batches)
+    return _Published(staged.rows, first, end)
+
+
+def _again(session: Session, topic: CatalogTopic) -> CatalogTopic:
+    found = session.engine.services.catalog.by_id(session.reader, topic.definition.id)
+    if found is None:
+        raise UndefinedTable(
+            f"topic {topic.name} was dropped while it was written to", hint="SHOW TOPICS lists what is there"
+        )
+    return found
 
 
 class _Staged:
@@ -296,6 +328,7 @@ class _Staged:
         self._held_bytes = 0
         self._file: Any = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
+        self._complete = False
         self.rows = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -320,7 +353,9 @@ class _Staged:
         if self._writer is None:
             yield from self._held
             return
-        self._writer.close()
+        if not self._complete:
+            self._writer.close()
+            self._complete = True
         self._file.seek(0)
         with pa.ipc.open_stream(self._file) as reader:
             yield from reader

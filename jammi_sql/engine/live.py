@@ -12,9 +12,10 @@ import pyarrow as pa
 from ..arrow.dataset import LazyDataset
 from ..dialect import parse_identifier_path
 from ..dialect.statements import Name, Query, SubscribeCall
-from ..errors import Error, InvalidParameter, OffsetEvicted, StatementSyntaxError, UnboundedResult
+from ..errors import Error, FeatureNotSupported, InvalidParameter, OffsetEvicted, StatementSyntaxError, UnboundedResult
 from ..plan.arguments import EARLIEST, LATEST, Bound, Moment, idle_seconds, read_bound
 from ..plan.shape import HINT, Shape, shape_of
+from ..ports import Reader
 from ..results import BatchResult, Result
 from ..topics.catalog import CatalogTopic
 from ..topics.log import Head
@@ -90,8 +91,10 @@ def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.S
     }
     idle = call.options.get("idle_timeout")
     idle_timeout = None if idle is None else idle_seconds(session.evaluate(idle, parameters), idle.origin(0))
-    head = services.log.head(session.reader, topic)
-    start = _start(session, topic, head, bounds.get("from", EARLIEST if "until" in bounds else LATEST))
+    # What a transaction has not committed is nothing that a subscriber may count on: it may be rolled back.
+    reader = session.reader if "until" in bounds else services.store
+    head = services.log.head(reader, topic)
+    start = _start(session, reader, topic, head, bounds.get("from", EARLIEST if "until" in bounds else LATEST))
     if start < head.first:
         evicted = OffsetEvicted(topic.name, start, head.first)
         evicted.position = call.options["from"].origin(0)
@@ -115,9 +118,9 @@ def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, 
         ) from error
 
 
-def _start(session: Session, topic: CatalogTopic, head: Head, bound: Bound) -> int:
+def _start(session: Session, reader: Reader, topic: CatalogTopic, head: Head, bound: Bound) -> int:
     if isinstance(bound, Moment):
-        return session.engine.services.log.offset_since(session.reader, topic, bound.microseconds)
+        return session.engine.services.log.offset_since(reader, topic, bound.microseconds)
     if bound == EARLIEST:
         return head.first
     return head.next if isinstance(bound, str) else bound
@@ -152,15 +155,15 @@ def _streamed(
             if not streamed.unbounded and shape.joined:
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
             translate = session.translator(planning, query.body)
-            live = LiveQuery(session.ordered_context, shape, provider, translate)
+            live = LiveQuery(session.ordered_context, shape, provider, translate, planning)
     subscription = session.engine.subscriber.open(
         streamed.topic,
-        session.tenant,
+        planning.tenant,
         Predicate.match_all(),
         streamed.start,
         until=streamed.until,
         idle_timeout=streamed.idle_timeout,
-        reader=session.reader if streamed.until is not None else None,
+        reader=None if streamed.unbounded else planning.reader,
     )
     if streamed.pending is not None:
         subscription.end_after(streamed.pending.microseconds, session.engine.clock)
@@ -205,6 +208,12 @@ def _complete(session: Session, window: _Window) -> _Window:
         if window.idle_timeout is not None and time.monotonic() - quiet_since >= window.idle_timeout:
             until = head.next - 1
             break
+        if session.scope.has_written:
+            raise FeatureNotSupported(
+                "a transaction that has written cannot wait for batches to come",
+                position=window.call.position,
+                hint="commit first, or give until => 'latest'",
+            )
         session.running.pause(_POLL)
     return replace(window, until=until, pending=None)
 

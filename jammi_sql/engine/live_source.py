@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..topics.log import LogEntry
 from ..topics.relation import ENGINE_COLUMNS, coalesced, relation_batch, relation_schema, runs_of
 from ..topics.subscription import Subscription
 from .frame_source import FrameSource
+from .planning import Planning
 
 __all__ = ["LiveProvider", "LiveQuery", "LiveSource"]
 
@@ -40,6 +40,7 @@ class LiveProvider(LazyDataset):
 
     def produce(
         self,
+        scan: None,
         partition: int,
         columns: Sequence[str] | None,
         filter: pc.Expression | None,  # noqa: A002
@@ -66,8 +67,16 @@ class LiveQuery:
     batch: other relations are read as of each batch, and rows stay in offset order.
     """
 
-    def __init__(self, context: SessionContext, shape: Shape, provider: LiveProvider, translate: Translate) -> None:
+    def __init__(
+        self,
+        context: SessionContext,
+        shape: Shape,
+        provider: LiveProvider,
+        translate: Translate,
+        planning: Planning,
+    ) -> None:
         self._context = context
+        self._planning = planning
         self._plan = shape.plan
         self._joined = shape.joined
         self._provider = provider
@@ -97,8 +106,9 @@ class LiveQuery:
 
     def _query(self, group: Sequence[LogEntry]) -> Iterator[pa.RecordBatch]:
         self._provider.entries = group
-        frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
-        source = self._running = FrameSource(frame, self.schema, self._translate)
+        with self._planning.in_force():  # other relations are read now, with the statement's own tenant
+            frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
+            source = self._running = FrameSource(frame, self.schema, self._translate)
         try:
             while (batch := source.next_batch(None)) is not None:
                 if batch.num_rows:
@@ -151,8 +161,8 @@ class LiveSource:
         self._query = query
         self._skip = skip
         self._left = fetch
-        self._ready: deque[pa.RecordBatch] = deque()
         self._made: Iterator[pa.RecordBatch] = iter(())
+        self._making: asyncio.Future[pa.RecordBatch | None] | None = None
         self._cancelled = False
         self._lock = threading.Lock()
 
@@ -183,11 +193,15 @@ class LiveSource:
         while True:
             if self._left == 0 or self._cancelled:
                 return None
-            batch = await asyncio.to_thread(self._made_next)
+            if self._making is None:
+                self._making = asyncio.get_running_loop().run_in_executor(None, self._made_next)
+            await asyncio.wait((self._making,))  # a cancelled task leaves it for the next one
+            making, self._making = self._making, None
+            batch = making.result()
             if batch is not None:
                 return batch
             await self._subscription.wait_async()
-            entries = self._subscription.take(0) if not self._subscription.ended or self._subscription.has_ready else []
+            entries = self._subscription.take_ready()
             if not entries:
                 return None
             self._made = self._query.run(entries)

@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..arrow.dataset import LazyDataset
-from ..errors import UndefinedTable
-from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from .catalog_provider import SYSTEM
 from .planning import Planning
-from .system_views import SYSTEM_VIEWS
+from .system_views import SYSTEM_VIEWS, SystemView
 from .table_provider import TableProvider
 from .topic_provider import TopicProvider
 
@@ -57,60 +55,41 @@ class SessionRelations:
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""
         session = self._session
-        planning = session.planning
         found: Any = self.inserted.get(name)
         if found is None and namespace == SYSTEM:
             view = SYSTEM_VIEWS.get(name)
-            found = None if view is None else TableProvider(view.schema, lambda: view.table(session))
+            found = None if view is None else _system_view(session, view)
         elif found is None:
-            topic = (
-                session.engine.services.catalog.lookup(session.reader, session.tenant, namespace, name)
-                if planning is None
-                else planning.topic(namespace, name)
-            )
+            planning = Planning.current() or session.new_planning(frozenset({name}))
+            topic = planning.topic(namespace, name)
             found = None if topic is None else self.topic_provider(topic, planning)
-        if isinstance(found, LazyDataset):
-            if planning is not None:
-                planning.datasets.append(found)
-            if not self.takes_filters:
-                return session.context.read_table(found).limit(_ALL_ROWS).into_view()
+        if isinstance(found, LazyDataset) and not self.takes_filters:
+            return session.context.read_table(found).limit(_ALL_ROWS).into_view()
         return found
 
     def topic_provider(
         self,
         topic: CatalogTopic,
-        planning: Planning | None,
+        planning: Planning,
         bounds: tuple[int, int] | None = None,
         *,
         partitions: int | None = None,
     ) -> TopicProvider:
         """A topic as a relation; ``bounds`` fix its offsets, else they are those of the statement's beginning."""
         session = self._session
-        log = session.engine.services.log
-
-        def current_bounds() -> tuple[int, int]:
-            if bounds is not None:
-                return bounds
-            if planning is not None and planning.active:
-                return topic.first_offset, topic.next_offset
-            if topic.definition.tenant not in (None, session.tenant):
-                raise UndefinedTable(f"topic {topic.name} does not exist")
-            head = log.head(session.reader, topic)
-            return head.first, head.next
-
-        def current_tenant() -> TenantId | None:
-            # A statement's rows are those of the tenant at its beginning; a view's, those of whoever reads it.
-            return planning.tenant if planning is not None and planning.active else session.tenant
-
         return TopicProvider(
-            log,
+            session.engine.services.log,
             topic,
-            current_tenant,
-            current_bounds,
-            lambda: session.reader,
+            planning,
+            bounds,
             partitions=partitions or os.cpu_count() or 1,
             prune=lambda: session.settings.pushdown,
         )
+
+
+def _system_view(session: Session, view: SystemView) -> TableProvider:
+    planned_by = Planning.current() or session.new_planning(frozenset())
+    return TableProvider(view.schema, lambda: view.table(session, Planning.current() or planned_by))
 
 
 @contextmanager

@@ -20,15 +20,19 @@ class Running:
     """The sources of a session that are not through, so that ``cancel`` reaches them."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._sources: weakref.WeakSet[_Watched] = weakref.WeakSet()
         self._limit: float | None = None
         self._deadline: float | None = None
         self._cancelled = threading.Event()
+        self._closed = False
 
     @contextmanager
     def statement(self, timeout: float | None) -> Iterator[None]:
         """One statement, which may take ``timeout`` seconds from now on, its result included."""
-        self._cancelled.clear()
+        with self._lock:
+            if not self._closed:
+                self._cancelled.clear()
         self._limit = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         yield
@@ -48,7 +52,8 @@ class Running:
     def watch(self, source: BatchSource) -> BatchSource:
         """``source`` under this statement's time limit, within reach of ``cancel``."""
         watched = _Watched(source, self._deadline, self._limit)
-        self._sources.add(watched)
+        with self._lock:
+            self._sources.add(watched)
         if self._cancelled.is_set():  # while the statement was planned
             watched.stop()
         return watched
@@ -56,8 +61,16 @@ class Running:
     def cancel(self) -> None:
         """End everything that runs, from any thread."""
         self._cancelled.set()
-        for source in list(self._sources):
+        with self._lock:
+            sources = list(self._sources)
+        for source in sources:
             source.stop()
+
+    def close(self) -> None:
+        """End everything, what is about to begin too."""
+        with self._lock:
+            self._closed = True
+        self.cancel()
 
 
 class _Watched:

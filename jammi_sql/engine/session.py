@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from datafusion import DataFrame, SessionConfig, SessionContext, SQLOptions
+from datafusion import DataFrame, SessionContext, SQLOptions
 
 from ..dialect import Parsed, parse, quote_identifier, statements
 from ..errors import (
@@ -35,6 +35,7 @@ from .relations import SessionRelations
 from .running import Running
 from .settings import NONE, Settings
 from .transaction_scope import TransactionScope
+from .world import World
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -71,10 +72,8 @@ class Session:
         self.scope = TransactionScope(engine.services.store)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
-        self.catalog = JammiCatalog(self.relations)
-        self.context = self._new_context(partitions=None)
-        self._ordered_context: SessionContext | None = None
-        self.planning: Planning | None = None
+        self._worlds: dict[TenantId | None, World] = {}
+        self._assignments: list[str] = []
         self.running = Running()
         self._lock = threading.RLock()
 
@@ -127,44 +126,58 @@ class Session:
         """Whether the store refuses writes."""
         return self.engine.services.store.read_only
 
+    # --- DataFusion ---
+
+    @property
+    def _world(self) -> World:
+        tenant = self.tenant
+        shared = self._worlds.get(None)
+        if shared is None:
+            shared = self._worlds[None] = World(self.relations, self._prepare)
+        if tenant not in self._worlds:
+            self._worlds[tenant] = World(self.relations, self._prepare, shared)
+        return self._worlds[tenant]
+
+    @property
+    def catalog(self) -> JammiCatalog:
+        """The views and in-memory tables of this session and tenant."""
+        return self._world.catalog
+
+    @property
+    def context(self) -> SessionContext:
+        """DataFusion's context for queries."""
+        return self._world.context
+
     @property
     def ordered_context(self) -> SessionContext:
         """A context with one partition, which keeps rows in the order in which they are read."""
-        if self._ordered_context is None:
-            self._ordered_context = self._new_context(partitions=1)
-        return self._ordered_context
+        return self._world.ordered_context
 
-    def _new_context(self, partitions: int | None) -> SessionContext:
-        options = {
-            "datafusion.sql_parser.map_string_types_to_utf8view": "false",
-            "datafusion.execution.parquet.schema_force_view_types": "false",
-            "datafusion.execution.time_zone": "UTC",
-        }
-        if partitions is not None:
-            options["datafusion.execution.target_partitions"] = str(partitions)
-        config = (
-            SessionConfig(options)
-            .with_default_catalog_and_schema(CATALOG, DEFAULT_NAMESPACE)
-            .with_create_default_catalog_and_schema(False)
-            .with_information_schema(True)
-        )
-        context = SessionContext(config).enable_url_table()  # SELECT ... FROM 'file.parquet'
-        context.register_catalog_provider(CATALOG, self.catalog)
+    def _prepare(self, context: SessionContext) -> None:
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
             if self.settings.is_changed(name):
                 _configure(context, self.settings, name)
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)
-        return context
+        for assignment in self._assignments:
+            context.sql(assignment)
 
     def _contexts(self) -> list[SessionContext]:
-        return [self.context, *([] if self._ordered_context is None else [self._ordered_context])]
+        return [context for world in self._worlds.values() for context in world.contexts]
 
     def apply_setting(self, name: str) -> None:
         """Bring a changed setting into force."""
         for context in self._contexts():
             _configure(context, self.settings, name)
+
+    def assigned(self, text: str) -> None:
+        """``SET`` or ``RESET`` of a DataFusion option ran in ``context``: let it hold in the others too."""
+        current = self.context
+        for context in self._contexts():
+            if context is not current:
+                context.sql(text)
+        self._assignments.append(text)
 
     def own_relations(self) -> dict[str, list[str]]:
         """Views and in-memory tables of this session, by schema."""
@@ -251,17 +264,20 @@ class Session:
 
     # --- planning ---
 
+    def new_planning(self, words: frozenset[str]) -> Planning:
+        """The catalogue as the session sees it now."""
+        services = self.engine.services
+        return Planning(services.catalog, services.log, self.reader, self.tenant, words)
+
     @contextmanager
     def planned(self, words: frozenset[str]) -> Iterator[Planning]:
         """A statement's view of the catalogue, in force while it is planned and started."""
-        outer = self.planning
-        planning = Planning(self.engine.services.catalog, self.reader, self.tenant, words)
-        self.planning = planning
+        planning = self.new_planning(words)
         try:
-            yield planning
+            with planning.in_force():
+                yield planning
         finally:
             planning.finish()
-            self.planning = outer
 
     def translator(self, planning: Planning, fragment: statements.Fragment) -> Callable[[BaseException], BaseException]:
         """Makes the error to raise out of one that came through DataFusion."""
@@ -455,7 +471,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
-        self.running.cancel()
+        self.running.close()
         self.scope.abandon()
         if self._on_close is not None:
             self._on_close()

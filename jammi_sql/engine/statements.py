@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from ..errors import (
     AppendOnlyTopic,
     FeatureNotSupported,
     InvalidParameter,
+    PermissionDenied,
     ProgrammingError,
     UndefinedObject,
 )
@@ -25,6 +27,7 @@ from .insert import create_topic_as, insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
 from .relations import inserted_relations
+from .topic_statements import forget_after_commit
 
 if TYPE_CHECKING:
     from .session import Session
@@ -34,6 +37,7 @@ __all__ = ["HANDLERS", "OPENS_NO_TRANSACTION", "run_query"]
 Parameters = Mapping[str, pa.Scalar]
 
 # First words of statements whose rows are what the user wants, pulled as they are read.
+_CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
 _STREAMED = frozenset(
     {"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXECUTE", ""}
 )
@@ -43,7 +47,9 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
     if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
-    if query.subscribes and (query.keyword == "PREPARE" or "view" in query.words):
+    if query.keyword in ("SET", "RESET"):
+        return _assign(session, query, parameters)
+    if query.subscribes and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):
         what = "a prepared statement" if query.keyword == "PREPARE" else "a view"
         raise FeatureNotSupported(
             f"{what} cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
@@ -65,6 +71,20 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
         return CommandResult(int(table.column(0)[0].as_py()))
     return BatchResult.of(table) if table.num_columns else CommandResult()
+
+
+def _assign(session: Session, query: statements.Query, parameters: Parameters) -> Result:
+    """SET and RESET of DataFusion's options, for all contexts of the session."""
+    if {"datafusion", "catalog"} <= query.words:
+        raise FeatureNotSupported(
+            "the default catalog and schema are not set as DataFusion options",
+            position=query.body.origin(0),
+            hint="write schema.name, or set the connection's adbc_current_db_schema",
+        )
+    with session.planned(query.words) as planning:
+        session.collect(session.frame(planning, query.body, parameters), planning, query.body)
+    session.assigned(query.body.text)
+    return CommandResult()
 
 
 def _without_pushdown(session: Session, query: statements.Query, parameters: Parameters) -> Result:
@@ -139,6 +159,12 @@ def _drop_schema(session: Session, statement: statements.DropSchema, parameters:
                 position=statement.name.position,
                 hint="use IF EXISTS",
             )
+        if session.tenant is not None and name not in catalog.owned_namespaces(transaction, session.tenant):
+            raise PermissionDenied(
+                f"schema {name} is global: a tenant may use it, not drop it",
+                position=statement.name.position,
+                hint="do it in a session without a tenant",
+            )
         inside = [
             topic
             for topic in catalog.visible(transaction, session.tenant)
@@ -153,6 +179,7 @@ def _drop_schema(session: Session, statement: statements.DropSchema, parameters:
             )
         for topic in inside:
             catalog.drop(transaction, topic)
+            forget_after_commit(session, transaction, topic)
         catalog.drop_namespace(transaction, session.tenant, name)
     return CommandResult()
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
+    from .planning import Planning
     from .session import Session
 
 __all__ = ["SYSTEM_VIEWS", "SystemView"]
@@ -20,13 +21,13 @@ __all__ = ["SYSTEM_VIEWS", "SystemView"]
 class SystemView:
     """A system view: its columns and how its rows are found for a session."""
 
-    def __init__(self, schema: pa.Schema, rows: Callable[[Session], list[dict[str, Any]]]) -> None:
+    def __init__(self, schema: pa.Schema, rows: Callable[[Session, Planning], list[dict[str, Any]]]) -> None:
         self.schema = schema
         self._rows = rows
 
-    def table(self, session: Session) -> pa.Table:
-        """The rows that ``session`` may see."""
-        return pa.Table.from_pylist(self._rows(session), schema=self.schema)
+    def table(self, session: Session, planning: Planning) -> pa.Table:
+        """The rows that a statement of ``session`` may see."""
+        return pa.Table.from_pylist(self._rows(session, planning), schema=self.schema)
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
@@ -50,8 +51,8 @@ _SEGMENTS = _schema(
 )
 
 
-def _topics(session: Session) -> list[dict[str, Any]]:
-    reader, tenant = session.reader, session.tenant
+def _topics(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    reader, tenant = planning.reader, planning.tenant
     services = session.engine.services
     totals = services.log.totals(reader, tenant)
     return [
@@ -70,7 +71,7 @@ def _topics(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _subscriptions(session: Session) -> list[dict[str, Any]]:
+def _subscriptions(session: Session, planning: Planning) -> list[dict[str, Any]]:
     return [
         {
             "id": str(subscription.id),
@@ -81,11 +82,11 @@ def _subscriptions(session: Session) -> list[dict[str, Any]]:
             "since": subscription.since.astimezone(UTC),
         }
         for subscription in session.engine.subscriber.live
-        if subscription.tenant == session.tenant
+        if subscription.tenant == planning.tenant
     ]
 
 
-def _settings(session: Session) -> list[dict[str, Any]]:
+def _settings(session: Session, planning: Planning) -> list[dict[str, Any]]:
     return [
         {
             "name": f"jammi.{setting.name}",
@@ -97,7 +98,7 @@ def _settings(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _own_tables(session: Session) -> list[dict[str, Any]]:
+def _own_tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
     return [
         {"schema": namespace, "name": name, "kind": "temporary", "columns": None, "rows": None}
         for namespace, names in session.own_relations().items()
@@ -105,7 +106,7 @@ def _own_tables(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _nothing(session: Session) -> list[dict[str, Any]]:
+def _nothing(session: Session, planning: Planning) -> list[dict[str, Any]]:
     return []
 
 

@@ -19,18 +19,18 @@ class TableProvider(LazyDataset):
     def __init__(self, schema: pa.Schema, compute: Callable[[], pa.Table]) -> None:
         super().__init__(schema)
         self._compute = compute
-        self._table = schema.empty_table()
 
-    def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
-        self._table = self._compute()
+    def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> pa.Table:  # noqa: A002
+        return self._compute()
 
     def produce(
         self,
+        scan: pa.Table,
         partition: int,
         columns: Sequence[str] | None,
         filter: pc.Expression | None,  # noqa: A002
     ) -> Iterator[pa.RecordBatch]:
         wanted = None if filter is None else compile_filter(filter, self._schema)
-        for batch in self._table.to_batches():
+        for batch in scan.to_batches():
             kept = batch if wanted is None else wanted.apply(batch)
             yield kept if columns is None else kept.select(list(columns))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ..dialect import format_identifier_path, quote_identifier, statements
-from ..errors import DuplicateObject, Error, InvalidParameter
+from ..errors import DuplicateObject, Error
 from ..plan.arguments import Moment, read_bound
 from ..plan.columns import COMMENT, columns_to_schema, sql_type
 from ..ports import Transaction
@@ -18,6 +17,7 @@ from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import TopicDefinition, check_column_name
 from ..topics.relation import relation_schema
+from ..topics.retention import check_options
 
 if TYPE_CHECKING:
     from .session import Session
@@ -28,6 +28,7 @@ __all__ = [
     "define",
     "describe",
     "drop_topic",
+    "forget_after_commit",
     "rename_topic",
     "reset_options",
     "set_options",
@@ -37,10 +38,6 @@ __all__ = [
 ]
 
 Parameters = Mapping[str, pa.Scalar]
-
-RETENTION = "retention"
-RETENTION_BYTES = "retention_bytes"
-FOREVER = "forever"
 
 
 def owner(session: Session, is_global: bool) -> TenantId | None:
@@ -90,24 +87,6 @@ def create_topic(session: Session, statement: statements.CreateTopic, parameters
             is_global=statement.is_global, must_be_new=not statement.if_not_exists,
         )  # fmt: skip
     return CommandResult()
-
-
-_INTERVAL = re.compile(
-    r"^\s*\d+(\.\d+)?\s*(microseconds?|milliseconds?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|h|days?|d|weeks?|w|"
-    r"months?|years?|y)?(\s+\d+(\.\d+)?\s*(seconds?|minutes?|hours?|days?|weeks?|months?|years?))*\s*$",
-    re.IGNORECASE,
-)
-
-
-def check_options(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, ``InvalidParameter`` (22023) for a retention that is none."""
-    retention = options.get(RETENTION)
-    if retention is not None and retention.lower() != FOREVER and not _INTERVAL.match(retention):
-        raise InvalidParameter(f"retention cannot be {retention!r}", hint="write INTERVAL '7 days' or 'forever'")
-    size = options.get(RETENTION_BYTES)
-    if size is not None and not (size.isdigit() and int(size) > 0):
-        raise InvalidParameter(f"retention_bytes cannot be {size!r}", hint="write a number of bytes")
-    return dict(options)
 
 
 def _altered(session: Session, name: statements.Name, transaction: Transaction) -> CatalogTopic:
@@ -193,9 +172,13 @@ def drop_topic(session: Session, statement: statements.DropTopic, parameters: Pa
             return CommandResult()
         topic = _altered(session, statement.name, transaction)
         services.catalog.drop(transaction, topic)
-        identity = topic.definition.id
-        transaction.after_commit(lambda: session.engine.broker.drop_topic(identity))
+        forget_after_commit(session, transaction, topic)
     return CommandResult()
+
+
+def forget_after_commit(session: Session, transaction: Transaction, topic: CatalogTopic) -> None:
+    """Let the broker forget a topic that is dropped in ``transaction``."""
+    transaction.after_commit(lambda: session.engine.broker.drop_topic(topic.definition.id))
 
 
 def show_topics(session: Session, statement: statements.ShowTopics, parameters: Parameters) -> Result:

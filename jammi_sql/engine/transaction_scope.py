@@ -5,10 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from ..errors import ActiveTransaction, FailedTransaction, NoActiveTransaction
-from ..ports import Reader, Store, Transaction
+import pyarrow as pa
+
+from ..errors import ActiveTransaction, FailedTransaction, NoActiveTransaction, ProgrammingError
+from ..ports import NamedQuery, Parameters, Reader, Store, Transaction
 
 __all__ = ["TransactionScope"]
+
+
+class _PinnedReader:
+    """Reads what a statement inside a transaction reads, also after the transaction ended.
+
+    After a commit the store has it; after a rollback nobody has, and the offsets that it knew may be another's.
+    """
+
+    def __init__(self, transaction: Transaction, store: Store) -> None:
+        self._transaction = transaction
+        self._store = store
+        self.ended: str | None = None
+
+    @property
+    def committed(self) -> bool:
+        return self.ended == _COMMITTED
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
+        if self.ended is None:
+            return self._transaction.query(query, parameters)
+        if self.ended == _COMMITTED:
+            return self._store.query(query, parameters)
+        raise ProgrammingError(
+            "the transaction in which this result was begun was rolled back",
+            sqlstate="24000",
+            hint="run the statement again",
+        )
+
+
+_COMMITTED = "committed"
+_ROLLED_BACK = "rolled back"
 
 _STATEMENT = "\0statement"  # no user can write this name
 
@@ -24,6 +57,7 @@ class TransactionScope:
         self._store = store
         self._open = False
         self._transaction: Transaction | None = None
+        self._pinned: _PinnedReader | None = None
 
     @property
     def is_open(self) -> bool:
@@ -38,7 +72,7 @@ class TransactionScope:
     @property
     def reader(self) -> Reader:
         """The transaction where it wrote, so that it reads its own writes; else the store."""
-        return self._transaction if self._transaction is not None else self._store
+        return self._store if self._pinned is None else self._pinned
 
     def begin(self) -> None:
         """``ActiveTransaction`` (25001) inside one."""
@@ -50,20 +84,24 @@ class TransactionScope:
 
     def commit(self) -> None:
         """``NoActiveTransaction`` (25P01) outside one. When it raises, everything was undone."""
-        transaction = self._close("COMMIT")
-        if transaction is not None:
+        transaction, pinned = self._close("COMMIT")
+        if transaction is not None and pinned is not None:
+            pinned.ended = _ROLLED_BACK  # unless the next line succeeds
             transaction.commit()
+            pinned.ended = _COMMITTED
 
     def rollback(self) -> None:
         """``NoActiveTransaction`` (25P01) outside one."""
-        transaction = self._close("ROLLBACK")
-        if transaction is not None:
+        transaction, pinned = self._close("ROLLBACK")
+        if transaction is not None and pinned is not None:
+            pinned.ended = _ROLLED_BACK
             transaction.rollback()
 
-    def _close(self, what: str) -> Transaction | None:
+    def _close(self, what: str) -> tuple[Transaction | None, _PinnedReader | None]:
         self._require(what)
-        transaction, self._transaction, self._open = self._transaction, None, False
-        return transaction
+        closed = self._transaction, self._pinned
+        self._transaction, self._pinned, self._open = None, None, False
+        return closed
 
     def savepoint(self, name: str) -> None:
         """Begin a nested part."""
@@ -87,6 +125,7 @@ class TransactionScope:
     def _written(self) -> Transaction:
         if self._transaction is None:
             self._transaction = self._store.begin()
+            self._pinned = _PinnedReader(self._transaction, self._store)
         return self._transaction
 
     @contextmanager

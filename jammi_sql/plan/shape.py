@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass
 
@@ -59,7 +60,8 @@ def shape_of(plan: LogicalPlan, relation: str, position: int | None) -> Shape:
         skip = _literal(variant.skip(), position) or 0
         fetch = _literal(variant.fetch(), position)
         body = plan.inputs()[0]
-    mentions = plan.display_indent().count(f"TableScan: {relation}")
+    # Also within expressions, which scans_of does not see. `__subscribe_1` is not `__subscribe_10`.
+    mentions = len(re.findall(rf"TableScan: {re.escape(relation)}(?![\w$])", plan.display_indent()))
     if scans_of(plan, {relation}) != 1 or mentions != 1:
         raise UnboundedResult(
             "an unbounded subscribe can be read once, in FROM and not in a sub-query of an expression",

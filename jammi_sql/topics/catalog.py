@@ -88,6 +88,11 @@ class TopicCatalog:
         rows = reader.query(self._queries["topics_named"], (tenant_text(tenant), text))
         return self._nearest(reader, rows)
 
+    def with_retention(self, reader: Reader) -> list[CatalogTopic]:
+        """The topics of all tenants that have a retention."""
+        rows = reader.query(self._queries["topics_with_retention"])
+        return [self._topic(reader, row) for row in rows.to_pylist()]
+
     def lookup(self, reader: Reader, tenant: TenantId | None, namespace: str, name: str) -> CatalogTopic | None:
         """The topic of that name that ``tenant`` sees."""
         found = self.named(reader, tenant, [name])
@@ -114,6 +119,11 @@ class TopicCatalog:
         """The schemas that ``tenant`` sees, ``public`` always among them."""
         rows = reader.query(self._queries["namespaces"], (tenant_text(tenant),))
         return sorted({DEFAULT_NAMESPACE, *(str(name) for name in rows.column(0).to_pylist())})
+
+    def owned_namespaces(self, reader: Reader, tenant: TenantId | None) -> set[str]:
+        """The schemas that ``tenant`` made or has something in, global ones left out unless it is ``None``."""
+        rows = reader.query(self._queries["namespaces"], (tenant_text(tenant),)).to_pylist()
+        return {row["name"] for row in rows if row["tenant"] == tenant_text(tenant)}
 
     def _nearest(self, reader: Reader, rows: pa.Table) -> list[CatalogTopic]:
         # Rows come by namespace, name, tenant: '' sorts before a tenant's own row, which therefore replaces it.

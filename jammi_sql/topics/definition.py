@@ -86,6 +86,10 @@ def check_name(namespace: str, name: str, position: int | None = None) -> None:
     """``ReservedName`` for the engine's own schemas and for empty names."""
     if namespace in RESERVED_NAMESPACES:
         raise ReservedName(f"schema {namespace} belongs to the engine", position=position, hint="choose another schema")
+    if name.startswith("__"):  # what a statement puts in place of subscribe(...), of an INSERT's target
+        raise ReservedName(
+            f"{name}: names that begin with __ belong to the engine", position=position, hint="choose another name"
+        )
     if not name or not namespace:
         raise ProgrammingError("a name cannot be empty", sqlstate="42602", position=position, hint="choose a name")
     if "\0" in name or "\0" in namespace:

@@ -94,6 +94,7 @@ class Log:
         self._counts = queries["batch_counts"]
         self._heads = queries["topic_heads"]
         self._since = queries["first_offset_since"]
+        self._newest = queries["newest_past_size"]
         self._remove = queries["remove_batches"]
         self._raise_floor = queries["raise_floor"]
         self._totals = queries["topic_totals"]
@@ -147,6 +148,11 @@ class Log:
         head = self.head(reader, topic)
         found = reader.query(self._since, (topic.number, moment_us))
         return _integers(found, 0)[0] if found.num_rows else head.next
+
+    def offset_of_newest(self, reader: Reader, topic: CatalogTopic, size: int) -> int:
+        """The offset from which on the newest batches have at most ``size`` bytes of payload together."""
+        found = reader.query(self._newest, (topic.number, size))
+        return _integers(found, 0)[0] + 1 if found.num_rows else topic.first_offset
 
     def totals(self, reader: Reader, tenant: TenantId | None) -> dict[int, tuple[int, int]]:
         """Rows and payload bytes of each topic that ``tenant`` may read."""

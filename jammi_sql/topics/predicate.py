@@ -164,11 +164,9 @@ class _Probe(LazyDataset):
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
         self.pushed = filter
 
-    def partitions(self) -> int:
-        return 1
-
     def produce(
         self,
+        scan: None,
         partition: int,
         columns: Sequence[str] | None,
         filter: pc.Expression | None,  # noqa: A002

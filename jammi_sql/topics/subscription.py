@@ -147,11 +147,19 @@ class Subscription:
         """The next matching batches, at least one; an empty list at the end. ``TimeoutError`` when none came in time."""
         with self._reading:
             self._wait(timeout)
-            entries = list(self._ready)
-            self._ready.clear()
-            if entries and self._live is not None:
-                self._live.last_delivered = entries[-1].offset
-            return entries
+            return self._taken()
+
+    def take_ready(self) -> list[LogEntry]:
+        """What waits to be taken, without waiting; an empty list where that is nothing."""
+        with self._reading:
+            return self._taken()
+
+    def _taken(self) -> list[LogEntry]:
+        entries = list(self._ready)
+        self._ready.clear()
+        if entries and self._live is not None:
+            self._live.last_delivered = entries[-1].offset
+        return entries
 
     def wake(self) -> None:
         """Let a waiting ``take`` look whether it was closed."""

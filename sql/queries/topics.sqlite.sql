@@ -55,6 +55,22 @@ WHERE number IN (SELECT value FROM json_each(?1));
 -- returns: offset int64
 SELECT offset FROM batch WHERE topic = ?1 AND produced_us >= ?2 ORDER BY offset LIMIT 1;
 
+-- name: newest_past_size
+-- returns: offset int64
+SELECT offset
+FROM (SELECT offset, sum(byte_count) OVER (ORDER BY offset DESC) AS kept FROM batch WHERE topic = ?1)
+WHERE kept > ?2
+ORDER BY offset DESC
+LIMIT 1;
+
+-- name: topics_with_retention
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+SELECT
+    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE metadata LIKE '%"retention"%' OR metadata LIKE '%"retention_bytes"%';
+
 -- name: raise_floor
 UPDATE topic SET
     first_offset = ?2,

@@ -216,3 +216,10 @@ def test_a_topic_wins_no_name_over_a_view_of_the_session(conn: Connection) -> No
     conn.execute("CREATE VIEW v AS SELECT 1 AS a")
     with fails("42P07"):
         conn.execute("CREATE TOPIC v (a INT)")
+
+
+def test_names_with_two_underscores_belong_to_the_engine(conn: Connection) -> None:
+    for name in ("__target", "__subscribe_1", "events.__x"):
+        with pytest.raises(conn.ProgrammingError) as raised:
+            conn.execute(f"CREATE TOPIC {name} (x INT)")
+        assert raised.value.sqlstate == "42939"

@@ -224,11 +224,11 @@ def test_changing_the_tenant_takes_effect_for_the_next_statement(conn: Connectio
 
 def test_a_view_reads_as_the_tenant_of_the_moment(conn: Connection) -> None:
     conn.execute("CREATE TOPIC g (x INT)")
+    conn.execute("CREATE VIEW v AS SELECT x FROM g")
     conn.execute(f"SET tenant = '{A}'")
     conn.execute("INSERT INTO g VALUES (1)")
     conn.execute("CREATE TOPIC own (x INT)")
     conn.execute("INSERT INTO own VALUES (7)")
-    conn.execute("CREATE VIEW v AS SELECT x FROM g")
     conn.execute("CREATE VIEW w AS SELECT x FROM own")
     assert values(conn, "SELECT x FROM v") == [1]
     assert values(conn, "SELECT x FROM w") == [7]
@@ -237,6 +237,47 @@ def test_a_view_reads_as_the_tenant_of_the_moment(conn: Connection) -> None:
     with pytest.raises(errors.Error) as raised:
         rows(conn, "SELECT x FROM w")
     assert raised.value.sqlstate == "42P01"
+
+
+def test_what_a_session_made_under_a_tenant_is_not_there_under_another(conn: Connection) -> None:
+    conn.execute("CREATE TEMP TABLE everybodys AS SELECT 1 AS x")
+    conn.execute(f"SET tenant = '{A}'")
+    conn.execute("CREATE TEMP TABLE as_secret AS SELECT 'top' AS x")
+    conn.execute("PREPARE p AS SELECT current_tenant()")
+    assert values(conn, "SELECT x FROM everybodys") == [1]
+    conn.execute(f"SET tenant = '{B}'")
+    assert values(conn, "SELECT x FROM everybodys") == [1]
+    for statement in ("SELECT x FROM as_secret", "EXECUTE p"):
+        with pytest.raises(errors.Error) as raised:
+            rows(conn, statement)
+        assert "top" not in str(raised.value)
+    assert "as_secret" not in values(conn, "SELECT table_name FROM information_schema.tables")
+    conn.execute(f"SET tenant = '{A}'")
+    assert values(conn, "SELECT x FROM as_secret") == ["top"]
+
+
+def test_an_option_of_datafusion_holds_under_every_tenant(conn: Connection) -> None:
+    conn.execute("SET datafusion.execution.batch_size = 77")
+    conn.execute(f"SET tenant = '{A}'")
+    assert rows(conn, "SHOW datafusion.execution.batch_size")[0][1] == "77"
+
+
+def test_a_live_join_keeps_the_tenant_of_its_beginning(conn: Connection, a: Connection, b: Connection) -> None:
+    conn.execute("CREATE TOPIC g (x INT)")
+    conn.execute("CREATE TOPIC facts (what VARCHAR)")
+    a.execute("INSERT INTO facts VALUES ('of a')")
+    b.execute("INSERT INTO facts VALUES ('of b')")
+    live = a.execute("SELECT f.what FROM subscribe('g') AS s CROSS JOIN facts AS f")
+    conn.execute("INSERT INTO g VALUES (1)")
+    with a.tenant_scope(B):
+        assert live.fetchone() == ("of a",)
+
+
+def test_a_tenant_does_not_drop_a_global_schema(conn: Connection, a: Connection) -> None:
+    conn.execute("CREATE TOPIC shared_place.t (x INT)")
+    with pytest.raises(errors.PermissionDenied):
+        a.execute("DROP SCHEMA shared_place CASCADE")
+    assert values(conn, "SELECT count(*) FROM shared_place.t") == [0]
 
 
 def test_a_tenants_rows_in_an_open_transaction_are_its_own(conn: Connection, a: Connection, b: Connection) -> None:

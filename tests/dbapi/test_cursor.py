@@ -311,7 +311,7 @@ def test_ingest_qualifies_the_name(connection: Connection, session: FakeSession)
 def test_ingest_refuses_an_unknown_mode_and_what_is_no_arrow_data(connection: Connection) -> None:
     with pytest.raises(InvalidParameter, match="no mode 'upsert'"):
         connection.cursor().adbc_ingest("a", pa.table({"x": [1]}), mode="upsert")  # type: ignore[arg-type]
-    with pytest.raises(InvalidParameter, match="int is no Arrow data"):
+    with pytest.raises(InvalidParameter, match="int is not Arrow data"):
         connection.cursor().adbc_ingest("a", 5)
 
 

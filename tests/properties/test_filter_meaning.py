@@ -170,11 +170,12 @@ class _Filtered(LazyDataset):
         self.batch = batch
         self.pushed: list[Any] = []
 
-    def partitions(self) -> int:
+    def partitions(self, scan: None) -> int:
         return 2
 
     def produce(
         self,
+        scan: None,
         partition: int,
         columns: Sequence[str] | None,
         filter: Any,  # noqa: A002 - DataFusion passes it by this name

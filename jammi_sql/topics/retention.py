@@ -1,0 +1,147 @@
+"""Retention: what a topic may forget, and the thread that forgets it."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from ..errors import Error, InvalidParameter
+from ..ports import Clock, Store
+from .catalog import CatalogTopic, TopicCatalog
+from .log import Log
+
+__all__ = ["Retention", "RetentionKeeper", "check_options"]
+
+_logger = logging.getLogger("jammi_sql.topics")
+
+AGE = "retention"
+BYTES = "retention_bytes"
+FOREVER = "forever"
+
+_SECOND = 1_000_000
+_UNITS = {
+    "microsecond": 1,
+    "millisecond": 1000,
+    "ms": 1000,
+    "second": _SECOND,
+    "sec": _SECOND,
+    "s": _SECOND,
+    "minute": 60 * _SECOND,
+    "min": 60 * _SECOND,
+    "m": 60 * _SECOND,
+    "hour": 3600 * _SECOND,
+    "h": 3600 * _SECOND,
+    "day": 86400 * _SECOND,
+    "d": 86400 * _SECOND,
+    "week": 7 * 86400 * _SECOND,
+    "w": 7 * 86400 * _SECOND,
+    "month": 30 * 86400 * _SECOND,
+    "year": 365 * 86400 * _SECOND,
+    "y": 365 * 86400 * _SECOND,
+}
+_PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*,?", re.IGNORECASE)
+_STEP = 1024
+"""Batches removed in one transaction, so that publishers do not wait for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long and how much a topic keeps: microseconds and bytes of payload, ``None`` for no limit."""
+
+    age_us: int | None
+    size: int | None
+
+    @classmethod
+    def of(cls, options: Mapping[str, str]) -> Self:
+        """What the options ``retention`` and ``retention_bytes`` say. ``InvalidParameter`` (22023) for what is neither."""
+        age, size = options.get(AGE), options.get(BYTES)
+        if size is not None and not (size.isascii() and size.isdigit() and int(size) > 0):
+            raise InvalidParameter(f"retention_bytes cannot be {size!r}", hint="write a number of bytes")
+        return cls(None if age is None else _age(age), None if size is None else int(size))
+
+
+def _age(text: str) -> int | None:
+    if text.strip().lower() == FOREVER:
+        return None
+    total, place, unit = 0.0, 0, ""
+    while place < len(text) and (part := _PART.match(text, place)):
+        unit = part[2].lower()
+        micros = _UNITS.get(unit or "second") or _UNITS.get(unit.removesuffix("s"))
+        if micros is None:
+            break
+        total += float(part[1]) * micros
+        place = part.end()
+    if place != len(text) or total < 1:
+        raise InvalidParameter(f"retention cannot be {text!r}", hint="write INTERVAL '7 days' or 'forever'")
+    return int(total)
+
+
+def check_options(options: Mapping[str, str]) -> dict[str, str]:
+    """The options, ``InvalidParameter`` (22023) for a retention that is none."""
+    Retention.of(options)
+    return dict(options)
+
+
+class RetentionKeeper:
+    """One thread per engine that removes, once a second, what its topics may forget.
+
+    The newest batch of a topic is always kept. A reader that is behind what was removed gets ``OffsetEvicted``.
+    """
+
+    def __init__(self, store: Store, catalog: TopicCatalog, log: Log, clock: Clock, interval: float = 1.0) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._log = log
+        self._clock = clock
+        self._interval = interval
+        self._closed = threading.Event()
+        self._measured: dict[int, int] = {}
+        self._thread: threading.Thread | None = None
+        if not store.read_only:
+            self._thread = threading.Thread(target=self._run, name="jammi-retention", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        failing = False
+        while not self._closed.wait(self._interval):
+            try:
+                self.enforce()
+                failing = False
+            except Exception as error:  # a keeper that died would let the store grow without a word
+                if not failing and not self._closed.is_set():
+                    reason = error.message if isinstance(error, Error) else repr(error)
+                    _logger.warning("cannot remove what retention allows: %s", reason)
+                failing = True
+
+    def enforce(self) -> None:
+        """Remove what may go now."""
+        for topic in self._catalog.with_retention(self._store):
+            self._trim(topic)
+
+    def _trim(self, topic: CatalogTopic) -> None:
+        try:
+            retention = Retention.of(topic.definition.broker_metadata)
+        except InvalidParameter:
+            return  # written by another version: rather keep too much
+        keep_from = topic.first_offset
+        if retention.age_us is not None:
+            keep_from = self._log.offset_since(self._store, topic, self._clock.now_us() - retention.age_us)
+        if retention.size is not None and self._measured.get(topic.number) != topic.next_offset:
+            keep_from = max(keep_from, self._log.offset_of_newest(self._store, topic, retention.size))
+            self._measured[topic.number] = topic.next_offset
+        keep_from = min(keep_from, topic.next_offset - 1)
+        for before in range(topic.first_offset, keep_from, _STEP):
+            if self._closed.is_set():
+                return
+            with self._store.begin() as transaction:
+                self._log.truncate(transaction, topic, min(before + _STEP, keep_from))
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=10)

@@ -1,0 +1,120 @@
+"""Retention by age and by bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from jammi_sql import Engine
+from jammi_sql.errors import InvalidParameter, OffsetEvicted
+from jammi_sql.topics import TopicDefinition
+from jammi_sql.topics.retention import Retention, RetentionKeeper
+
+SCHEMA = pa.schema([pa.field("x", pa.int64())])
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.us = 1_700_000_000_000_000
+
+    def now_us(self) -> int:
+        return self.us
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+@pytest.fixture
+def engine(tmp_path: Path, clock: _Clock) -> Iterator[Engine]:
+    with Engine.open(tmp_path / "store", clock=clock) as opened:
+        yield opened
+
+
+def keeper(engine: Engine, clock: _Clock) -> RetentionKeeper:
+    services = engine.services
+    made = RetentionKeeper(services.store, services.catalog, services.log, clock, interval=3600)
+    made.close()  # only enforce() is wanted, when the test says so
+    made._closed.clear()
+    return made
+
+
+def offsets(engine: Engine, topic: TopicDefinition, start: int) -> list[int]:
+    return [delivered.offset.value for delivered in engine.subscriber.replay_only(topic, None, start)]
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("7 days", 7 * 86_400_000_000),
+        ("1 hour 30 minutes", 5_400_000_000),
+        ("7 DAY", 7 * 86_400_000_000),
+        ("250 milliseconds", 250_000),
+        ("90", 90_000_000),
+        ("0.5 s", 500_000),
+        ("Forever", None),
+    ],
+)
+def test_an_interval_is_read(text: str, microseconds: int | None) -> None:
+    assert Retention.of({"retention": text}) == Retention(microseconds, None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"retention": "soon"},
+        {"retention": "7 dayz"},
+        {"retention": ""},
+        {"retention": "0 s"},
+        {"retention": "-1 day"},
+        {"retention_bytes": "many"},
+        {"retention_bytes": "0"},
+        {"retention_bytes": "-5"},
+    ],
+)
+def test_what_is_no_retention_is_refused(options: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter) as raised:
+        Retention.of(options)
+    assert raised.value.hint
+
+
+def test_old_batches_go_and_the_newest_stays(engine: Engine, clock: _Clock) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    for number in range(5):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+        clock.us += 4_000_000
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 3) == [3, 4]
+    with pytest.raises(OffsetEvicted) as raised:
+        offsets(engine, topic, 0)
+    assert raised.value.oldest == 3
+    clock.us += 3_600_000_000
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 4) == [4]
+    assert engine.publisher.publish_scoped(topic, None, pa.record_batch([[9]], schema=SCHEMA)).value == 5
+
+
+def test_batches_past_the_size_go_from_the_oldest_on(engine: Engine, clock: _Clock) -> None:
+    batch = pa.record_batch([list(range(1000))], schema=SCHEMA)
+    kept = 3 * batch.serialize().size
+    topic = engine.topic_repo.register_topic(
+        TopicDefinition("t", SCHEMA, broker_metadata={"retention_bytes": str(kept)})
+    )
+    for _ in range(10):
+        engine.publisher.publish_scoped(topic, None, batch)
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 7) == [7, 8, 9]
+    with pytest.raises(OffsetEvicted):
+        offsets(engine, topic, 6)
+
+
+def test_a_topic_without_retention_keeps_everything(engine: Engine, clock: _Clock) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA))
+    engine.publisher.publish_scoped(topic, None, pa.record_batch([[1]], schema=SCHEMA))
+    clock.us += 10**15
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 0) == [0]
