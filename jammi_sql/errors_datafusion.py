@@ -20,6 +20,22 @@ _PREFIXES = re.compile(
 )
 
 
+_PYTHON_ERROR = re.compile(r"(?:Python error ?:? ?)?PyErr \{ type: <class '[^']*'>, value: (?P<value>.*)", re.DOTALL)
+_EXCEPTION = re.compile(r"\w+\((?P<quoted>(?P<quote>['\"])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)).*\)", re.DOTALL)
+
+
+def _without_traceback(message: str) -> str:
+    """The message with the text of a Python exception in place of Rust's dump of it, which shows files of ours."""
+    found = _PYTHON_ERROR.search(message)
+    if found is None:
+        return message
+    value = re.split(r", traceback: (?:Some\(|None)", found["value"], maxsplit=1)[0]
+    shown = _EXCEPTION.fullmatch(value.strip())
+    if shown is not None:  # as repr() wrote it
+        value = re.sub(r"\\(.)", lambda escaped: {"n": "\n", "t": "\t"}.get(escaped[1], escaped[1]), shown["text"])
+    return message[: found.start()] + value
+
+
 def position_in_message(message: str, text: str) -> int | None:
     """The index in ``text`` of the line and column that a parser error names."""
     found = _LINE_COLUMN.search(message)
@@ -60,7 +76,7 @@ def translate(error: BaseException, text: str, origin: Callable[[int], int] = la
     raised = error_of_function(error)
     if raised is not None:
         return raised
-    message = str(error)
+    message = _without_traceback(str(error))
     plain = _PREFIXES.sub("", message).strip() or message
 
     def place(index: int | None) -> int | None:
@@ -112,14 +128,32 @@ def _call(message: str, position: int | None) -> errors.Error:
     )
 
 
-def _twice(message: str, position: int | None) -> errors.Error:
+def _kind(cls: type[errors.Error], hint: str, sqlstate: str | None = None) -> Callable[[str, int | None], errors.Error]:
+    return lambda message, position: cls(message.rstrip("."), sqlstate=sqlstate, position=position, hint=hint)
+
+
+def _two_columns(message: str, position: int | None) -> errors.Error:
+    found = re.search(r'the expression "(.*?)" at position', message)
+    said = f"two columns are named {found[1].rsplit(' AS ', 1)[-1]}" if found else message
     return errors.ProgrammingError(
-        message, sqlstate="42701", position=position, hint="name each column once, or give it an alias"
+        said, sqlstate="42701", position=position, hint="give one of them another name with AS"
     )
 
 
-def _kind(cls: type[errors.Error], hint: str) -> Callable[[str, int | None], errors.Error]:
-    return lambda message, position: cls(message, position=position, hint=hint)
+def _ungrouped(message: str, position: int | None) -> errors.Error:
+    found = re.search(r'column "([^"]*)" must appear in the GROUP BY', message)
+    return errors.ProgrammingError(
+        f"column {found[1]} must be in GROUP BY or within an aggregate function" if found else message,
+        sqlstate="42803",
+        position=position,
+        hint="add it to GROUP BY, or take one value of it: max, first_value",
+    )
+
+
+def _wrong_type(message: str, position: int | None) -> errors.Error:
+    return errors.ProgrammingError(
+        message, sqlstate="42804", position=position, hint="cast one side: CAST(value AS type), or value::type"
+    )
 
 
 def _null_condition(message: str, position: int | None) -> errors.Error:
@@ -132,6 +166,78 @@ def _null_condition(message: str, position: int | None) -> errors.Error:
 
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error]], ...] = (
     (re.compile(r"unsupported operand.*BooleanScalar"), _null_condition),
+    (
+        re.compile(r"RecursionLimitExceeded"),
+        _kind(errors.StatementTooComplex, "nest less deeply: put parts into WITH, or into views"),
+    ),
+    (re.compile(r"Projections require unique expression names"), _two_columns),
+    (re.compile(r"must appear in the GROUP BY clause|must be in GROUP BY"), _ungrouped),
+    (
+        re.compile(r"Aggregate functions? (?:calls? )?(?:are not allowed|cannot be nested)"),
+        _kind(
+            errors.ProgrammingError, "compute the aggregate in a sub-query, or use HAVING in place of WHERE", "42803"
+        ),
+    ),
+    (
+        re.compile(r"[Ss]ubquery returned more than one row"),
+        _kind(errors.ProgrammingError, "add LIMIT 1, or use IN, or an aggregate", "21000"),
+    ),
+    (
+        re.compile(r"subquery should only return one column"),
+        _kind(errors.StatementSyntaxError, "select one column in the sub-query"),
+    ),
+    (
+        re.compile(r"WITH query name .* specified more than once"),
+        _kind(errors.ProgrammingError, "give each query of WITH its own name", "42712"),
+    ),
+    (
+        re.compile(r"(?:UNION|INTERSECT|EXCEPT) queries have different number of columns"),
+        _kind(errors.StatementSyntaxError, "select the same number of columns on both sides"),
+    ),
+    (
+        re.compile(r"Prepared statement '(?P<word>[^']*)' does not exist"),
+        _kind(errors.UndefinedObject, "PREPARE name AS statement makes one", "26000"),
+    ),
+    (
+        re.compile(r"(?:find config namespace for key|Config value) \"(?P<word>[^\"]*)\""),
+        _kind(errors.UndefinedObject, "SHOW ALL lists DataFusion's settings, jammi.system.settings the engine's"),
+    ),
+    (
+        re.compile(r"Error setting config (?P<word>\S+)"),
+        _kind(errors.InvalidParameter, "SHOW ALL lists DataFusion's settings with their values"),
+    ),
+    # The system's own words for a file, whatever stands before them.
+    (
+        re.compile(r"Permission denied|\(os error 13\)"),
+        _kind(errors.OperationalError, "check who may read or write the file and its folder", "42501"),
+    ),
+    (
+        re.compile(r"No files found at|No such file or directory|\(os error 2\)|Object at location .* not found"),
+        _kind(errors.OperationalError, "check the path: it is one of the machine that runs the statement", "58P01"),
+    ),
+    (
+        re.compile(r"table '[^']*/[^']*' not found"),
+        _kind(errors.OperationalError, "check the path: it is one of the machine that runs the statement", "58P01"),
+    ),
+    (
+        re.compile(r"[Rr]egular expression did not compile|regex parse error"),
+        _kind(errors.DataError, "escape ( ) [ ] * + ? . with a backslash to match them as they are", "2201B"),
+    ),
+    (
+        re.compile(r"Unsupported (?:SQL )?type '?(?P<word>\w+)"),
+        _kind(errors.UndefinedObject, "the reference lists the types", "42704"),
+    ),
+    (
+        re.compile(
+            r"Cannot coerce|Cannot infer common|non-boolean predicate|requires a boolean expression|"
+            r"isn't a common type to coerce|can't cast to .* in InSubquery|Expected LIMIT to be an integer"
+        ),
+        _wrong_type,
+    ),
+    (
+        re.compile(r"failed to match any signature|can only be applied to|expects \d+ arguments? but"),
+        _call,
+    ),
     (re.compile(r"table '(?:[\w\"]+\.)*(?P<word>[^'.]*)' not found"), _table),
     (
         re.compile(r"(?:Table|View) '(?P<word>[^']*)' doesn't exist"),
@@ -144,7 +250,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error
     (re.compile(r"Failed to coerce arguments|does not support|No function matches the given name"), _call),
     (
         re.compile(r"Ambiguous reference(?: to unqualified field (?P<word>\S+))?|ambiguous"),
-        _kind(errors.ProgrammingError, "qualify the column with its table"),
+        _kind(errors.ProgrammingError, "qualify the column with its table", "42702"),
     ),
     # A topic that a view reads and that is not there any more: DataFusion keeps the text of our own error only.
     (
@@ -168,9 +274,15 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error
         re.compile(r"Null byte at position \d+ not allowed in name"),
         _kind(errors.FeatureNotSupported, "Arrow names hold no zero byte: give the column a name with AS"),
     ),
-    (re.compile(r"duplicate (?:un)?qualified field name (?P<word>\S+)"), _twice),
+    (
+        re.compile(r"duplicate (?:un)?qualified field name (?P<word>\S+)"),
+        _kind(errors.ProgrammingError, "name each column once, or give it an alias", "42701"),
+    ),
     (re.compile(r"already exists"), _kind(errors.DuplicateObject, "use IF NOT EXISTS, or another name")),
-    (re.compile(r"[Dd]ivide by zero"), _kind(errors.NumericValueOutOfRange, "nullif(divisor, 0) gives NULL instead")),
+    (
+        re.compile(r"[Dd]ivide by zero"),
+        _kind(errors.NumericValueOutOfRange, "nullif(divisor, 0) gives NULL instead", "22012"),
+    ),
     (
         re.compile(r"[Oo]verflow|out of range|Can't cast value|does not fit|too large"),
         _kind(errors.NumericValueOutOfRange, "use try_cast, or a wider type"),

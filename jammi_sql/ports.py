@@ -84,7 +84,8 @@ class Transaction(Reader, Protocol):
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once the work is durable and before the write lock is given up.
 
-        So callbacks of all transactions of a process run in commit order. They MUST be quick and MUST NOT raise.
+        So callbacks of all transactions of a process run in commit order. They MUST be quick and MUST NOT raise; one
+        that does is logged, the others run all the same, and ``commit`` does not fail.
         """
         ...
 
@@ -112,9 +113,10 @@ class Store(Reader, Protocol):
     location: str
     """For messages: never with credentials."""
 
-    def begin(self, *, timeout: float | None = None) -> Transaction:
+    def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> Transaction:
         """Take the write lock, waiting at most ``timeout`` seconds (default: the store's own limit).
 
+        ``check`` MUST be called at least five times a second while it waits; what it raises ends the wait.
         MUST be fair between threads of a process. Raises ``LockNotAvailable`` (55P03) at the limit,
         ``ReadOnlyStore`` on a read-only store.
         """

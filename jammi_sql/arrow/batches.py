@@ -34,7 +34,8 @@ def reading() -> Iterator[None]:
         raise FeatureNotSupported(f"Arrow cannot do this: {error}", hint="give the data in another type") from error
     except Exception as error:
         raise DataError(
-            f"the data cannot be read: {error or type(error).__name__}", hint="the cause says what its source raised"
+            f"the data cannot be read: {str(error) or type(error).__name__}",
+            hint="the cause says what its source raised",
         ) from error
 
 

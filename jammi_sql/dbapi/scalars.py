@@ -75,6 +75,9 @@ def column(values: Sequence[object], label: str) -> Any:
             # Arrow's promotion makes int64 of int64 and uint64, and a decimal of too few digits of int64 and decimal.
             return pa.array([Decimal(item.as_py()) if item.is_valid else None for item in scalars])
         target = _common_type(scalars, label)
+        if pa.types.is_nested(target):  # pa.array takes no scalars of these
+            parts = [pa.repeat(item.cast(target), 1) if item.is_valid else pa.nulls(1, target) for item in scalars]
+            return pa.concat_arrays(parts)
         return pa.array([item.cast(target) if item.is_valid else pa.scalar(None, target) for item in scalars], target)
     except pa.ArrowException as error:
         raise DataError(f"{label} has values that no one type holds: {error}") from error

@@ -21,6 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..errors import DataError
+
 __all__ = ["column_values", "rows"]
 
 _UTC_NAMES = frozenset({"UTC", "utc", "Etc/UTC", "Z", "+00:00", "GMT"})
@@ -159,4 +161,9 @@ def _with_nulls(values: list[Any], array: pa.Array[Any]) -> list[Any]:
 def _zone(name: str | None) -> tzinfo | None:
     if name is None:
         return None
-    return UTC if name in _UTC_NAMES else pa.lib.string_to_tzinfo(name)
+    try:
+        return UTC if name in _UTC_NAMES else pa.lib.string_to_tzinfo(name)
+    except (pa.ArrowException, ValueError, KeyError) as error:
+        raise DataError(
+            f"there is no time zone {name!r}", hint="read the rows with fetch_arrow_table(), or cast the column"
+        ) from error

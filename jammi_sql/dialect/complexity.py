@@ -8,23 +8,24 @@ operators take about a second. 300 joins take 15 seconds, 1,000 do not end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import StatementTooComplex
+from .keywords import words
 from .tokens import Token
 
 __all__ = ["LIMITS", "check_complexity"]
 
-LIMITS = {"AND and OR": 1_000, "operators": 1_000, "UNION": 1_000, "EXCEPT and INTERSECT": 200, "joins": 200}
-"""How many of each may stand in one chain: within one pair of brackets, and for operators within one expression."""
+LIMITS = {"operators": 1_000, "UNION": 1_000, "EXCEPT and INTERSECT": 200, "joins": 200}
+"""How many there may be: operators from the top of an expression to its deepest operand, at the worst, AND and OR
+included; the others in one query, sub-queries not counted."""
 
 _HINTS = {
-    "AND and OR": "use IN (...) or join a VALUES list, or put parts of the chain in parentheses",
-    "operators": "put parts of the chain in parentheses, or use sum or concat of a list",
-    "UNION": "put parts of the chain in parentheses, or use one VALUES list",
+    "operators": "use IN (...), or put parts of the chain in parentheses: a + b + c + d is deeper than (a + b) + (c + d)",
+    "UNION": "use one VALUES list, or collect the rows in a topic or a temporary table",
     "EXCEPT and INTERSECT": "use NOT IN or IN with one sub-query",
-    "joins": "join parts of it in sub-queries stored with CREATE TEMP TABLE",
+    "joins": "keep the join of some of them with CREATE TEMP TABLE",
 }
 _LOGICAL = frozenset({"AND", "OR", "XOR"})
 _KINDS = {
@@ -36,10 +37,10 @@ _KINDS = {
 }
 _OPERATOR_WORDS = frozenset({"IS", "LIKE", "ILIKE", "SIMILAR", "RLIKE", "REGEXP", "DIV", "COLLATE", "AT", "NOT"})
 # After these another expression begins, or the select list of another query.
-_BOUNDARIES = frozenset(
-    "SELECT FROM WHERE GROUP HAVING ORDER LIMIT OFFSET ON USING WHEN THEN ELSE VALUES SET QUALIFY WINDOW".split()
+_BOUNDARIES = words(
+    "SELECT FROM WHERE GROUP HAVING ORDER LIMIT OFFSET ON USING WHEN THEN ELSE VALUES SET QUALIFY WINDOW"
 )
-_NO_OPERATOR = frozenset({".", ":", "{", "}", "(", ")", "[", "]", ",", ";", "=>"})
+_NO_OPERATOR = frozenset({".", ":", ";", "=>"})
 
 
 @dataclass(slots=True)
@@ -48,70 +49,94 @@ class _Level:
 
     opened_by: str
     between: int = 0  # how many ANDs to come belong to BETWEEN
-    counts: dict[str, int] = field(default_factory=dict)
+    logical: int = 0  # ANDs and ORs of the expression begun
+    operators: int = 0  # since the last of these
+    most_operators: int = 0  # between two of them
+    nested: int = 0  # the depth of the deepest level within the expression
+    deepest: int = 0  # of the expressions before it
+    queries: dict[str, int] = field(default_factory=dict)  # set operations and joins, by kind
 
-    def add(self, kind: str, token: Token) -> None:
-        count = self.counts.get(kind, 0) + 1
-        self.counts[kind] = count
-        limit = LIMITS[kind]
-        if count > limit:
-            raise StatementTooComplex(f"more than {limit} {kind} in one chain", position=token.start, hint=_HINTS[kind])
+    def operator(self, token: Token) -> None:
+        self.operators += 1
+        self.most_operators = max(self.most_operators, self.operators)
+        self.check(token)
 
-    def reset(self, *kinds: str) -> None:
-        for kind in kinds:
-            self.counts.pop(kind, None)
+    def check(self, token: Token) -> None:
+        if self.logical + self.most_operators + self.nested > LIMITS["operators"]:
+            raise _too_many("operators", token)
+
+    def count(self, kind: str, token: Token) -> None:
+        self.queries[kind] = self.queries.get(kind, 0) + 1
+        if self.queries[kind] > LIMITS[kind]:
+            raise _too_many(kind, token)
 
     def expression_ends(self) -> None:
-        self.between = 0
-        self.reset("AND and OR", "operators")
+        self.deepest = max(self.deepest, self.logical + self.most_operators + self.nested)
+        self.between = self.logical = self.operators = self.most_operators = self.nested = 0
 
 
 def check_complexity(tokens: Sequence[Token]) -> None:
-    """Raise ``StatementTooComplex`` (54001), with the place where the limit is passed, for a chain that is too long."""
-    if len(tokens) > min(LIMITS.values()):
-        _check(tokens)
-
-
-def _check(tokens: Iterable[Token]) -> None:
+    """Raise ``StatementTooComplex`` (54001), with the place where a limit is passed, for a statement beyond them."""
+    if len(tokens) <= min(LIMITS.values()):
+        return
     levels = [_Level("")]
+    before: Token | None = None
     for token in tokens:
-        level = levels[-1]
-        if token.kind == "operator":
-            text = token.text
-            if text in "([{":
-                if text == "[":
-                    level.add("operators", token)  # a subscript, perhaps one of a chain
-                levels.append(_Level(text))
-            elif text in ")]}":
-                while len(levels) > 1 and levels.pop().opened_by == "CASE":
-                    pass  # a CASE without END
-            elif text == ",":
-                level.expression_ends()
-            elif text not in _NO_OPERATOR:
-                level.add("operators", token)
-        elif token.kind == "word":
-            _check_word(token, token.keyword, levels)
+        if token.kind == "word":
+            _word(token, token.keyword, levels)
+        elif token.kind == "operator" and not (before and before.text[-1] in "<>=!|-&" and before.end == token.start):
+            _operator(token, levels)  # the first character, where it is one of several
+        before = token if token.kind == "operator" else None
 
 
-def _check_word(token: Token, word: str, levels: list[_Level]) -> None:
+def _operator(token: Token, levels: list[_Level]) -> None:
+    text = token.text
+    if text in "([{":
+        if text == "[":
+            levels[-1].operator(token)  # a subscript, perhaps one of a chain
+        levels.append(_Level(text))
+    elif text in ")]}":
+        while len(levels) > 1 and _close(levels, token) == "CASE":
+            pass  # without an END
+    elif text == ",":
+        levels[-1].expression_ends()
+    elif text not in _NO_OPERATOR:
+        levels[-1].operator(token)
+
+
+def _close(levels: list[_Level], token: Token) -> str:
+    """Leave the innermost level, whose depth adds to that of the expression which it is a part of."""
+    inner = levels.pop()
+    inner.expression_ends()
+    levels[-1].nested = max(levels[-1].nested, inner.deepest)
+    levels[-1].check(token)
+    return inner.opened_by
+
+
+def _word(token: Token, word: str, levels: list[_Level]) -> None:
     level = levels[-1]
     if word in _LOGICAL:
         if word == "AND" and level.between:
             level.between -= 1
         else:
-            level.reset("operators")
-            level.add("AND and OR", token)
+            level.logical += 1
+            level.operators = 0
+            level.check(token)
     elif word == "BETWEEN":
         level.between += 1
-        level.add("operators", token)
+        level.operator(token)
     elif word in _OPERATOR_WORDS:
-        level.add("operators", token)
+        level.operator(token)
     elif word in _BOUNDARIES:
         level.expression_ends()
     elif word in _KINDS:
         level.expression_ends()
-        level.add(_KINDS[word], token)
+        level.count(_KINDS[word], token)
     elif word == "CASE":
         levels.append(_Level(word))
     elif word == "END" and level.opened_by == "CASE":
-        levels.pop()
+        _close(levels, token)
+
+
+def _too_many(kind: str, token: Token) -> StatementTooComplex:
+    return StatementTooComplex(f"more than {LIMITS[kind]} {kind} in one chain", position=token.start, hint=_HINTS[kind])

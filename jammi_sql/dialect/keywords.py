@@ -5,14 +5,15 @@ The lists follow what DataFusion's parser does with each word, tried one by one.
 
 from __future__ import annotations
 
-__all__ = ["AFTER_FROM", "BEFORE_OPERAND", "NOT_AN_ALIAS", "QUERY_STARTS", "RESERVED"]
+__all__ = ["AFTER_FROM", "BEFORE_OPERAND", "NOT_AN_ALIAS", "QUERY_STARTS", "RESERVED", "words"]
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text, for a set of keywords."""
     return frozenset(text.split())
 
 
-BEFORE_OPERAND = _words(
+BEFORE_OPERAND = words(
     """
     ALL AND ANY ARRAY AS BEFORE BETWEEN BOTH BY CASE DISTINCT DIV ELSE ESCAPE EXCEPT EXISTS FETCH FILTER FOR FROM
     HAVING ILIKE IN INTERSECT INTERVAL IS JOIN LEADING LIKE LIMIT NOT OFFSET ON OR OVER QUALIFY REGEXP RETURNING
@@ -21,7 +22,7 @@ BEFORE_OPERAND = _words(
 )
 """After one of these an expression begins, so that a ``:`` is a parameter and not a slice or a field."""
 
-NOT_AN_ALIAS = _words(
+NOT_AN_ALIAS = words(
     """
     ANALYZE ANTI ARRAY AS ASOF CLUSTER CONNECT CROSS DISTRIBUTE END EXCEPT EXPLAIN FETCH FOR FORMAT FROM FULL GLOBAL
     GROUP HAVING INNER INTERSECT JOIN LATERAL LEFT LIMIT MATCH_CONDITION MATCH_RECOGNIZE MINUS NATURAL OFFSET ON OPEN
@@ -31,7 +32,7 @@ NOT_AN_ALIAS = _words(
 )
 """A bare word after a relation is its alias, unless it is one of these."""
 
-AFTER_FROM = _words(
+AFTER_FROM = words(
     """
     CLUSTER CONNECT DISTRIBUTE EXCEPT FETCH GROUP HAVING INTERSECT LIMIT MINUS OFFSET ORDER PREWHERE QUALIFY RETURNING
     SELECT SET SORT UNION VALUES WHERE WINDOW
@@ -42,7 +43,7 @@ AFTER_FROM = _words(
 QUERY_STARTS = frozenset({"FROM", "SELECT", "VALUES", "WITH"})
 """What a query begins with, a parenthesis aside."""
 
-RESERVED = _words(
+RESERVED = words(
     """
     ALL AND ANY ARRAY AS ASC BETWEEN BY CASE CAST CREATE CROSS DELETE DESC DISTINCT DROP ELSE END EXCEPT EXISTS FALSE
     FETCH FOR FROM FULL GROUP HAVING IN INNER INSERT INTERSECT INTERVAL INTO IS JOIN LATERAL LEFT LIKE LIMIT NATURAL

@@ -18,7 +18,7 @@ from ..arrow.dataset import LazyDataset
 from ..arrow.filter import compile_filter
 from ..dialect import Parsed, quote_identifier, statements
 from ..dialect.statements import Fragment
-from ..errors import AppendOnlyTopic, FeatureNotSupported, TopicNotFound, UndefinedTable
+from ..errors import AppendOnlyTopic, FeatureNotSupported, StoreIOError, TopicNotFound, UndefinedTable
 from ..results import BatchResult, CommandResult, Result
 from ..topics.catalog import CatalogTopic
 from .live import bounded_relations
@@ -302,7 +302,7 @@ def _publish_staged(session: Session, topic: CatalogTopic, staged: _Staged) -> _
     publisher, tenant = session.engine.publisher, session.tenant
     single = staged.single
     if single is not None and not session.scope.is_open:
-        offset = publisher.publish(topic, tenant, upgrade(single, topic.codec.schema)).value
+        offset = publisher.publish(topic, tenant, upgrade(single, topic.codec.schema), session.running.check).value
         return _Published(staged.rows, offset, offset + 1)
     with session.scope.writing() as transaction:
         batches = (upgrade(batch, topic.codec.schema) for batch in staged.batches())
@@ -339,7 +339,13 @@ class _Staged:
         self._held.append(batch)
         self._held_bytes += batch.nbytes
         if self._held_bytes > _STAGED_IN_MEMORY and len(self._held) > 1:
-            self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - closed by close
+            try:
+                self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - closed by close
+            except OSError as error:
+                raise StoreIOError(
+                    f"no temporary file for the rows of an INSERT: {error.strerror}",
+                    hint="set TMPDIR to a folder with room",
+                ) from error
             self._writer = pa.ipc.new_stream(self._file, self._schema)
             for held in self._held:
                 self._writer.write_batch(held)

@@ -120,7 +120,7 @@ def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, 
 
 def _start(session: Session, reader: Reader, topic: CatalogTopic, head: Head, bound: Bound) -> int:
     if isinstance(bound, Moment):
-        return session.engine.services.log.offset_since(reader, topic, bound.microseconds)
+        return session.engine.services.log.offset_since(reader, topic, bound.microseconds, session.tenant)
     if bound == EARLIEST:
         return head.first
     return head.next if isinstance(bound, str) else bound
@@ -132,7 +132,9 @@ def _until(session: Session, topic: CatalogTopic, head: Head, bound: Bound | Non
     if isinstance(bound, Moment):
         if bound.microseconds >= session.engine.clock.now_us():
             return None, bound
-        return session.engine.services.log.offset_since(session.reader, topic, bound.microseconds + 1) - 1, None
+        return session.engine.services.log.offset_since(
+            session.reader, topic, bound.microseconds + 1, session.tenant
+        ) - 1, None
     return (head.next - 1 if isinstance(bound, str) else bound), None
 
 
@@ -199,7 +201,9 @@ def _complete(session: Session, window: _Window) -> _Window:
         head = log.head(session.reader, window.topic)
         if window.pending is not None:
             if session.engine.clock.now_us() > window.pending.microseconds:
-                until = log.offset_since(session.reader, window.topic, window.pending.microseconds + 1) - 1
+                until = (
+                    log.offset_since(session.reader, window.topic, window.pending.microseconds + 1, session.tenant) - 1
+                )
                 break
         elif until is not None and head.next > until:
             break

@@ -84,10 +84,10 @@ class LiveQuery:
         self._running: FrameSource | None = None
         frame = context.create_dataframe_from_logical_plan(shape.plan)
         try:
-            self.schema: pa.Schema = frame.schema()
+            optimized = frame.optimized_logical_plan()
+            self.schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
             provider.pushed = None
             frame.execution_plan()
-            optimized = frame.optimized_logical_plan()
         except Exception as error:
             raise translate(error) from error
         self.filter = None if provider.pushed is None else compile_filter(provider.pushed, provider.schema)

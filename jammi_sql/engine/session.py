@@ -69,12 +69,12 @@ class Session:
         self.closed = False
         self.autocommit = autocommit
         self._current_schema = DEFAULT_NAMESPACE
-        self.scope = TransactionScope(engine.services.store)
+        self.running = Running()
+        self.scope = TransactionScope(engine.services.store, self.running.check)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
-        self.running = Running()
         self._lock = threading.RLock()
 
     # --- who and where ---
@@ -311,9 +311,13 @@ class Session:
             raise self.translator(planning, fragment)(error) from error
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
-        """The columns of a planned query; an error where one has a name that Arrow does not take."""
+        """The columns of a planned query; an error where one has a name that Arrow does not take.
+
+        Before optimisation a plan does not know its types yet: those of UNION and CASE are coerced on the way.
+        """
         try:
-            schema: pa.Schema = frame.schema()
+            optimized = frame.optimized_logical_plan()
+            schema: pa.Schema = self.context.create_dataframe_from_logical_plan(optimized).schema()
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return schema

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pyarrow as pa
@@ -53,8 +53,10 @@ class TransactionScope:
     first statement that writes (or by a savepoint), so that a transaction which only reads stands in nobody's way.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, check: Callable[[], None]) -> None:
+        """``check`` is called while a statement waits for the write lock; what it raises ends the wait."""
         self._store = store
+        self._check = check
         self._open = False
         self._transaction: Transaction | None = None
         self._pinned: _PinnedReader | None = None
@@ -124,7 +126,7 @@ class TransactionScope:
 
     def _written(self) -> Transaction:
         if self._transaction is None:
-            self._transaction = self._store.begin()
+            self._transaction = self._store.begin(check=self._check)
             self._pinned = _PinnedReader(self._transaction, self._store)
         return self._transaction
 
@@ -132,7 +134,7 @@ class TransactionScope:
     def writing(self) -> Iterator[Transaction]:
         """A transaction for one statement: all of it happens or nothing does."""
         if not self._open:
-            with self._store.begin() as transaction:
+            with self._store.begin(check=self._check) as transaction:
                 yield transaction
             return
         transaction = self._written()

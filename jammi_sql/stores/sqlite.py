@@ -26,7 +26,7 @@ import pyarrow as pa
 from .. import faults
 from ..errors import ConnectionClosed, InterfaceError, LockNotAvailable, ReadOnlyStore, StoreIOError
 from ..ports import NamedQuery, Parameters
-from .fair_lock import FairLock
+from .fair_lock import STRETCH, FairLock
 from .migrations import load_migrations, migrate
 from .queries import load_queries
 from .reader_pool import ReaderPool
@@ -38,7 +38,7 @@ from .sqlite_transaction import SqliteTransaction
 __all__ = ["SqliteStore"]
 
 _READERS: Final = 8
-_COARSE_NS: Final = 50_000_000
+_SETTLING: Final = 1.0  # seconds
 _PAGE: Final = 4096  # SQLite's default page size, which the store keeps
 
 
@@ -75,7 +75,7 @@ class SqliteStore:
         self._last_version = 0
         self._log_path = f"{file.path}-wal"
         self._log_mark = (0, 0)
-        self._asked_at = 0.0
+        self._marked_at = self._asked_at = 0.0
         self._removal: Callable[[], object] | None = None
         # The time limit first: while another process opens or closes the store, even a PRAGMA may have to wait.
         opening = (
@@ -146,7 +146,7 @@ class SqliteStore:
                     hint="open it again, or make its folder writable, which lets readers and writers share it",
                 )
 
-    def begin(self, *, timeout: float | None = None) -> SqliteTransaction:
+    def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> SqliteTransaction:
         """As ``Store.begin``; ``timeout`` is in seconds, by default the store's ``lock_timeout``."""
         self._require_parent()
         if self.read_only:
@@ -155,31 +155,38 @@ class SqliteStore:
             )
         limit = self._lock_timeout if timeout is None else timeout
         deadline = time.monotonic() + limit
-        if not self._write_lock.acquire(limit):
-            own = self._write_lock.owner == threading.get_ident()
-            raise LockNotAvailable(
-                f"the store {self.location} stayed locked for {limit:g} s",
-                hint="this thread itself began the open transaction: commit it or roll it back first"
-                if own
-                else "another transaction of this process is open: end it sooner, or wait longer with timeout",
-            )
+        ticket = object()
         writer: SqliteConnection | None = None
+        transaction: SqliteTransaction | None = None
         try:
+            if not self._write_lock.acquire(limit, ticket=ticket, check=check):
+                raise self._locked(limit)
             self._require_open()
             writer = self._open_writer()
-            self._retry(lambda connection: connection.command("BEGIN IMMEDIATE"), writer, deadline)
+            self._retry(lambda connection: connection.command("BEGIN IMMEDIATE"), writer, deadline, check)
             faults.point("store.after_begin")
+            transaction = SqliteTransaction(writer, self._require_parent, lambda: self._end_transaction(ticket))
+            self._transaction = transaction
+            self._require_open()  # close() may have come too early to see the transaction
+            return transaction
         except BaseException:
-            if writer is not None:
-                writer.rollback()
-            self._write_lock.release()
+            try:
+                if transaction is not None:
+                    transaction.rollback()
+                elif writer is not None:
+                    writer.rollback()
+            finally:
+                self._end_transaction(ticket)
             raise
-        transaction = SqliteTransaction(writer, self._require_parent, self._end_transaction)
-        self._transaction = transaction
-        if self._closed:  # close() came too early to see the transaction
-            transaction.rollback()
-            self._require_open()
-        return transaction
+
+    def _locked(self, limit: float) -> LockNotAvailable:
+        own = self._write_lock.owner == threading.get_ident()
+        return LockNotAvailable(
+            f"the store {self.location} stayed locked for {limit:g} s",
+            hint="this thread itself began the open transaction: commit it or roll it back first"
+            if own
+            else "another transaction of this process is open: end it sooner, or wait longer with timeout",
+        )
 
     def changes(self) -> int:
         """As ``Store.changes``: SQLite's ``data_version`` on a connection that never writes, some 10 µs, when idle 1 µs.
@@ -200,8 +207,11 @@ class SqliteStore:
     def _log_is_quiet(self) -> bool:
         """Whether the write-ahead log's file is as it was when SQLite was last asked, which costs a tenth of asking.
 
-        A file's time is coarse: two commits within a few milliseconds may leave the same one. So a file that was touched
-        just now is not taken for quiet, and SQLite is asked once a second whatever the file says.
+        SQLite writes the log, then syncs it, then lets readers see the commit, which is when its answer changes. So the
+        log moves before there is anything to hear of, by as long as the sync lasts, and two commits within the same few
+        milliseconds may leave one and the same mark. Therefore SQLite is asked every time for a second after a mark was
+        first seen, and after that once a second whatever the file says: a commit whose sync lasts less than a second is
+        found at the next question, and no other later than a second after it can be seen.
         """
         try:
             state = os.stat(self._log_path)
@@ -209,10 +219,11 @@ class SqliteStore:
             return False
         mark = (state.st_mtime_ns, state.st_size)
         now = time.monotonic()
-        touched_just_now = time.time_ns() - state.st_mtime_ns < _COARSE_NS
-        if mark == self._log_mark and not touched_just_now and now - self._asked_at < 1:
+        if mark != self._log_mark:
+            self._log_mark, self._marked_at = mark, now
+        elif self._asked_at - self._marked_at >= _SETTLING and now - self._asked_at < _SETTLING:
             return True
-        self._log_mark, self._asked_at = mark, now
+        self._asked_at = now
         return False
 
     def backup(self, folder: str | os.PathLike[str]) -> None:
@@ -296,8 +307,15 @@ class SqliteStore:
                 hint="give a folder on a local disk",
             )
 
-    def _retry(self, call: Callable[[SqliteConnection], None], connection: SqliteConnection, deadline: float) -> None:
-        """Call until no other process has the lock, or the deadline is past."""
+    def _retry(
+        self,
+        call: Callable[[SqliteConnection], None],
+        connection: SqliteConnection,
+        deadline: float,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """Call until no other process has the lock, or the deadline is past, or ``check`` raises."""
+        looked = time.monotonic()
         while True:
             try:
                 call(connection)
@@ -308,6 +326,9 @@ class SqliteStore:
                     raise LockNotAvailable(
                         f"another process kept the store {self.location} locked", hint=error.hint
                     ) from error
+            if check is not None and time.monotonic() - looked >= STRETCH / 2:
+                check()
+                looked = time.monotonic()
             # SQLite keeps no queue: short and uneven pauses find the gap between two commits of a busy process.
             time.sleep(min(left, random.uniform(0.0002, 0.001)))
 
@@ -320,9 +341,11 @@ class SqliteStore:
             self._writer = SqliteConnection(self._database, self._writing_pragmas)
         return self._writer
 
-    def _end_transaction(self) -> None:
-        self._transaction = None
-        self._write_lock.release()
+    def _end_transaction(self, ticket: object) -> None:
+        """Give the write lock back; nothing when it was given back already."""
+        if self._write_lock.holds(ticket):
+            self._transaction = None
+        self._write_lock.withdraw(ticket)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -103,6 +103,9 @@ class SqliteConnection:
         except Error as error:
             if "no transaction is active" not in error.message:
                 self.close()
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close; an open transaction is rolled back by it. May be called twice."""

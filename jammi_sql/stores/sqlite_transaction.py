@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from ..ports import NamedQuery, Parameters
 from .sqlite_connection import SqliteConnection
 
 __all__ = ["SqliteTransaction"]
+
+_logger = logging.getLogger("jammi_sql.stores")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -50,19 +53,30 @@ class SqliteTransaction:
     ``FailedTransaction`` (25P02) until ``rollback``.
     """
 
-    __slots__ = ("_callbacks", "_check", "_connection", "_ended", "_failure", "_finish", "_lock", "_savepoints")
+    __slots__ = (
+        "_callbacks",
+        "_check",
+        "_clean",
+        "_connection",
+        "_ended",
+        "_failure",
+        "_finish",
+        "_lock",
+        "_savepoints",
+    )
 
     committed = False
 
     def __init__(self, connection: SqliteConnection, check: Callable[[], None], finish: Callable[[], None]) -> None:
         """``connection`` is in a transaction;
 
-        ``check`` raises where the store may not be used, ``finish`` gives the lock back.
+        ``check`` raises where the store may not be used, ``finish`` gives the lock back and may be called again.
         """
         self._connection = connection
         self._check = check
         self._finish = finish
         self._lock = threading.Lock()
+        self._clean = False  # whether the connection is known to be in no transaction
         self._ended: type[InterfaceError] | None = None
         self._failure: Error | None = None
         self._callbacks: list[Callable[[], None]] = []
@@ -108,22 +122,45 @@ class SqliteTransaction:
                 try:
                     faults.point("store.before_commit")
                     self._connection.command("COMMIT")
+                    self._clean = True
                     faults.point("store.after_commit")
                 except BaseException:
-                    self._connection.rollback()
+                    self._undo()
                     raise
-                for callback in self._callbacks:
-                    callback()
+                self._call_back()
             finally:
-                self._end(InterfaceError)
+                try:
+                    self._end(InterfaceError)
+                except BaseException:  # Ctrl-C right here must not keep the lock
+                    self._end(InterfaceError)
+                    raise
+
+    def _call_back(self) -> None:
+        """Tell everybody that the work is durable: nobody's trouble with that can undo it, nor keep it from the next."""
+        interrupt: BaseException | None = None
+        for callback in self._callbacks:
+            try:
+                callback()
+            except Exception:
+                _logger.exception("the transaction is committed; what was to happen after it failed")
+            except BaseException as error:  # Ctrl-C
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
     def rollback(self) -> None:
         """Undo everything and give the lock back; nothing when the transaction is over."""
         self._check()
         with self._lock:
-            if self._ended is None:
-                self._connection.rollback()
-                self._end(InterfaceError)
+            try:
+                if self._ended is None:
+                    self._undo()
+            finally:
+                try:
+                    self._end(InterfaceError)
+                except BaseException:  # as in commit
+                    self._end(InterfaceError)
+                    raise
 
     def expire(self, timeout: float) -> None:
         """Roll back because the store closes, after a running call.
@@ -137,7 +174,7 @@ class SqliteTransaction:
             )
         try:
             if self._ended is None:
-                self._connection.rollback()
+                self._undo()
                 self._end(ConnectionClosed)
         finally:
             self._lock.release()
@@ -161,7 +198,7 @@ class SqliteTransaction:
                 return call(*arguments, **named)
             except (OperationalError, InternalError) as error:
                 self._failure = error
-                self._connection.rollback()
+                self._undo()
                 raise
 
     def _require_open(self) -> None:
@@ -176,8 +213,14 @@ class SqliteTransaction:
 
     def _end(self, refusal: type[InterfaceError]) -> None:
         if self._ended is None:
+            if not self._clean:  # Ctrl-C came first: without its connection the transaction cannot go on
+                self._connection.close()
             self._ended = refusal
-            self._finish()
+        self._finish()
+
+    def _undo(self) -> None:
+        self._connection.rollback()
+        self._clean = True
 
     def _savepoint(self, name: str) -> None:
         self._connection.command(f"SAVEPOINT level_{len(self._savepoints)}")

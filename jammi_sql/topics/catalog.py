@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,18 @@ from .definition import (
     TopicId,
     check_column_name,
     check_columns,
+    check_definition,
     check_name,
     display_name,
     first_difference,
     same_schema,
     split_name,
 )
+from .remembered import Remembered
 
 __all__ = ["CatalogTopic", "TopicCatalog", "tenant_text"]
+
+_REMEMBERED = 4096  # topics whose schemas are kept decoded
 
 
 def _metadata(text: str) -> dict[str, str]:
@@ -35,6 +40,13 @@ def _metadata(text: str) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("not an object of texts")
     return metadata
+
+
+def not_registered(definition: TopicDefinition) -> TopicNotFound:
+    """For a topic that is not there, and for one that is not the asking tenant's: they must look the same."""
+    return TopicNotFound(
+        f"topic {definition.name} is not registered", hint="register it with topic_repo.register_topic first"
+    )
 
 
 def tenant_text(tenant: TenantId | None) -> str:
@@ -73,7 +85,7 @@ class TopicCatalog:
         self._queries = queries
         self._clock = clock
         # By number: a committed version never changes, and numbers are never used again.
-        self._codecs: dict[int, dict[int, Codec]] = {}
+        self._codecs: Remembered[int, dict[int, Codec]] = Remembered(_REMEMBERED)
 
     # --- reading ---
 
@@ -106,13 +118,12 @@ class TopicCatalog:
 
     def resolve(self, reader: Reader, definition: TopicDefinition) -> CatalogTopic:
         """The registered topic that a definition in hand means: by identity, else by owner and name."""
+        check_definition(definition)
         found = self.by_id(reader, definition.id)
         if found is None:
             found = self.lookup(reader, definition.tenant, *split_name(definition.name))
         if found is None or found.definition.tenant != definition.tenant:
-            raise TopicNotFound(
-                f"topic {definition.name} is not registered", hint="register it with topic_repo.register_topic first"
-            )
+            raise not_registered(definition)
         return found
 
     def namespaces(self, reader: Reader, tenant: TenantId | None) -> list[str]:
@@ -177,7 +188,9 @@ class TopicCatalog:
         """The topic, and whether it is new.
 
         The same schema again is a no-op (``DuplicateObject`` with ``must_be_new``), another one is ``SchemaConflict``.
+        ``DuplicateObject`` as well for an identity that another topic has, whoever owns that.
         """
+        check_definition(definition)
         namespace, name = split_name(definition.name)
         check_name(namespace, name)
         check_columns(definition.schema)
@@ -192,14 +205,21 @@ class TopicCatalog:
             if must_be_new:
                 raise DuplicateObject(f"topic {existing.name} exists already", hint="use IF NOT EXISTS")
             return existing, False
+        if self.by_id(transaction, definition.id) is not None:
+            raise DuplicateObject(
+                f"topic {definition.name} cannot have the id {definition.id}: another topic has it",
+                hint="leave the id out, and a new one is made",
+            )
         self._insert(transaction, definition, namespace, name)
         return self.resolve(transaction, definition), True
 
     def _insert(self, transaction: Transaction, definition: TopicDefinition, namespace: str, name: str) -> None:
         metadata = {str(key): str(value) for key, value in definition.broker_metadata.items()}
-        row = transaction.query(
+        number = secrets.randbits(62)  # why: see the table in sql/migrations
+        transaction.execute(
             self._queries["insert_topic"],
             (
+                number,
                 str(definition.id),
                 tenant_text(definition.tenant),
                 namespace,
@@ -208,7 +228,6 @@ class TopicCatalog:
                 self._clock.now_us(),
             ),
         )
-        number: int = row.column(0)[0].as_py()
         self._insert_schema(transaction, number, 1, definition.schema)
 
     def _insert_schema(self, transaction: Transaction, number: int, version: int, schema: pa.Schema) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..dialect import format_identifier_path, parse_identifier_path
-from ..errors import ProgrammingError, ReservedName
+from ..errors import InvalidParameter, ProgrammingError, ReservedName
 from ..tenancy import TenantId
 
 __all__ = ["DEFAULT_NAMESPACE", "TopicDefinition", "TopicId", "check_columns", "split_name"]
@@ -22,14 +22,19 @@ RESERVED_NAMESPACES = frozenset({"system", "information_schema"})
 
 @dataclass(frozen=True, slots=True, init=False)
 class TopicId:
-    """A topic's identity, a UUID. ``TopicId.new()`` makes one, ``TopicId(text)`` reads one."""
+    """A topic's identity, a UUID. ``TopicId.new()`` makes one, ``TopicId(text)`` reads one (``InvalidParameter``)."""
 
     value: uuid.UUID
 
     def __init__(self, value: str | uuid.UUID | TopicId) -> None:
         if isinstance(value, TopicId):
             value = value.value
-        object.__setattr__(self, "value", value if isinstance(value, uuid.UUID) else uuid.UUID(value))
+        if not isinstance(value, uuid.UUID):
+            try:
+                value = uuid.UUID(value)
+            except (ValueError, AttributeError, TypeError):
+                raise InvalidParameter("a topic's identity is a UUID", hint="TopicId.new() makes one") from None
+        object.__setattr__(self, "value", value)
 
     @classmethod
     def new(cls) -> TopicId:
@@ -47,7 +52,7 @@ class TopicDefinition:
     ``name`` is an identifier path: ``changes`` or ``events.changes``; unquoted parts fold to lower case.
     ``schema`` holds the user's columns, none of which begins with ``_``. ``tenant`` owns the topic, ``None`` makes
     it global. ``broker_metadata`` is text to text: ``retention`` and ``retention_bytes`` are the engine's, the rest
-    is the broker's.
+    is the broker's. ``tenant`` and ``id`` may be given as text. ``InvalidParameter`` for what is of another kind.
     """
 
     name: str
@@ -56,12 +61,33 @@ class TopicDefinition:
     broker_metadata: Mapping[str, str] = field(default_factory=dict)
     id: TopicId = field(default_factory=TopicId.new)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise InvalidParameter("a topic's name is text", hint="write it as events.changes")
+        if not isinstance(self.schema, pa.Schema):
+            raise InvalidParameter("a topic's schema is a pyarrow.Schema", hint="make it with pyarrow.schema")
+        if not isinstance(self.broker_metadata, Mapping):
+            raise InvalidParameter("a topic's broker_metadata is a mapping of text to text", hint="leave it out")
+        object.__setattr__(self, "tenant", TenantId.optional(self.tenant))
+        object.__setattr__(self, "id", TopicId(self.id))
+
     def __hash__(self) -> int:
         return hash(self.id)
 
 
+def check_definition(topic: TopicDefinition) -> None:
+    """``InvalidParameter`` for what is no definition, such as a topic's name."""
+    if not isinstance(topic, TopicDefinition):
+        raise InvalidParameter(
+            f"a topic is given as its TopicDefinition, not as {type(topic).__name__}",
+            hint="topic_repo.lookup_by_name finds it",
+        )
+
+
 def split_name(name: str) -> tuple[str, str]:
     """Namespace and name of an identifier path; the catalog, where given, must be ``jammi``."""
+    if not isinstance(name, str):
+        raise InvalidParameter("a name is text", hint="write it as events.changes")
     parts = parse_identifier_path(name)
     return namespace_of(parts)
 

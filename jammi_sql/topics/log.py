@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 from typing import NamedTuple, cast
 
@@ -19,8 +20,18 @@ from ..errors import DataCorrupted, OffsetEvicted, TopicNotFound
 from ..ports import NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
+from .remembered import Remembered
 
-__all__ = ["Append", "Appended", "Chunk", "Head", "Log", "LogEntry"]
+__all__ = ["EVERYBODY", "Append", "Appended", "Chunk", "Everybody", "Head", "Log", "LogEntry"]
+
+
+class Everybody(Enum):
+    """Who sees the batches of every tenant: the owner of a topic who removes them."""
+
+    EVERYBODY = "everybody"
+
+
+EVERYBODY = Everybody.EVERYBODY
 
 
 class LogEntry(NamedTuple):
@@ -94,12 +105,13 @@ class Log:
         self._counts = queries["batch_counts"]
         self._heads = queries["topic_heads"]
         self._since = queries["first_offset_since"]
+        self._visible_since = queries["first_visible_offset_since"]
         self._newest = queries["newest_past_size"]
         self._remove = queries["remove_batches"]
         self._raise_floor = queries["raise_floor"]
         self._totals = queries["topic_totals"]
         self._schemas = queries["topic_schemas"]
-        self._newer: dict[tuple[int, int], Codec] = {}
+        self._newer: Remembered[tuple[int, int], Codec] = Remembered(1024)
 
     # --- writing ---
 
@@ -143,10 +155,18 @@ class Log:
             )
         }
 
-    def offset_since(self, reader: Reader, topic: CatalogTopic, moment_us: int) -> int:
-        """The offset of the first batch produced at or after ``moment_us``; the next offset where there is none."""
+    def offset_since(
+        self, reader: Reader, topic: CatalogTopic, moment_us: int, tenant: TenantId | Everybody | None = EVERYBODY
+    ) -> int:
+        """The offset of the first batch produced at or after ``moment_us``; the next offset where there is none.
+
+        Only batches that ``tenant`` may read count: the time of another tenant's publish is nobody else's business.
+        """
         head = self.head(reader, topic)
-        found = reader.query(self._since, (topic.number, moment_us))
+        if isinstance(tenant, Everybody):
+            found = reader.query(self._since, (topic.number, moment_us))
+        else:
+            found = reader.query(self._visible_since, (topic.number, moment_us, tenant_text(tenant)))
         return _integers(found, 0)[0] if found.num_rows else head.next
 
     def offset_of_newest(self, reader: Reader, topic: CatalogTopic, size: int) -> int:
@@ -165,9 +185,15 @@ class Log:
     def counts(
         self, reader: Reader, topic: CatalogTopic, tenant: TenantId | None, start: int, end: int, limit: int
     ) -> list[tuple[int, int, int, str]]:
-        """Offset, row count, time and tenant of each batch in ``[start, end)``, at most ``limit``, without its payload."""
+        """Offset, row count, time and tenant of each batch in ``[start, end)``, at most ``limit``, without its payload.
+
+        Raises as ``read`` where the topic was dropped or some of them were removed.
+        """
         table = reader.query(self._counts, (topic.number, start, end, tenant_text(tenant), limit))
-        return list(zip(_integers(table, 0), _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+        offsets = _integers(table, 0)
+        if start < end and (not offsets or start < offsets[0]):
+            self._check_kept(reader, topic, start)
+        return list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
 
     def read(
         self,
@@ -323,7 +349,7 @@ def _bind(appends: Sequence[Append], now_us: int) -> pa.RecordBatch:
             append.payload.size,
             checksum(append.payload, header_seed(append.tenant, append.topic.version, append.row_count)),
             append.ranges,
-            b"" if whole is not None else memoryview(append.payload),
+            b"" if whole is not None else append.payload.to_pybytes(),  # a memoryview takes three times as long
             append.topic.namespace,
             append.topic.local_name,
         )

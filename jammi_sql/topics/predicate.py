@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,9 @@ from ..arrow.batches import join
 from ..arrow.dataset import LazyDataset
 from ..arrow.expression import Node
 from ..arrow.filter import Filter, compile_filter
-from ..errors import PredicateParse, PredicateUnsupported
+from ..dialect.complexity import check_complexity
+from ..dialect.tokens import tokenize
+from ..errors import PredicateParse, PredicateUnsupported, StatementSyntaxError
 from ..errors_datafusion import is_pushdown_failure, position_in_message, translate
 from ..shutdown import calling
 
@@ -48,11 +51,14 @@ class Predicate:
         """The condition ``text`` over ``schema``; an empty text matches every row.
 
         Raises ``PredicateParse`` (42601, or 42703/42883 for an unknown column or function) and
-        ``PredicateUnsupported`` (0A000) for sub-queries, aggregates and window functions. ``context`` brings a
+        ``PredicateUnsupported`` (0A000) for sub-queries, aggregates and window functions, ``StatementTooComplex``
+        (54001) for a chain of conditions that DataFusion would crash on. ``context`` brings a
         session's functions; without one there are DataFusion's own.
         """
         if not text.strip():
             return cls.match_all()
+        with suppress(StatementSyntaxError):  # the parser says it better
+            check_complexity(tokenize(text))
         probe = _Probe(schema)
         frame = (context or _default_context()).read_table(probe)
         expression = _parse(frame, text)

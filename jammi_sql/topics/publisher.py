@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -24,10 +25,11 @@ from ..errors import (
 from ..ports import Broker, Clock, Store, Transaction
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, TopicCatalog, tenant_text
-from .definition import TopicDefinition
+from .definition import TopicDefinition, check_definition
 from .delivery import DeliveredBatch
 from .log import Append, Appended, Log
 from .offset import Offset, datetime_of
+from .remembered import Remembered
 from .watch import HeadWatch
 
 __all__ = ["Publisher"]
@@ -38,38 +40,65 @@ GROUP_COUNT = 1024
 GROUP_BYTES = 64 << 20
 
 
+# How long a waiting publish sleeps at most before it looks around: some libraries install signal handlers under which
+# Ctrl-C does not end a wait on a lock, its caller may have cancelled it, and who led may be gone.
+_STRETCH = 0.2
+_REMEMBERED = 1024
+
+
+class _Attempt:
+    """How far a transaction of publishes came. One place for all of them: wherever Ctrl-C strikes, they agree."""
+
+    __slots__ = ("committed", "committing", "started")
+
+    def __init__(self) -> None:
+        self.started = False  # who is abandoned after that is published all the same
+        self.committing = False
+        self.committed = False
+
+
 class _Publish:
     """One publish that waits for its commit."""
 
-    __slots__ = ("_signal", "append", "batch", "error", "leads", "offset", "tenant")
+    __slots__ = ("_signal", "abandoned", "append", "attempt", "batch", "check", "error", "offset", "refused", "tenant")
 
-    def __init__(self, append: Append, tenant: TenantId | None, batch: pa.RecordBatch) -> None:
+    def __init__(
+        self, append: Append, tenant: TenantId | None, batch: pa.RecordBatch, check: Callable[[], None] | None = None
+    ) -> None:
         self.append = append
         self.tenant = tenant
         self.batch = batch
+        self.check = check
         self.offset: Offset | None = None
         self.error: BaseException | None = None
-        self.leads = False
+        self.attempt: _Attempt | None = None
+        self.refused = False
+        self.abandoned = False
         self._signal = threading.Lock()
         self._signal.acquire()
 
     @property
     def done(self) -> bool:
-        return self.offset is not None or self.error is not None
+        """Whether there is an answer for its caller; an offset alone is none before it is on disk."""
+        return self.error is not None or (self.attempt is not None and self.attempt.committed)
+
+    def look(self) -> None:
+        """Let the caller's ``check`` end this publish, and no other one."""
+        if self.check is not None:
+            try:
+                self.check()
+            except BaseException:
+                self.refused = True
+                raise
 
     def wait(self) -> None:
-        self._signal.acquire()
+        """Until it is woken, or for a stretch."""
+        self._signal.acquire(timeout=_STRETCH)
 
     def wake(self) -> None:
-        self._signal.release()
-
-
-class _CommitFailed(Exception):
-    """The commit itself failed, and with what."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
+        """The publisher's lock is held."""
+        if self._signal.locked():
+            self._signal.release()
 
 
 class Publisher:
@@ -77,7 +106,8 @@ class Publisher:
 
     Publishes that wait at the same time share one transaction and one fsync, each with its own offset and its own
     error. One of the waiting threads commits for all (the leader); there is no thread of the publisher's own, so a
-    single publisher pays for no hand-off.
+    single publisher pays for no hand-off. A leader that is interrupted or cancelled leaves what it had taken where it
+    was, for the next one.
     """
 
     def __init__(
@@ -89,9 +119,11 @@ class Publisher:
         self._broker = broker
         self._watch = watch
         self._clock = clock
-        self._resolved: dict[object, CatalogTopic] = {}
+        self._resolved: Remembered[object, CatalogTopic] = Remembered(_REMEMBERED)
+        # Ctrl-C may come between any two calls: these three change together, in one assignment.
         self._waiting: deque[_Publish] = deque()
-        self._leading = False
+        self._taken: list[_Publish] = []
+        self._leading: _Publish | None = None
         self._lock = threading.Lock()
 
     def publish_scoped(self, topic: TopicDefinition, tenant: TenantId | str | None, batch: Any) -> Offset:
@@ -103,6 +135,7 @@ class Publisher:
         A broker that fails costs nothing but a warning.
         """
         tenant = TenantId.optional(tenant)
+        check_definition(topic)
         check_tenant(topic, tenant)
         whole = as_batch(batch)
         key = (topic.id, topic.tenant, topic.name)
@@ -115,22 +148,36 @@ class Publisher:
         registered = self._resolved[key] = self._catalog.resolve(self._store, topic)
         return self.publish(registered, tenant, _complete(whole, topic, registered))
 
-    def publish(self, topic: CatalogTopic, tenant: TenantId | None, batch: pa.RecordBatch) -> Offset:
-        """As ``publish_scoped``, for a topic that is resolved. ``TopicNotFound`` when it changed since."""
-        publish = self._prepare(topic, tenant, batch)
-        with self._lock:
-            self._waiting.append(publish)
-            leads = not self._leading
-            self._leading = True
-        if not leads:
+    def publish(
+        self,
+        topic: CatalogTopic,
+        tenant: TenantId | None,
+        batch: pa.RecordBatch,
+        check: Callable[[], None] | None = None,
+    ) -> Offset:
+        """As ``publish_scoped``, for a topic that is resolved. ``TopicNotFound`` when it changed since.
+
+        ``check`` is called some five times a second while it waits; what it raises ends it, and nothing is published.
+        """
+        publish = self._prepare(topic, tenant, batch, check)
+        try:
+            leads = self._enqueue(publish)
+            while True:
+                if leads:
+                    self._lead()
+                else:
+                    publish.wait()
+                if publish.done:
+                    break
+                if not leads:
+                    self._look(publish)
+                leads = self._take_over(publish)
+        finally:
             try:
-                publish.wait()
-            except BaseException:  # Ctrl-C: nobody waits for this one any more, and it leads nobody
-                self._abandon(publish)
+                self._leave(publish)
+            except BaseException:  # Ctrl-C right here
+                self._leave(publish)
                 raise
-            leads = publish.leads
-        if leads:
-            self._lead()
         if publish.error is not None:
             raise publish.error
         assert publish.offset is not None
@@ -163,7 +210,13 @@ class Publisher:
             transaction.after_commit(self._watch.nudge)
         return first, end
 
-    def _prepare(self, topic: CatalogTopic, tenant: TenantId | None, batch: pa.RecordBatch) -> _Publish:
+    def _prepare(
+        self,
+        topic: CatalogTopic,
+        tenant: TenantId | None,
+        batch: pa.RecordBatch,
+        check: Callable[[], None] | None = None,
+    ) -> _Publish:
         if not batch.num_rows:
             raise InvalidParameter(
                 f"an empty batch cannot be published to topic {topic.name}", hint="publish at least one row"
@@ -171,88 +224,130 @@ class Publisher:
         batch = conform(batch, topic.codec.schema, topic.name)
         payload = topic.codec.encode(batch)
         append = Append(topic, tenant_text(tenant), batch.num_rows, encode_ranges(batch), payload)
-        return _Publish(append, tenant, batch)
+        return _Publish(append, tenant, batch, check)
 
     # --- group commit ---
 
-    def _abandon(self, publish: _Publish) -> None:
-        """Take back a publish whose thread was interrupted; one that a leader has taken already goes on without it."""
+    def _enqueue(self, publish: _Publish) -> bool:
+        """Let it wait for its commit; whether it leads."""
         with self._lock:
-            if publish in self._waiting:
-                self._waiting.remove(publish)
-            following = self._pass_on() if publish.leads else None
-        if following is not None:
-            following.wake()
+            self._waiting.append(publish)
+            if self._leading is None:
+                self._leading = publish
+            return self._leading is publish
 
-    def _pass_on(self) -> _Publish | None:
-        """Who leads next, to be woken without the lock; the caller holds it."""
-        following = self._waiting[0] if self._waiting else None
-        self._leading = following is not None
-        if following is not None:
-            following.leads = True
-        return following
+    def _take_over(self, publish: _Publish) -> bool:
+        """Let it lead where nobody does, and where it led: then its own turn has not come yet."""
+        with self._lock:
+            self._settle(publish)
+            if self._leading is None and not publish.done:
+                self._leading = publish
+            return self._leading is publish
+
+    def _look(self, publish: _Publish) -> None:
+        """Let its ``check`` end the wait, unless it is being written already: then its answer is on the way."""
+        try:
+            publish.look()
+        except Exception:
+            with self._lock:
+                if not publish.done and not (publish.attempt is not None and publish.attempt.started):
+                    publish.abandoned = True
+                    raise
+
+    def _leave(self, publish: _Publish) -> None:
+        """Its caller goes: it leads no more, and if nobody has taken it yet, it is published no more."""
+        with self._lock:
+            publish.abandoned = True
+            self._settle(publish)
+            if not publish.done and publish in self._waiting:
+                self._waiting.remove(publish)
+            if self._leading is None and self._waiting:
+                self._waiting[0].wake()
+
+    def _settle(self, publish: _Publish) -> None:
+        """With the lock held: if it leads, end that. What it had taken has its answer now, or waits where it waited."""
+        if self._leading is not publish:
+            return
+        again: list[_Publish] = []
+        for taken in self._taken:
+            if not taken.done and taken.attempt is not None and taken.attempt.committing:
+                taken.error = OperationalError("the publish was interrupted; it may or may not be committed")
+            if taken.done:
+                taken.wake()
+            elif not taken.abandoned:
+                again.append(taken)
+        waiting = deque([*again, *self._waiting]) if again else self._waiting
+        self._waiting, self._taken, self._leading = waiting, [], None
 
     def _lead(self) -> None:
-        """Commit what waits, once, then let the next waiting thread lead."""
+        """Commit what waits, once."""
         with self._lock:
-            group: list[_Publish] = []
-            size = 0
-            while self._waiting and len(group) < GROUP_COUNT and size < GROUP_BYTES:
-                publish = self._waiting.popleft()
-                group.append(publish)
-                size += publish.append.payload.size
-        own = group[0]
-        try:
-            self._commit(group)
-        finally:
-            for publish in group:
-                if not publish.done:
-                    publish.error = OperationalError("the publish was interrupted; it may or may not be committed")
-            with self._lock:
-                following = self._pass_on()
-            for publish in group:
-                if publish is not own:
-                    publish.wake()
-            if following is not None:
-                following.wake()
+            count, size = 0, 0
+            for waiting in self._waiting:
+                if count >= GROUP_COUNT or size >= GROUP_BYTES:
+                    break
+                count += 1
+                size += waiting.append.payload.size
+            group, rest = list(islice(self._waiting, count)), deque(islice(self._waiting, count, None))
+            self._taken, self._waiting = group, rest
+        self._commit(group)
 
-    def _commit(self, group: list[_Publish]) -> None:
-        try:
-            if self._commit_together(group):
-                return
-        except _CommitFailed as failure:
-            # It may be on disk all the same, so nothing of it is tried again.
-            for publish in group:
-                publish.error = failure.error
-            return
-        except Exception as error:
-            if len(group) == 1:
-                group[0].error = error
-                return
-        if len(group) == 1:
-            group[0].error = TopicNotFound(f"topic {group[0].append.topic.name} changed or was dropped")
-            return
-        # One of them cannot be committed. Alone, each gets its own answer.
+    def _commit(self, group: list[_Publish]) -> bool:
+        """Commit them together, or each alone where that fails. ``False``: the store could not be written at all."""
+        leader = self._leading
+        assert leader is not None
+        attempt = _Attempt()
         for publish in group:
-            self._commit([publish])
-
-    def _commit_together(self, group: list[_Publish]) -> bool:
-        with self._store.begin() as transaction:
-            appended = self._log.append(transaction, [publish.append for publish in group], self._clock.now_us())
-            if appended is None:
-                transaction.rollback()
-                return False
-            self._place(group, appended)
-            faults.point("publish.after_insert")
-            transaction.after_commit(lambda: self._hand_over(group))
-            try:
+            publish.attempt = attempt
+        transaction: Transaction | None = None
+        reason: Exception
+        try:
+            transaction = self._store.begin(check=leader.look)
+            with self._lock:
+                group = [publish for publish in group if not publish.abandoned]
+                attempt.started = True
+            if not group:
+                return True
+            if self._append(transaction, group, attempt):
+                attempt.committing = True
                 transaction.commit()
-            except BaseException as error:
-                for publish in group:
-                    publish.offset = None
-                if isinstance(error, Exception):
-                    raise _CommitFailed(error) from error
+                return True
+            reason = TopicNotFound(f"topic {group[0].append.topic.name} changed or was dropped")
+        except Exception as error:
+            if leader.refused:
                 raise
+            # Who could not begin cannot do so alone. After a failed commit it may be on disk all the same.
+            if transaction is None or attempt.committing:
+                for publish in group:
+                    publish.error = error
+                return transaction is not None
+            reason = error
+        finally:
+            if transaction is not None:
+                transaction.rollback()
+        if len(group) == 1:
+            group[0].error = reason
+            return True
+        # One of them cannot be committed. Alone, each gets its own answer.
+        for number, publish in enumerate(group):
+            if not self._commit([publish]):
+                for following in group[number + 1 :]:
+                    following.error = publish.error
+                return False
+        return True
+
+    def _append(self, transaction: Transaction, group: list[_Publish], attempt: _Attempt) -> bool:
+        appended = self._log.append(transaction, [publish.append for publish in group], self._clock.now_us())
+        if appended is None:
+            return False
+        self._place(group, appended)
+        faults.point("publish.after_insert")
+
+        def after() -> None:
+            attempt.committed = True
+            self._hand_over(group)
+
+        transaction.after_commit(after)
         return True
 
     @staticmethod

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 from ..errors import TopicNotFound
 from ..ports import Broker, Store
 from ..tenancy import TenantId
@@ -9,6 +12,8 @@ from .catalog import TopicCatalog
 from .definition import TopicDefinition, TopicId, split_name
 
 __all__ = ["TopicRepo"]
+
+_logger = logging.getLogger("jammi_sql.topics")
 
 
 class TopicRepo:
@@ -24,7 +29,7 @@ class TopicRepo:
         returned. Another schema is ``SchemaConflict``."""
         with self._store.begin() as transaction:
             registered, _ = self._catalog.register(transaction, topic)
-        self._broker.register_topic(registered.definition)
+        self._tell("register", registered.definition.name, lambda: self._broker.register_topic(registered.definition))
         return registered.definition
 
     def lookup_by_name(self, name: str, tenant: TenantId | str | None = None) -> TopicDefinition | None:
@@ -46,4 +51,12 @@ class TopicRepo:
                 raise TopicNotFound(f"there is no topic {topic_id}", hint="list_topics shows what is there")
             self._catalog.check_owner(topic, scope)
             self._catalog.drop(transaction, topic)
-        self._broker.drop_topic(topic.definition.id)
+        self._tell("forget", topic.name, lambda: self._broker.drop_topic(topic.definition.id))
+
+    @staticmethod
+    def _tell(what: str, topic: str, call: Callable[[], None]) -> None:
+        """A broker is a hint: what is committed stays so, whatever it raises."""
+        try:
+            call()
+        except Exception as error:
+            _logger.warning("the broker did not %s topic %s: %r", what, topic, error)

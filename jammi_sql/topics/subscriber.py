@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import weakref
 
-from ..errors import OffsetEvicted
+from ..errors import InvalidParameter, OffsetEvicted
 from ..ports import Broker, Reader, Store
 from ..tenancy import TenantId
-from .catalog import CatalogTopic, TopicCatalog
+from .catalog import CatalogTopic, TopicCatalog, not_registered
 from .definition import TopicDefinition
 from .delivery import DeliveredBatch
 from .log import Log
@@ -45,11 +45,12 @@ class Subscriber:
         predicate: Predicate | None = None,
         from_offset: Offset | int | None = None,
     ) -> Subscription:
-        """The rows of ``tenant`` and the global ones. Raises ``OffsetEvicted`` for an offset that is gone."""
-        registered = self._catalog.resolve(self._store, topic)
-        return self.open(
-            registered, TenantId.optional(tenant), predicate or Predicate.match_all(), _offset_value(from_offset)
-        )
+        """The rows of ``tenant`` and the global ones.
+
+        Raises ``OffsetEvicted`` for an offset that is gone, ``TopicNotFound`` for a topic of another tenant.
+        """
+        scope = TenantId.optional(tenant)
+        return self.open(self._readable(topic, scope), scope, _predicate(predicate), _offset_value(from_offset))
 
     def open(
         self,
@@ -84,8 +85,13 @@ class Subscriber:
         predicate: Predicate | None = None,
         from_offset: Offset | int | None = None,
     ) -> list[DeliveredBatch]:
-        """The rows of ``tenant`` and the global ones that are in the log now; none without ``from_offset``."""
-        registered = self._catalog.resolve(self._store, topic)
+        """The rows of ``tenant`` and the global ones that are in the log now; none without ``from_offset``.
+
+        Raises as ``subscribe_scoped``.
+        """
+        scope = TenantId.optional(tenant)
+        registered = self._readable(topic, scope)
+        predicate = _predicate(predicate)
         start = _offset_value(from_offset)
         if start is None:
             return []
@@ -93,10 +99,20 @@ class Subscriber:
         if start < head.first:
             raise OffsetEvicted(registered.name, start, head.first)
         replay = Subscription(
-            self._store, self._log, registered, TenantId.optional(tenant), predicate or Predicate.match_all(), start,
+            self._store, self._log, registered, scope, predicate, start,
             until=head.next - 1, head=head.next,
         )  # fmt: skip
         return list(replay)
+
+    def _readable(self, topic: TopicDefinition, tenant: TenantId | None) -> CatalogTopic:
+        """The registered topic. To a tenant the topics of the others are not there, even with a definition in hand.
+
+        Without a tenant one reads the global rows of whatever topic, of which another's own has none.
+        """
+        registered = self._catalog.resolve(self._store, topic)
+        if tenant is not None and registered.definition.tenant not in (None, tenant):
+            raise not_registered(topic)
+        return registered
 
     @property
     def live(self) -> list[Subscription]:
@@ -111,4 +127,22 @@ class Subscriber:
 
 
 def _offset_value(offset: Offset | int | None) -> int | None:
-    return offset.value if isinstance(offset, Offset) else offset
+    value: object = offset.value if isinstance(offset, Offset) else offset
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidParameter(
+            f"from_offset is an Offset, an int or None, not {type(value).__name__}", hint="0 is where a topic begins"
+        )
+    return value
+
+
+def _predicate(predicate: Predicate | None) -> Predicate:
+    if predicate is None:
+        return Predicate.match_all()
+    if not isinstance(predicate, Predicate):
+        raise InvalidParameter(
+            f"a predicate is a Predicate, not {type(predicate).__name__}",
+            hint="make it with Predicate.from_sql(topic.schema, \"kind = 'X'\")",
+        )
+    return predicate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import uuid
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from ..arrow.batches import upgrade
-from ..errors import OffsetEvicted
+from ..errors import Error, OffsetEvicted
 from ..ports import Broker, Clock, Reader
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
@@ -24,6 +25,8 @@ from .predicate import Predicate
 from .watch import HeadWatch
 
 __all__ = ["Subscription"]
+
+_logger = logging.getLogger("jammi_sql.topics")
 
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 1024
@@ -75,7 +78,10 @@ class Subscription:
         self._end_us: int | None = None
         self._clock: Clock | None = None
         self._idle_timeout = idle_timeout
+        self._idle_over = False
         self._quiet_since = time.monotonic()
+        # Since when the reader waits, over timeouts of ``next``; None while it is busy with what it got.
+        self._waiting_since: float | None = None
         self._live = live
         self._chunk = _FIRST_CHUNK
         self._ready: deque[LogEntry] = deque()
@@ -100,8 +106,7 @@ class Subscription:
 
         ``start`` ``None`` means the next offset to come. Raises ``OffsetEvicted`` for one that retention removed.
         """
-        broker.register_topic(topic.definition)
-        live = broker.subscribe(topic.definition.id, Predicate.match_all(), None)
+        live = _attach(broker, topic)
         try:
             head = log.head(reader, topic)
             first = head.next if start is None else start
@@ -157,6 +162,8 @@ class Subscription:
     def _taken(self) -> list[LogEntry]:
         entries = list(self._ready)
         self._ready.clear()
+        if entries:
+            self._waiting_since = None
         if entries and self._live is not None:
             self._live.last_delivered = entries[-1].offset
         return entries
@@ -169,6 +176,7 @@ class Subscription:
     def _wait(self, timeout: float | None) -> None:
         """Until something is ready or the end is reached."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        self._begin_wait()
         while self._must_wait():
             if self._behind:
                 self._read_log()
@@ -176,8 +184,13 @@ class Subscription:
                 self._take_live(self._patience(deadline))
                 self._check_topic()
                 self._check_clock()
+                self._check_idle()
             if self._must_wait() and deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"no batch of topic {self.topic.name} within {timeout:.3g} s")
+
+    def _begin_wait(self) -> None:
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
 
     def _must_wait(self) -> bool:
         return not self._ready and not self.ended
@@ -202,6 +215,14 @@ class Subscription:
         if not self._behind:
             self._end = self._next
 
+    def _check_idle(self) -> None:
+        """End once nothing came for so long while the reader waited, and the log, asked for itself, has nothing more."""
+        limit = self._idle_deadline
+        if limit is None or self._ready or self._behind or time.monotonic() < limit:
+            return
+        self._head = max(self._head, self._log.head(self._reader, self.topic).next)
+        self._idle_over = not self._behind
+
     @property
     def ended(self) -> bool:
         """Whether nothing can come any more."""
@@ -209,8 +230,7 @@ class Subscription:
             return True
         if self._behind:
             return False
-        idle = self._idle_deadline
-        return self._live is None or self._live.closed or (idle is not None and time.monotonic() >= idle)
+        return self._live is None or self._live.closed or self._idle_over
 
     @property
     def _behind(self) -> bool:
@@ -218,7 +238,9 @@ class Subscription:
 
     @property
     def _idle_deadline(self) -> float | None:
-        return None if self._idle_timeout is None else self._quiet_since + self._idle_timeout
+        if self._idle_timeout is None:
+            return None
+        return max(self._quiet_since, self._waiting_since or 0.0) + self._idle_timeout
 
     def _read_log(self) -> None:
         stop = self._head if self._end is None else min(self._head, self._end)
@@ -296,6 +318,7 @@ class Subscription:
 
     def _deliver(self) -> DeliveredBatch:
         entry = self._ready.popleft()
+        self._waiting_since = None
         if self._live is not None:
             self._live.last_delivered = entry.offset
         produced_at = datetime_of(entry.produced_us)
@@ -332,6 +355,7 @@ class Subscription:
 
         if live is not None:
             live.listen(arrive)
+        self._begin_wait()
         try:
             while self._must_wait():
                 if self._behind:
@@ -340,6 +364,7 @@ class Subscription:
                 arrived.clear()
                 self._take_live(0)
                 self._check_topic()
+                self._check_idle()
                 if not self._must_wait() or self._head > self._next:
                     continue
                 with suppress(TimeoutError):
@@ -365,3 +390,14 @@ class Subscription:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _attach(broker: Broker, topic: CatalogTopic) -> BrokerSubscription:
+    """The broker's live tail; where it has none to give, one that only the head watch tells of new batches."""
+    try:
+        broker.register_topic(topic.definition)
+        return broker.subscribe(topic.definition.id, Predicate.match_all(), None)
+    except Exception as error:
+        reason = error.message if isinstance(error, Error) else repr(error)
+        _logger.warning("no live hand-over of topic %s, its batches are read from the log: %s", topic.name, reason)
+        return BrokerSubscription(topic.definition.id, Predicate.match_all(), None, capacity=1)

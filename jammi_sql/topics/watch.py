@@ -39,7 +39,8 @@ class HeadWatch:
         with self._changed:
             self._watched.setdefault(topic, weakref.WeakSet()).add(subscription)
             self._nudged = True
-            if self._thread is None and not self._closed:
+            alive = self._thread is not None and self._thread.is_alive()
+            if not alive and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="jammi-head-watch", daemon=True)
                 self._thread.start()
             self._changed.notify()
@@ -76,10 +77,13 @@ class HeadWatch:
                     self._tell()
                 last = current
                 failing = False
-            except Error as error:
-                # The store may be locked, full or closing: subscriptions that read it get the error themselves.
+            except Exception as error:
+                # The store may be locked, full or closing: subscriptions that read it get the error themselves. Whatever
+                # else it was: nothing would reach them any more without this thread.
                 if not failing:
-                    _logger.warning("cannot look for new batches: %s", error)
+                    _logger.warning(
+                        "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
+                    )
                 last = -1  # what was to be told is not, so look again
                 failing = True
 

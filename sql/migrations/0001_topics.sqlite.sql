@@ -8,9 +8,11 @@ CREATE TABLE namespace (
     PRIMARY KEY (tenant, name)
 ) WITHOUT ROWID;
 
--- AUTOINCREMENT: a number is never used again, so that a cached definition of a dropped topic cannot meet a new one.
+-- A number is never used again, so that what is remembered of a topic that is gone cannot meet another one. It is 62
+-- random bits: AUTOINCREMENT takes its sequence back with a rollback, and who read a topic inside the transaction that
+-- made it may go on reading after that.
 CREATE TABLE topic (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER PRIMARY KEY,
     uuid TEXT NOT NULL UNIQUE,
     tenant TEXT NOT NULL,
     namespace TEXT NOT NULL,

@@ -55,6 +55,13 @@ WHERE number IN (SELECT value FROM json_each(?1));
 -- returns: offset int64
 SELECT offset FROM batch WHERE topic = ?1 AND produced_us >= ?2 ORDER BY offset LIMIT 1;
 
+-- name: first_visible_offset_since
+-- returns: offset int64
+SELECT offset FROM batch
+WHERE topic = ?1 AND produced_us >= ?2 AND tenant IN ('', ?3)
+ORDER BY offset
+LIMIT 1;
+
 -- name: newest_past_size
 -- returns: offset int64
 SELECT offset
@@ -116,11 +123,9 @@ WHERE uuid = ?1;
 SELECT version, checksum, ipc FROM topic_schema WHERE topic = ?1 ORDER BY version;
 
 -- name: insert_topic
--- returns: number int64
 INSERT INTO topic
-    (uuid, tenant, namespace, name, metadata, version, first_offset, floor_offset, floor_us, created_us)
-VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, 0, 0, ?6)
-RETURNING number;
+    (number, uuid, tenant, namespace, name, metadata, version, first_offset, floor_offset, floor_us, created_us)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, 0, 0, 0, ?7);
 
 -- name: insert_topic_schema
 INSERT INTO topic_schema (topic, version, checksum, ipc) VALUES (?1, ?2, ?3, ?4);

@@ -193,3 +193,21 @@ def test_values_read_back_from_every_interface_are_equal(conn: Connection) -> No
     assert [tuple(row) for row in conn.execute(statement).fetch_df().itertuples(index=False)] == expected
     assert conn.execute(statement).fetch_polars().rows() == expected
     assert list(conn.execute(statement)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT 1 AS x UNION SELECT 'a' ORDER BY x", [("1",), ("a",)]),
+        ("SELECT 1 UNION ALL SELECT 2.5", [(1.0,), (2.5,)]),
+        ("SELECT CASE WHEN true THEN 1 ELSE 'a' END", [("1",)]),
+    ],
+)
+def test_types_that_are_coerced_late_are_those_of_the_rows(
+    conn: Connection, query: str, expected: list[object]
+) -> None:
+    cursor = conn.execute(query)
+    described = cursor.description
+    assert sorted(cursor.fetchall()) == expected
+    assert described is not None
+    assert str(described[0][1]) == ("double" if isinstance(expected[0][0], float) else "string")  # type: ignore[index]

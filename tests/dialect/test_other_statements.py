@@ -86,18 +86,22 @@ def test_the_places_of_an_inserts_parameters_are_those_in_its_source() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "head", "values", "places"),
+    ("text", "head", "values"),
     [
-        ("INSERT INTO t VALUES (?, f(?), 3)", "", "$1, f($2), 3", [(0, 2, "1"), (6, 8, "2")]),
-        ("INSERT INTO t (a, b) VALUES (:x, ')') RETURNING a", "(a, b) ", "$x, ')'", [(0, 2, "x")]),
+        (
+            "INSERT INTO t VALUES (?, f(?, [2, 3]), 3)",
+            "",
+            [("$1", ((0, 2, "1"),)), (" f($2, [2, 3])", ((3, 5, "2"),)), (" 3", ())],
+        ),
+        ("INSERT INTO t (a, b) VALUES (:x, '),') RETURNING a", "(a, b) ", [("$x", ((0, 2, "x"),)), (" '),'", ())]),
     ],
 )
 def test_the_only_row_of_an_insert_is_at_hand(
-    text: str, head: str, values: str, places: list[tuple[int, int, str]]
+    text: str, head: str, values: list[tuple[str, tuple[tuple[int, int, str], ...]]]
 ) -> None:
     row = insert(text).row
     assert row is not None
-    assert (row.head.text, row.values.text, list(row.parameters)) == (head, values, places)
+    assert (row.head.text, [(value.text, places) for value, places in row.values]) == (head, values)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,7 @@ def test_the_only_row_of_an_insert_is_at_hand(
         "INSERT INTO t VALUES (?), (?)",
         "INSERT INTO t SELECT 1",
         "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+        "INSERT INTO t VALUES (?, (1), (2))",  # its commas are within one token
         "INSERT INTO t VALUES (1",
         "INSERT INTO t (a",
         "INSERT INTO t (VALUES (1))",

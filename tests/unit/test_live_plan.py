@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+from datafusion import SessionContext
 
 import jammi_sql
 from jammi_sql.arrow.batches import join_columns
 from jammi_sql.engine.live_source import LiveQuery
+from jammi_sql.errors import UnboundedResult
+from jammi_sql.plan.shape import shape_of
 
 
 @pytest.fixture
@@ -63,3 +66,14 @@ def test_columns_of_several_batches_are_joined_in_the_order_asked_for() -> None:
 def test_joined_dictionary_columns_keep_their_values() -> None:
     batches = [pa.record_batch({"d": pa.array([value]).dictionary_encode()}) for value in ("x", "y")]
     assert join_columns(batches, ["d"]).to_pydict() == {"d": ["x", "y"]}
+
+
+def test_a_relation_is_not_counted_as_another_whose_name_begins_alike() -> None:
+    context = SessionContext()
+    for name in ("__subscribe_1", "__subscribe_10"):
+        context.register_record_batches(name, [[pa.record_batch({"a": [1]})]])
+    text = "SELECT x.a FROM __subscribe_1 x JOIN __subscribe_10 y ON x.a = y.a"
+    assert shape_of(context.sql(text).logical_plan(), "__subscribe_1", None).joined
+    twice = "SELECT a FROM __subscribe_1 WHERE a IN (SELECT a FROM __subscribe_1)"
+    with pytest.raises(UnboundedResult):
+        shape_of(context.sql(twice).logical_plan(), "__subscribe_1", None)

@@ -8,7 +8,13 @@ import pyarrow as pa
 import pytest
 from datafusion import SessionContext
 
-from jammi_sql.errors import NotSupportedError, PredicateParse, PredicateUnsupported, ProgrammingError
+from jammi_sql.errors import (
+    NotSupportedError,
+    PredicateParse,
+    PredicateUnsupported,
+    ProgrammingError,
+    StatementTooComplex,
+)
 from jammi_sql.topics import Predicate
 from tests.topic_support import SCHEMA, batch_of, numbers
 
@@ -215,3 +221,10 @@ def test_unchanged_batches_are_not_copied() -> None:
     batches = [batch_of([1, 2]), batch_of([3])]
     for kept, batch in zip(predicate.select(batches), batches, strict=True):
         assert kept is batch
+
+
+def test_a_predicate_that_would_end_the_process_is_refused() -> None:
+    text = " OR ".join(f"k < {number}" for number in range(20_000))
+    with pytest.raises(StatementTooComplex) as caught:
+        Predicate.from_sql(pa.schema([("k", pa.int64())]), text)
+    assert caught.value.position is not None

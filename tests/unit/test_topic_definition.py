@@ -9,7 +9,14 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine
-from jammi_sql.errors import PermissionDenied, ProgrammingError, ReservedName, SchemaConflict, TopicNotFound
+from jammi_sql.errors import (
+    InvalidParameter,
+    PermissionDenied,
+    ProgrammingError,
+    ReservedName,
+    SchemaConflict,
+    TopicNotFound,
+)
 from jammi_sql.topics import TopicDefinition, TopicId
 from tests.topic_support import SCHEMA, TENANT_A, TENANT_B, batch_of, definition, ids
 
@@ -24,7 +31,7 @@ def test_ids_are_uuids_and_new_ones_differ() -> None:
     one = TopicId.new()
     assert one == TopicId(str(one)) == TopicId(one) == TopicId(one.value)
     assert len({one, TopicId(str(one)), TopicId.new()}) == 2
-    with pytest.raises(ValueError, match="UUID"):
+    with pytest.raises(InvalidParameter, match="UUID"):
         TopicId("events.changes")
 
 
