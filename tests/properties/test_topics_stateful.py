@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker, PollingBroker
-from jammi_sql.errors import OffsetEvicted, PublishTenantMismatch
+from jammi_sql.errors import OffsetEvicted, PublishTenantMismatch, TopicNotFound
 from jammi_sql.tenancy import TenantId
 from jammi_sql.topics import Predicate, Subscription, TopicDefinition
 from tests.topic_support import LIMIT, SCHEMA, TENANT_A, TENANT_B, definition
@@ -252,6 +252,10 @@ class TopicsAgainstLists(RuleBasedStateMachine):
     @precondition(lambda self: len(self.readers) < 12)
     def subscribe(self, engine: int, name: str, tenant: TenantId | None, condition: str, back: int | None) -> None:
         topic = self.topics[name]
+        if tenant is not None and topic.definition.tenant not in (None, tenant):
+            with pytest.raises(TopicNotFound):
+                self.engines[engine].subscriber.subscribe_scoped(topic.definition, tenant, Predicate.match_all(), None)
+            return
         start = None if back is None else max(0, len(topic.batches) - back)
         if start is not None and start < topic.first:
             with pytest.raises(OffsetEvicted) as caught:
@@ -331,6 +335,12 @@ class TopicsAgainstLists(RuleBasedStateMachine):
     @rule(engine=ENGINES, name=NAMES, tenant=TENANTS)
     def replay(self, engine: int, name: str, tenant: TenantId | None) -> None:
         topic = self.topics[name]
+        if tenant is not None and topic.definition.tenant not in (None, tenant):
+            with pytest.raises(TopicNotFound):
+                self.engines[engine].subscriber.replay_only_scoped(
+                    topic.definition, tenant, Predicate.match_all(), topic.first
+                )
+            return
         replayed = self.engines[engine].subscriber.replay_only_scoped(
             topic.definition, tenant, Predicate.match_all(), topic.first
         )

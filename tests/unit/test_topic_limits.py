@@ -122,6 +122,19 @@ def test_the_idle_time_counts_from_the_moment_the_reader_waits_and_over_its_time
         live.next(timeout=0)
 
 
+def test_the_idle_time_of_a_reader_in_blocks_starts_anew_with_each_block(
+    engine: Engine, topic: TopicDefinition, clock: Clock
+) -> None:
+    live = idle(engine, topic, 50)
+    publish(engine, topic, 0)
+    assert [entry.offset for entry in live.take(LIMIT)] == [0]
+    clock.added += 100
+    with pytest.raises(TimeoutError):
+        live.take(0)
+    clock.added += 100
+    assert live.take(0) == []
+
+
 def test_the_log_is_asked_before_a_reader_counts_as_idle(tmp_path: Path) -> None:
     class Silent(InMemoryBroker):
         heal_interval = 3600.0
@@ -320,6 +333,7 @@ def test_a_subscription_may_be_let_go_of_while_a_lock_is_held(engine: Engine, to
     live = [engine.subscriber.subscribe(topic) for _ in range(3)]
     for one in live:
         one.cycle = one  # type: ignore[attr-defined]
+    del one
 
     def collect() -> None:
         with engine.broker._lock, engine.services.watch._changed, engine.subscriber._changing:  # type: ignore[attr-defined]
@@ -352,15 +366,11 @@ def test_a_commit_is_seen_within_a_second_of_its_write_to_the_log_though_the_log
             now = store.changes()
             assert now != before
             before = now
-        asked: list[int] = []
-        query = store._watcher.query  # type: ignore[union-attr]
         clock.added += 1
         store.changes()
-        monkeypatch.setattr(
-            store._watcher, "query", lambda *arguments: (asked.append(1), query(*arguments))[1], raising=False
-        )
-        store.changes()
-        assert asked == []
+        asked = store._asked_at
+        assert store.changes() == before
+        assert store._asked_at == asked  # quiet at last: SQLite was not asked again
 
 
 # --- wrong arguments ---
