@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import quote
 
 import adbc_driver_sqlite
 
-from ..errors import ReadOnlyStore, StoreIOError, StoreVersionError
+from ..errors import DataCorrupted, ReadOnlyStore, StoreIOError, StoreVersionError
 from .queries import load_queries
 from .sqlite_connection import SqliteConnection
 
@@ -27,6 +28,10 @@ APPLICATION_ID: Final = 0x4A414D49  # "JAMI", in the header of the file
 FILE_NAME: Final = "jammi.db"
 _PERMISSIONS: Final = "make the folder and its files writable, or open an existing store with read_only=True"
 _FOLDER: Final = "give a folder that is new, empty or a store; this one was left as it is"
+
+
+_SETTLING: Final = 1.0
+"""Seconds within which a file that was just written may still be in the making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +121,29 @@ def _recognise(path: Path) -> None:
     ``immutable``: reads the header and nothing else, takes no lock, makes no file. The mark is in the header from the
     first commit on, before the file gets a write-ahead log.
     """
-    try:
-        database = adbc_driver_sqlite.connect(_uri(path, "mode=ro&immutable=1"))
-        with closing(database), closing(SqliteConnection(database, ())) as connection:
-            mark = connection.query(load_queries("store", "sqlite")["application_id"]).column(0)[0].as_py()
-    except StoreVersionError as error:
-        raise StoreVersionError(f"{path} is not a Jammi store: it is no SQLite database", hint=_FOLDER) from error
+    deadline = time.monotonic() + _SETTLING
+    while True:
+        try:
+            mark = _mark(path)
+            break
+        except (StoreVersionError, DataCorrupted) as error:
+            # Without a lock one may read what another process is just writing, in the first moments of a store.
+            if time.time() - path.stat().st_mtime > _SETTLING or time.monotonic() > deadline:
+                if isinstance(error, DataCorrupted):
+                    raise
+                raise StoreVersionError(
+                    f"{path} is not a Jammi store: it is no SQLite database", hint=_FOLDER
+                ) from error
+            time.sleep(0.01)
     if mark != APPLICATION_ID:
         raise StoreVersionError(f"{path} is not a Jammi store: it is another program's database", hint=_FOLDER)
+
+
+def _mark(path: Path) -> int:
+    database = adbc_driver_sqlite.connect(_uri(path, "mode=ro&immutable=1"))
+    with closing(database), closing(SqliteConnection(database, ())) as connection:
+        mark: int = connection.query(load_queries("store", "sqlite")["application_id"]).column(0)[0].as_py()
+        return mark
 
 
 def _writable(path: Path) -> bool:
