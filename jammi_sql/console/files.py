@@ -7,11 +7,22 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..errors import InterfaceError
+from ..errors import InterfaceError, ProgrammingError
 
 __all__ = ["ArrowFormat", "ParquetFormat"]
 
 _ROW_GROUP = 131_072  # rows; small groups make Parquet large and slow to read
+
+
+def _check_names(schema: pa.Schema, what: str) -> None:
+    """``ProgrammingError`` (42701) for a name that comes twice: who reads the file would lose one of the columns."""
+    twice = [name for name in schema.names if schema.names.count(name) > 1]
+    if twice:
+        raise ProgrammingError(
+            f"{what} cannot have two columns named {twice[0]}",
+            sqlstate="42701",
+            hint="give one of them another name with AS",
+        )
 
 
 class _OneResult:
@@ -71,6 +82,7 @@ class ParquetFormat:
         self._rows = 0
 
     def begin(self, schema: pa.Schema) -> None:
+        _check_names(schema, "a Parquet file")
         self._once.begin_once()
         self._schema = schema
         self._writer = pq.ParquetWriter(self._out, schema)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO
+from contextlib import contextmanager
+from typing import Any
 
 from .. import __version__, connect
 from ..dbapi import Connection
@@ -20,6 +21,7 @@ from .shell import interact
 
 __all__ = ["main"]
 
+LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT"
 DEFAULT_TARGET = os.path.join(".", ".jammi")
 
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
@@ -104,6 +106,8 @@ def _run(options: argparse.Namespace) -> int:
             runner = Runner(connection, FORMATS[options.format](out))
             if scripts is None:
                 interact(runner)
+                if connection.in_transaction:
+                    say(LEFT_OPEN)
                 return _OK
             return _run_all(runner, connection, scripts)
 
@@ -113,7 +117,8 @@ def _run_all(runner: Runner, connection: Connection, scripts: Sequence[Script]) 
         if not runner.run(script):
             return _SQL_ERROR
     if connection.in_transaction:
-        say("the transaction was left open, so it was undone: end it with COMMIT")
+        say(LEFT_OPEN)
+        return _SQL_ERROR
     return _OK
 
 
@@ -144,13 +149,25 @@ def _standard_input() -> Script:
 
 
 @contextmanager
-def _output(path: str | None) -> Iterator[BinaryIO]:
+def _output(path: str | None) -> Iterator[Any]:
     if path is None:
         yield sys.stdout.buffer
         return
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(path, "wb"))
-        except OSError as error:
-            raise _UsageError(f"{path}: {error.strerror}") from error
+    try:
+        file = io.BufferedWriter(_Output(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666), "w"))
+    except OSError as error:
+        raise _UsageError(f"{path}: {error.strerror}") from error
+    with file:
         yield file
+
+
+class _Output(io.FileIO):
+    """A file that is emptied when the first result is written, not before: a wrong statement leaves it as it was."""
+
+    _begun = False
+
+    def write(self, data: Any) -> int:
+        if not self._begun:
+            self._begun = True
+            self.truncate(0)
+        return super().write(data)

@@ -15,6 +15,9 @@ Statements end with ; and may take several lines.
 Ctrl-C ends the running statement, or drops what was typed."""
 
 
+_LEAVING = frozenset({"quit", "exit"})
+
+
 def interact(runner: Runner) -> None:
     """Read statements and run them, until the end of input or ``\\q``."""
     try:
@@ -37,6 +40,11 @@ def interact(runner: Runner) -> None:
             if line.strip() == "\\q":
                 return
             say(_HELP if line.strip() == "\\?" else f"{line.split()[0]} is not built yet; \\? for help")
+            continue
+        if not typed and line.strip().lower().rstrip(";") in _LEAVING:
+            return
+        if not typed and line.strip().lower().rstrip(";") == "help":
+            say(_HELP)
             continue
         typed.append(line)
         text = "\n".join(typed)

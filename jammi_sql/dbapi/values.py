@@ -5,8 +5,10 @@ Everything is what pyarrow makes of it (``int``, ``float``, ``str``, ``bytes``, 
 
 - a timestamp is a ``datetime``, of the zone ``datetime.timezone.utc`` when its zone is UTC, and never a
   ``pandas.Timestamp``, whether pandas is installed or not;
-- what the standard class cannot hold exactly (nanoseconds, a year after 9999) is an ISO 8601 text with all
-  digits, in UTC: text loses nothing, says what it is, and casts back; the same for durations (``"1001 nanoseconds"``);
+- nanoseconds are cut to the microseconds that ``datetime``, ``time`` and ``timedelta`` have, so that a column always
+  has one class (``now()`` has nanoseconds); Arrow results keep them;
+- a year after 9999, which ``datetime`` cannot hold, is an ISO 8601 text in UTC, a duration too long for ``timedelta``
+  one such as ``"9300000000000000 seconds"``;
 - a struct with two fields of one name is a list of pairs.
 """
 
@@ -81,9 +83,8 @@ def _timestamps(array: pa.TimestampArray[Any]) -> list[Any]:
     unit, zone = array.type.unit, _zone(array.type.tz)
     ticks, per_second = _ticks(array), _PER_SECOND[unit]
     instants = ticks.view(f"datetime64[{unit}]")
-    exact = (ticks >= _FIRST_SECOND * per_second) & (ticks < _END_SECOND * per_second)
-    if unit == "ns":
-        exact = ticks % 1_000 == 0  # nanoseconds reach from 1677 to 2262 only
+    # Nanoseconds reach from 1677 to 2262 only.
+    exact = (unit == "ns") | ((ticks >= _FIRST_SECOND * per_second) & (ticks < _END_SECOND * per_second))
     values: list[Any] = instants.astype("datetime64[us]").tolist()
     for index in np.flatnonzero(~exact).tolist():
         values[index] = f"{instants[index]}{'' if zone is None else '+00:00'}"
@@ -104,7 +105,7 @@ def _in_zone(value: Any, zone: tzinfo) -> Any:
 def _durations(array: pa.DurationArray[Any]) -> list[Any]:
     unit = array.type.unit
     ticks = _ticks(array)
-    exact = ticks % 1_000 == 0 if unit == "ns" else abs(ticks // _PER_SECOND[unit]) < _LONGEST
+    exact = abs(ticks // _PER_SECOND[unit]) < _LONGEST
     values: list[Any] = ticks.view(f"timedelta64[{unit}]").astype("timedelta64[us]").tolist()
     for index in np.flatnonzero(~exact).tolist():
         values[index] = f"{ticks[index]} {_UNIT_NAMES[unit]}"
@@ -122,11 +123,7 @@ def _dates(array: Any) -> list[Any]:
 
 
 def _nanosecond_times(array: Any) -> list[Any]:
-    ticks = _ticks(array)
-    values = array.cast(pa.time64("us"), safe=False).to_pylist()
-    for index in np.flatnonzero(ticks % 1_000).tolist():
-        values[index] = str(ticks[index].view("datetime64[ns]")).partition("T")[2]
-    return values  # type: ignore[no-any-return]
+    return array.cast(pa.time64("us"), safe=False).to_pylist()  # type: ignore[no-any-return]
 
 
 def _lists(array: Any) -> list[Any]:

@@ -18,9 +18,17 @@ from ..arrow.dataset import LazyDataset
 from ..arrow.filter import compile_filter
 from ..dialect import Parsed, quote_identifier, statements
 from ..dialect.statements import Fragment
-from ..errors import AppendOnlyTopic, FeatureNotSupported, StoreIOError, TopicNotFound, UndefinedTable
+from ..errors import (
+    AppendOnlyTopic,
+    FeatureNotSupported,
+    ReservedName,
+    StoreIOError,
+    TopicNotFound,
+    UndefinedTable,
+)
 from ..results import BatchResult, CommandResult, Result
 from ..topics.catalog import CatalogTopic
+from ..topics.relation import ENGINE_COLUMNS
 from .live import bounded_relations
 from .planning import Planning
 from .relations import inserted_relations
@@ -133,6 +141,12 @@ def create_topic_as(session: Session, statement: statements.CreateTopicAs, param
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
             planned = session.schema_of(frame, planning, query.body)
+            if ENGINE_COLUMNS.intersection(planned.names):
+                raise ReservedName(
+                    "the engine's own columns are not a topic's: " + ", ".join(sorted(ENGINE_COLUMNS)),
+                    position=query.body.origin(0),
+                    hint=f"name the columns, or SELECT * EXCEPT ({', '.join(sorted(ENGINE_COLUMNS))})",
+                )
             schema = pa.schema([field.with_nullable(True).remove_metadata() for field in planned])
             existing = session.find_topic(statement.name)
             if existing is not None and statement.if_not_exists and _is_same(session, statement, existing, schema):

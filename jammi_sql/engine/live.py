@@ -12,7 +12,15 @@ import pyarrow as pa
 from ..arrow.dataset import LazyDataset
 from ..dialect import parse_identifier_path
 from ..dialect.statements import Name, Query, SubscribeCall
-from ..errors import Error, FeatureNotSupported, InvalidParameter, OffsetEvicted, StatementSyntaxError, UnboundedResult
+from ..errors import (
+    Error,
+    FeatureNotSupported,
+    InvalidParameter,
+    OffsetEvicted,
+    StatementSyntaxError,
+    UnboundedResult,
+    UndefinedColumn,
+)
 from ..plan.arguments import EARLIEST, LATEST, Bound, Moment, idle_seconds, read_bound
 from ..plan.shape import HINT, Shape, shape_of
 from ..ports import Reader
@@ -105,7 +113,11 @@ def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.S
 
 def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> Name:
     position = call.topic.origin(0)
-    value = session.evaluate(call.topic, parameters).as_py()
+    try:
+        value = session.evaluate(call.topic, parameters).as_py()
+    except UndefinedColumn as error:
+        error.hint = "the topic's name is text: write subscribe('events.changes')"
+        raise
     if not isinstance(value, str):
         raise InvalidParameter(
             "subscribe takes the topic's name as text", position=position, hint="write subscribe('events.changes')"

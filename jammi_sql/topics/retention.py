@@ -119,7 +119,10 @@ class RetentionKeeper:
 
     def enforce(self) -> None:
         """Remove what may go now."""
-        for topic in self._catalog.with_retention(self._store):
+        topics = self._catalog.with_retention(self._store)
+        numbers = {topic.number for topic in topics}
+        self._measured = {number: head for number, head in self._measured.items() if number in numbers}
+        for topic in topics:
             self._trim(topic)
 
     def _trim(self, topic: CatalogTopic) -> None:

@@ -234,7 +234,7 @@ def test_read_only_refuses_to_write(console: Console) -> None:
 def test_a_transaction_left_open_is_undone_and_said_so(console: Console) -> None:
     console("-c", "CREATE TOPIC t (x INT)")
     (code, _, err) = console("-c", "BEGIN; INSERT INTO t VALUES (1)")
-    assert code == 0
+    assert code == 1
     assert "was left open" in err
     assert console("--format", "csv", "-c", "SELECT count(*) AS n FROM t")[1] == '"n"\n0\n'
 
@@ -449,3 +449,19 @@ def test_the_end_of_input_leaves(store: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("builtins.input", end)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     assert main([store]) == 0
+
+
+def test_a_wrong_statement_leaves_the_output_file_as_it_was(console: Console, tmp_path: Path) -> None:
+    kept = tmp_path / "kept.csv"
+    kept.write_text("keep\n")
+    assert console("--format", "csv", "--output", str(kept), "-c", "SELEC 1")[0] == 1
+    assert kept.read_text() == "keep\n"
+    assert console("--format", "csv", "--output", str(kept), "-c", "SELECT 1 AS x")[0] == 0
+    assert kept.read_text() == '"x"\n1\n'
+
+
+def test_a_parquet_file_has_no_column_twice(console: Console, tmp_path: Path) -> None:
+    query = "SELECT x.a, y.a FROM (SELECT 1 AS a) AS x CROSS JOIN (SELECT 2 AS a) AS y"
+    (code, _, err) = console("--format", "parquet", "--output", str(tmp_path / "x.parquet"), "-c", query)
+    assert code == 1
+    assert err.startswith("error 42701: ")
