@@ -42,7 +42,6 @@ __all__ = ["create_topic_as", "insert", "insert_many", "publish_rows"]
 Parameters = Mapping[str, pa.Scalar]
 
 ROWS_PER_BATCH = 65_536
-_RETRIES = 5
 _STAGED_IN_MEMORY = 16 << 20
 TARGET = "__target"
 PARAMETERS = "__parameters"
@@ -300,37 +299,26 @@ def publish_rows(session: Session, topic: CatalogTopic, rows: Iterator[pa.Record
 
     The whole stream is read before the write lock is taken, past 16 MB by way of a temporary file.
     """
+    publisher, tenant = session.engine.publisher, session.tenant
     with _staged(rows, topic.codec.schema, topic.name) as staged:
         if not staged.rows:
             return _Published(0, 0, 0)
-        for _ in range(_RETRIES):
+        single = staged.single
+        if single is not None and not session.scope.is_open:
             try:
-                return _publish_staged(session, topic, staged)
+                offset = publisher.publish(topic, tenant, single, session.running.check).value
+                return _Published(staged.rows, offset, offset + 1)
             except TopicNotFound:
-                # It was altered or renamed since this statement began, or dropped: then the next line says so.
-                topic = _again(session, topic)
-        return _publish_staged(session, topic, staged)
-
-
-def _publish_staged(session: Session, topic: CatalogTopic, staged: _Staged) -> _Published:
-    publisher, tenant = session.engine.publisher, session.tenant
-    single = staged.single
-    if single is not None and not session.scope.is_open:
-        offset = publisher.publish(topic, tenant, upgrade(single, topic.codec.schema), session.running.check).value
-        return _Published(staged.rows, offset, offset + 1)
-    with session.scope.writing() as transaction:
-        batches = (upgrade(batch, topic.codec.schema) for batch in staged.batches())
-        first, end = publisher.publish_all(transaction, topic, tenant, batches)
-    return _Published(staged.rows, first, end)
-
-
-def _again(session: Session, topic: CatalogTopic) -> CatalogTopic:
-    found = session.engine.services.catalog.by_id(session.reader, topic.definition.id)
-    if found is None:
-        raise UndefinedTable(
-            f"topic {topic.name} was dropped while it was written to", hint="SHOW TOPICS lists what is there"
-        )
-    return found
+                pass  # altered, renamed or dropped since this statement began: with the lock held it stays as it is
+        with session.scope.writing() as transaction:
+            current = session.engine.services.catalog.by_id(transaction, topic.definition.id)
+            if current is None:
+                raise UndefinedTable(
+                    f"topic {topic.name} was dropped while it was written to", hint="SHOW TOPICS lists what is there"
+                )
+            batches = (upgrade(batch, current.codec.schema) for batch in staged.batches())
+            first, end = publisher.publish_all(transaction, current, tenant, batches)
+        return _Published(staged.rows, first, end)
 
 
 class _Staged:
