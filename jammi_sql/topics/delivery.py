@@ -113,12 +113,6 @@ class BrokerSubscription:
             self.dropped = self._woken = True
             self._wake()
 
-    def wake(self) -> None:
-        """Make a waiting ``take`` return, with nothing if there is nothing."""
-        with self._ready:
-            self._woken = True
-            self._wake()
-
     def close(self) -> None:
         """Leave the broker. May be called twice and from any thread."""
         with self._ready:
@@ -142,7 +136,7 @@ class BrokerSubscription:
         """All batches waiting, and the head known from notices.
 
         Waits up to ``timeout`` seconds for a batch or for a notice past ``known_head``. Returns with nothing new on a
-        timeout, on ``wake`` and on ``close``.
+        timeout, on ``drop`` and on ``close``.
         """
         with self._ready:
             _wait_for(

@@ -122,11 +122,6 @@ class Subscription:
         )  # fmt: skip
 
     @property
-    def has_ready(self) -> bool:
-        """Whether a batch waits to be taken."""
-        return bool(self._ready)
-
-    @property
     def position(self) -> int:
         """The offset needed next."""
         return self._ready[0].offset if self._ready else self._next
@@ -167,11 +162,6 @@ class Subscription:
         if entries and self._live is not None:
             self._live.last_delivered = entries[-1].offset
         return entries
-
-    def wake(self) -> None:
-        """Let a waiting ``take`` look whether it was closed."""
-        if self._live is not None:
-            self._live.wake()
 
     def _wait(self, timeout: float | None) -> None:
         """Until something is ready or the end is reached."""
