@@ -3,6 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# As many workers as cores; a file's tests stay together, for what they share.
+PARALLEL := -n auto --dist loadfile
 STAMP := $(VENV)/.installed
 PYTHON ?=
 
@@ -33,14 +35,14 @@ demo: $(STAMP)
 	$(BIN)/python -m jammi_sql.console.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest -q -m bench --timeout 0 -s tests/bench

@@ -108,9 +108,8 @@ def _table(message: str, position: int | None) -> errors.Error:
 
 def _column(message: str, position: int | None) -> errors.Error:
     first, _, rest = message.partition("\n")
-    return errors.UndefinedColumn(
-        first.rstrip("."), position=position, hint=rest.strip() or "DESCRIBE lists the columns"
-    )
+    hint = re.sub(r"[^\s,.]+\.__\w+, ", "", rest.strip())  # the engine's own columns in a statement that changes rows
+    return errors.UndefinedColumn(first.rstrip("."), position=position, hint=hint or "DESCRIBE lists the columns")
 
 
 def _function(message: str, position: int | None) -> errors.Error:
@@ -143,10 +142,16 @@ def _two_columns(message: str, position: int | None) -> errors.Error:
 def _ungrouped(message: str, position: int | None) -> errors.Error:
     found = re.search(r'column "([^"]*)" must appear in the GROUP BY', message)
     return errors.ProgrammingError(
-        f"column {found[1]} must be in GROUP BY or within an aggregate function" if found else message,
+        "an aggregate function over the rows that are changed"
+        if found and ".__" in found[1]
+        else f"column {found[1]} must be in GROUP BY or within an aggregate function"
+        if found
+        else message,
         sqlstate="42803",
         position=position,
-        hint="add it to GROUP BY, or take one value of it: max, first_value",
+        hint="compute it in a sub-query"
+        if found and ".__" in found[1]
+        else "add it to GROUP BY, or take one value of it: max, first_value",
     )
 
 
@@ -171,6 +176,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error
         _kind(errors.StatementTooComplex, "nest less deeply: put parts into WITH, or into views"),
     ),
     (re.compile(r"Projections require unique expression names"), _two_columns),
+    (re.compile(r"Cannot automatically convert"), _wrong_type),
     (re.compile(r"must appear in the GROUP BY clause|must be in GROUP BY"), _ungrouped),
     (
         re.compile(r"Aggregate functions? (?:calls? )?(?:are not allowed|cannot be nested)"),

@@ -5,7 +5,7 @@ Each docstring says what an implementation MUST and MUST NOT do; ``tests/conform
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from types import TracebackType
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .topics.offset import Offset
     from .topics.predicate import Predicate
 
-__all__ = ["Broker", "Clock", "NamedQuery", "Parameters", "Reader", "Store", "Transaction"]
+__all__ = ["Broker", "Clock", "CommitWatch", "NamedQuery", "Parameters", "Reader", "Snapshot", "Store", "Transaction"]
 
 Value = int | str | bytes | float | None
 Parameters = Sequence[Value] | pa.RecordBatch
@@ -54,6 +54,22 @@ class Reader(Protocol):
         """
         ...
 
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
+        """The result batch by batch, each with exactly the schema ``query.returns``; NULL is allowed in every column.
+
+        Begins when the first batch is asked for, and sees one moment. MUST be callable from any thread, by one at a time;
+        several streams may be read in turn. What it holds is released at its end, or when it is closed.
+        """
+        ...
+
+
+class Snapshot(Reader, Protocol):
+    """What was committed at one moment. It stands in no writer's way, but the store keeps what it sees until ``close``."""
+
+    def close(self) -> None:
+        """Release it, from any thread; its streams end with an error. MUST NOT raise, MAY be called twice."""
+        ...
+
 
 class Transaction(Reader, Protocol):
     """One write transaction, which holds the store's write lock from its begin to its end.
@@ -61,8 +77,8 @@ class Transaction(Reader, Protocol):
     As a context manager it commits on success and rolls back on an exception.
     """
 
-    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> None:
-        """Run a statement without rows; with a ``RecordBatch``, once per row."""
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
+        """Run a statement without rows; with a ``RecordBatch``, once per row. Returns how many rows it wrote or removed."""
         ...
 
     def script(self, text: str) -> None:
@@ -104,6 +120,27 @@ class Transaction(Reader, Protocol):
     ) -> None: ...
 
 
+class CommitWatch(Protocol):
+    """Tells one thread that somebody committed. MUST cost next to nothing while nobody does and nothing is asked."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Sleep until somebody commits, or ``wake``, or for ``timeout`` seconds; whether somebody committed.
+
+        MUST be true once after one or many commits since it was made or was true, within a second of the commit whatever
+        signal of it was lost; MAY be true without one. Raises what a query raises, misses nothing by it, and MAY be
+        called again. MUST NOT return without a pause over and over because others commit a lot.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Let the running ``wait`` return, or the next one. From any thread; MUST be quick."""
+        ...
+
+    def close(self) -> None:
+        """Release what it holds: threads, handles, connections of its own. While no ``wait`` runs."""
+        ...
+
+
 class Store(Reader, Protocol):
     """A durable home of topics, tables and catalogue."""
 
@@ -122,10 +159,22 @@ class Store(Reader, Protocol):
         """
         ...
 
+    def snapshot(self) -> Snapshot:
+        """What is committed now, for statements that read several things which must agree."""
+        ...
+
     def changes(self) -> int:
         """A number that differs from the last one returned whenever somebody committed in between.
 
-        MUST be cheap (microseconds): it is polled a hundred times a second. Called from one thread at a time.
+        MUST be cheap (microseconds): a watch may poll it a hundred times a second. Called from one thread at a time.
+        """
+        ...
+
+    def watch(self, interval: float) -> CommitWatch:
+        """A watch over commits from now on, of this process and of all others.
+
+        ``interval``: seconds in which it SHOULD tell of a commit, and which lie between two questions where nothing
+        but questions tells of one. Each has its own; it MUST be closed before the store. Raises what a query raises.
         """
         ...
 
@@ -159,7 +208,7 @@ class Broker(Protocol):
     driver_kind: str
     """``memory``, ``polling`` or ``jetstream``."""
     heal_interval: float
-    """Seconds after which the engine looks at the log itself when the broker is silent."""
+    """Seconds in which the engine finds itself what was committed while the broker is silent."""
 
     def register_topic(self, topic: TopicDefinition) -> None:
         """Make ready for a topic; again is a no-op."""

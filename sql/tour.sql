@@ -21,22 +21,34 @@ SELECT item, sum(quantity) AS pieces FROM subscribe('orders', until => 'latest')
 -- ... with LIMIT or idle_timeout it ends by itself; without any of them it goes on for ever.
 SELECT _offset, item FROM subscribe('orders', from => 1, idle_timeout => INTERVAL '50 milliseconds');
 
--- Join with what is beside it: tables in memory, Parquet, CSV and JSON files, other topics.
+-- Join with what is beside it: tables, tables in memory, Parquet, CSV and JSON files, other topics.
 CREATE TEMP TABLE prices AS SELECT * FROM (VALUES ('nut', 0.10), ('bolt', 0.25), ('gear', 7.50)) AS p (item, price);
 SELECT o.id, o.item, o.quantity * p.price AS total
 FROM subscribe('orders', from => 'earliest') AS o JOIN prices AS p ON p.item = o.item
 LIMIT 3;
 
--- One transaction covers all topics. After a rollback nothing of it was ever there, offsets included.
-CREATE TOPIC shipments (order_id BIGINT NOT NULL);
+-- A companion table keeps state beside the events: durable, with keys, and its rows change.
+CREATE TABLE stock (item VARCHAR PRIMARY KEY, pieces INT NOT NULL DEFAULT 0, shelf VARCHAR);
+INSERT INTO stock (item, pieces) VALUES ('nut', 900), ('gear', 20), ('spring', DEFAULT);
+INSERT INTO stock (item, pieces) VALUES ('nut', 50), ('bolt', 80)
+ON CONFLICT (item) DO UPDATE SET pieces = stock.pieces + excluded.pieces
+RETURNING item, pieces;
+UPDATE stock SET shelf = upper(left(item, 1)) WHERE item IN (SELECT item FROM orders) RETURNING item, shelf;
+MERGE INTO stock USING (SELECT item, sum(quantity) AS ordered FROM orders GROUP BY item) AS o ON o.item = stock.item
+WHEN MATCHED THEN UPDATE SET pieces = stock.pieces - o.ordered
+WHEN NOT MATCHED BY SOURCE AND stock.pieces = 0 THEN DELETE;
+SELECT item, pieces, shelf FROM stock ORDER BY item;
+
+-- One transaction covers topics and tables. After a rollback nothing of it was ever there, offsets included.
 BEGIN;
 INSERT INTO orders VALUES (4, 'spring', 40, NULL);
-INSERT INTO shipments VALUES (4);
+INSERT INTO stock (item, pieces) VALUES ('spring', 60);
 SAVEPOINT before_more;
 INSERT INTO orders VALUES (5, 'washer', 1, NULL);
+DELETE FROM stock;
 ROLLBACK TO before_more;
 COMMIT;
-SELECT max(o._offset) AS newest, count(*) AS orders, (SELECT count(*) FROM shipments) AS shipped FROM orders AS o;
+SELECT max(o._offset) AS newest, count(*) AS orders, (SELECT sum(pieces) FROM stock) AS pieces FROM orders AS o;
 
 -- A new column costs nothing: older batches read as NULL.
 ALTER TOPIC orders ADD COLUMN note VARCHAR;
@@ -52,6 +64,7 @@ SELECT count(*) AS seen_without FROM orders;
 
 -- What there is, and how a statement runs.
 SHOW TOPICS;
+SELECT name, kind, columns, rows FROM jammi.system.tables ORDER BY name;
 SELECT name, value FROM jammi.system.settings ORDER BY name;
 EXPLAIN SELECT item FROM subscribe('orders') WHERE quantity > 10;
 SHOW CREATE TOPIC orders;
@@ -59,5 +72,6 @@ SHOW CREATE TOPIC orders;
 -- Forget what is old, and all of it.
 TRUNCATE TOPIC orders BEFORE 2;
 SELECT min(_offset) AS oldest FROM orders;
-DROP TOPIC shipments;
+TRUNCATE TABLE stock;
+DROP TABLE stock;
 DROP TOPIC orders;

@@ -13,7 +13,17 @@ import pyarrow.dataset
 
 from ..errors import BatchSchemaMismatch, DataError, Error, FeatureNotSupported, InvalidParameter, NotNullViolation
 
-__all__ = ["as_batch", "as_reader", "conform", "is_arrow", "join", "join_columns", "reading", "upgrade"]
+__all__ = [
+    "as_batch",
+    "as_reader",
+    "conform",
+    "is_arrow",
+    "join",
+    "join_columns",
+    "reading",
+    "required_columns",
+    "upgrade",
+]
 
 _ACCEPTED = "give a pyarrow RecordBatch or Table, a pandas or polars frame, or anything with __arrow_c_stream__"
 
@@ -171,32 +181,41 @@ def _same_values(have: Any, want: Any) -> bool:
 _UTC = ("UTC", "+00:00", "Etc/UTC", "Z")
 
 
-def conform(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
-    """``batch`` with the columns of ``schema`` in its order.
+def conform(batch: pa.RecordBatch, schema: pa.Schema, required: Sequence[int], target: str) -> pa.RecordBatch:
+    """``batch`` with the columns of ``schema`` in its order; ``required`` are the ``required_columns`` of that, ``target``
+    is ``topic t`` or ``table t``, for messages.
 
     Accepted are the same names and types in any order, other memory layouts of the same values, and a nullable
     field for a NOT NULL column that holds no null. Otherwise ``BatchSchemaMismatch`` names the column, what it is
     and what it must be; a null in a NOT NULL column is ``NotNullViolation`` (23502).
     """
     if not batch.schema.equals(schema):
-        batch = _arrange(batch, schema, topic)
-    _check_not_null(batch.columns, schema, topic)
+        batch = _arrange(batch, schema, target)
+    for index in required:
+        _check_not_null(batch.column(index), schema.field(index), target)
     return batch
 
 
-def _check_not_null(columns: Sequence[pa.Array], schema: pa.Schema, topic: str) -> None:
-    for field, column in zip(schema, columns, strict=True):
-        if not field.nullable and column.null_count:
+def required_columns(schema: pa.Schema) -> tuple[int, ...]:
+    """The columns in which something is NOT NULL.
+
+    For ``conform``, which runs per publish: to ask each field of a schema again costs more than to encode a small batch.
+    """
+    return tuple(index for index, field in enumerate(schema) if not field.nullable or _has_required_part(field.type))
+
+
+def _check_not_null(column: pa.Array, field: pa.Field, target: str) -> None:
+    if not field.nullable and column.null_count:
+        raise NotNullViolation(
+            f"null in column {field.name} of {target}, which is NOT NULL",
+            hint=f"give {field.name} a value in every row",
+        )
+    if _has_required_part(field.type):
+        where = _null_part(column, field.name)
+        if where is not None:
             raise NotNullViolation(
-                f"null in column {field.name} of topic {topic}, which is NOT NULL",
-                hint=f"give {field.name} a value in every row",
+                f"null in {where} of {target}, which is NOT NULL", hint=f"give {where} a value everywhere"
             )
-        if _has_required_part(field.type):
-            where = _null_part(column, field.name)
-            if where is not None:
-                raise NotNullViolation(
-                    f"null in {where} of topic {topic}, which is NOT NULL", hint=f"give {where} a value everywhere"
-                )
 
 
 @lru_cache(maxsize=1024)
@@ -231,36 +250,35 @@ def _null_part(array: Any, path: str) -> str | None:
     return None
 
 
-def _arrange(batch: pa.RecordBatch, schema: pa.Schema, topic: str) -> pa.RecordBatch:
+def _arrange(batch: pa.RecordBatch, schema: pa.Schema, target: str) -> pa.RecordBatch:
     names = batch.schema.names
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BatchSchemaMismatch(f"the batch for topic {topic} has column {twice} twice", hint="leave one of them out")
+        raise BatchSchemaMismatch(f"the batch for {target} has column {twice} twice", hint="leave one of them out")
     unknown = [name for name in names if name not in schema.names]
     if unknown:
         raise BatchSchemaMismatch(
-            f"topic {topic} has no column {unknown[0]}", hint=f"its columns are {', '.join(schema.names)}"
+            f"{target} has no column {unknown[0]}", hint=f"its columns are {', '.join(schema.names)}"
         )
     columns: list[pa.Array] = []
     for field in schema:
         if field.name not in names:
             raise BatchSchemaMismatch(
-                f"the batch lacks column {field.name} ({field.type}) of topic {topic}",
+                f"the batch lacks column {field.name} ({field.type}) of {target}",
                 hint="add it, with nulls if need be",
             )
         column = batch.column(names.index(field.name))
         if not column.type.equals(field.type):
             if not _same_values(column.type, field.type):
                 raise BatchSchemaMismatch(
-                    f"column {field.name} of topic {topic} must be {field.type}, the batch has {column.type}",
+                    f"column {field.name} of {target} must be {field.type}, the batch has {column.type}",
                     hint=f"cast {field.name} to {field.type}",
                 )
             try:
                 column = column.cast(field.type)
             except pa.ArrowInvalid as error:  # the values fit, so it is a null in a nested field that has none
-                raise NotNullViolation(f"column {field.name} of topic {topic}: {error}") from error
+                raise NotNullViolation(f"column {field.name} of {target}: {error}") from error
         columns.append(column)
-    _check_not_null(columns, schema, topic)
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

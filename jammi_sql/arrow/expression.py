@@ -11,7 +11,7 @@ data interface. Whatever does not look as expected is an error, so a change of t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -30,6 +30,9 @@ __all__ = [
     "Node",
     "Pushed",
     "UnreadableExpression",
+    "chain",
+    "columns_of",
+    "comparison",
     "read_expression",
 ]
 
@@ -38,7 +41,7 @@ Pushed: TypeAlias = "pc.Expression | pa.Scalar[Any] | bool | None"
 
 
 class UnreadableExpression(InternalError):
-    """A pushed filter that this package does not understand. Never ignored: that would be wrong rows."""
+    """An expression that this package does not understand. A pushed filter MUST NOT be ignored: wrong rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A pyarrow compute function, such as ``equal`` or ``and_kleene``, of arguments.
+    """A function of ``arrow.kernels``' list, such as ``equal`` or ``and_kleene``, of arguments.
 
-    In comparisons of a literal with something else the literal stands on the right.
+    In comparisons of a literal with something else the literal stands on the right. A cast has a NULL of the type to
+    cast to as its second argument.
     """
 
     function: str
@@ -87,6 +91,20 @@ class Call:
 
 
 Node = Field | Literal | Membership | Call
+
+
+def columns_of(node: Node) -> frozenset[str]:
+    """The columns that an expression reads."""
+    match node:
+        case Field(name):
+            return frozenset((name,))
+        case Membership(operand):
+            return columns_of(operand)
+        case Call(_, arguments):
+            return frozenset[str]().union(*map(columns_of, arguments))
+        case Literal():
+            return frozenset()
+
 
 MIRRORED = {
     "equal": "equal",
@@ -189,17 +207,24 @@ def _closed(call: _OpenCall) -> Node:
         raise UnreadableExpression(f"a pushed filter calls {function} with {call.own_arguments} arguments")
     if function == "is_null" and options is not None and options["nan_is_null"].as_py():
         raise UnreadableExpression("a pushed filter takes NaN for NULL")
-    if function in MIRRORED and isinstance(arguments[0], Literal) and not isinstance(arguments[1], Literal):
-        return Call(MIRRORED[function], (arguments[1], arguments[0]))
-    return _balanced(function, arguments) if function in _CHAINS else Call(function, tuple(arguments))
+    if function in MIRRORED:
+        return comparison(function, *arguments)
+    return chain(function, arguments) if function in _CHAINS else Call(function, tuple(arguments))
 
 
-def _balanced(function: str, arguments: list[Node]) -> Node:
+def comparison(function: str, left: Node, right: Node) -> Node:
+    """A comparison, with a literal on the right."""
+    if isinstance(left, Literal) and not isinstance(right, Literal):
+        return Call(MIRRORED[function], (right, left))
+    return Call(function, (left, right))
+
+
+def chain(function: str, arguments: Sequence[Node]) -> Node:
     """A chain of many arguments as calls of two, nested as little as can be: whoever walks the tree recurses."""
     if len(arguments) == 1:
         return arguments[0]
     middle = (len(arguments) + 1) // 2
-    return Call(function, (_balanced(function, arguments[:middle]), _balanced(function, arguments[middle:])))
+    return Call(function, (chain(function, arguments[:middle]), chain(function, arguments[middle:])))
 
 
 def _plain(scalar: pa.Scalar[Any]) -> pa.Scalar[Any]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import xxhash
 
 from ..errors import DataCorrupted
+from .batches import required_columns
 
 __all__ = ["Codec", "checksum", "decode_schema", "encode_schema", "header_seed"]
 
@@ -19,15 +20,17 @@ class Codec:
 
     A payload is the record batch message alone, since the schema is kept once per version. A schema with
     dictionaries is the exception: their values travel in messages of their own, so its payload is a whole stream.
+    ``required``: as ``conform`` takes them.
     """
 
     schema: pa.Schema
     streamed: bool
+    required: tuple[int, ...]
 
     @classmethod
     def of(cls, schema: pa.Schema) -> Codec:
         """The codec of ``schema``."""
-        return cls(schema, any(_has_dictionary(field.type) for field in schema))
+        return cls(schema, any(_has_dictionary(field.type) for field in schema), required_columns(schema))
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
         """The payload of ``batch``, whose schema must be this one."""

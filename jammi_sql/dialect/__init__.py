@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from . import statements
+from .composing import compose, placeholders, spliced
 from .identifier import format_identifier_path, parse_identifier_path, quote_identifier
 from .parsed import Parsed
 from .parser import parse
 
 __all__ = [
     "Parsed",
+    "compose",
     "format_identifier_path",
     "parse",
     "parse_identifier_path",
+    "placeholders",
     "quote_identifier",
+    "spliced",
     "statements",
 ]

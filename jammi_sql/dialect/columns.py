@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from ..errors import FeatureNotSupported, ProgrammingError
+from ..errors import FeatureNotSupported
 from .cursor import Cursor
+from .names import column_twice
 from .statements import ColumnDefinition
 
-__all__ = ["read_column", "read_columns"]
+__all__ = ["END_OF_TYPE", "IGNORED", "begins_constraint", "read_column", "read_columns", "type_span"]
 
-_CONSTRAINTS = frozenset(
-    {"AS", "CHECK", "COLLATE", "CONSTRAINT", "DEFAULT", "GENERATED", "PRIMARY", "REFERENCES", "UNIQUE"}
-)
-_END_OF_TYPE = _CONSTRAINTS | {"COMMENT", "NOT", "NULL"}
+# DataFusion reads some of them behind a type and forgets them.
+IGNORED = frozenset({"ALIAS", "AUTOINCREMENT", "AUTO_INCREMENT", "EPHEMERAL", "IDENTITY", "MATERIALIZED"})
+_CONSTRAINTS = IGNORED | {
+    "AS", "CHECK", "COLLATE", "CONSTRAINT", "DEFAULT", "GENERATED", "PRIMARY", "REFERENCES", "UNIQUE",
+}  # fmt: skip
+END_OF_TYPE = _CONSTRAINTS | {"COMMENT", "NOT", "NULL"}
 _TABLE_CONSTRAINTS = (("PRIMARY", "KEY"), ("FOREIGN", "KEY"), ("UNIQUE", "("), ("CHECK", "("))
 _OPENING = {"(": ")", "[": "]", "<": ">"}
 
@@ -26,15 +29,11 @@ def read_columns(cursor: Cursor) -> tuple[ColumnDefinition, ...]:
     names: set[str] = set()
     cursor.expect_symbol("(")
     while True:
-        _refuse_table_constraint(cursor)
+        if begins_constraint(cursor):
+            raise _unsupported_constraint(cursor)
         column = read_column(cursor)
         if column.name in names:
-            raise ProgrammingError(
-                f"the column {column.name} is there twice",
-                sqlstate="42701",
-                position=column.position,
-                hint="give each column its own name",
-            )
+            raise column_twice(column.name, column.position)
         names.add(column.name)
         columns.append(column)
         if not cursor.accept_symbol(","):
@@ -49,7 +48,7 @@ def read_column(cursor: Cursor) -> ColumnDefinition:
     """``name type [NOT NULL | NULL] [COMMENT 'text']``, the last two in any order, each at most once."""
     position = cursor.position
     name = cursor.identifier("a column's name")
-    start, end = _type_span(cursor)
+    start, end = type_span(cursor)
     nullable: bool | None = None
     comment: str | None = None
     while word := cursor.keyword():
@@ -68,9 +67,9 @@ def read_column(cursor: Cursor) -> ColumnDefinition:
     return ColumnDefinition(name, type_text, nullable is not False, comment, position)
 
 
-def _type_span(cursor: Cursor) -> tuple[int, int]:
+def type_span(cursor: Cursor) -> tuple[int, int]:
     """Step over the type, brackets and all, and return its bounds in the input."""
-    if cursor.keyword() in _END_OF_TYPE or cursor.peek() is None:
+    if cursor.keyword() in END_OF_TYPE or cursor.peek() is None:
         raise cursor.error("a type")
     start = end = cursor.position
     closing: list[str] = []
@@ -82,7 +81,7 @@ def _type_span(cursor: Cursor) -> tuple[int, int]:
                 closing.pop()
             elif token.text in {")", "]", ">"} or (token.text == "," and not closing):
                 break
-        elif not closing and (token.kind == "rows" or token.keyword in _END_OF_TYPE):
+        elif not closing and (token.kind == "rows" or token.keyword in END_OF_TYPE):
             break
         end = token.end
         cursor.index += 1
@@ -93,12 +92,13 @@ def _type_span(cursor: Cursor) -> tuple[int, int]:
     return start, end
 
 
-def _refuse_table_constraint(cursor: Cursor) -> None:
-    for word, following in _TABLE_CONSTRAINTS:
-        if cursor.at(word) and following in {cursor.keyword(1), cursor.symbol(1)}:
-            raise _unsupported_constraint(cursor)
-    if cursor.at("CONSTRAINT") and cursor.keyword(2) in {"PRIMARY", "FOREIGN", "UNIQUE", "CHECK"}:
-        raise _unsupported_constraint(cursor)
+def begins_constraint(cursor: Cursor) -> bool:
+    """Whether a constraint of a table comes next, and not a column of such a name."""
+    if cursor.at("CONSTRAINT"):
+        return cursor.keyword(2) in {word for word, _ in _TABLE_CONSTRAINTS}
+    return any(
+        cursor.at(word) and following in {cursor.keyword(1), cursor.symbol(1)} for word, following in _TABLE_CONSTRAINTS
+    )
 
 
 def _unsupported_constraint(cursor: Cursor) -> FeatureNotSupported:

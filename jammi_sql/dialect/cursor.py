@@ -144,14 +144,14 @@ class Cursor:
         if self.peek() is not None:
             raise self.error("the end of the statement")
 
-    def error(self, expected: str) -> StatementSyntaxError:
-        """The error that says what was expected at this place and what is there."""
-        token = self.peek()
+    def error(self, expected: str, token: Token | None = None) -> StatementSyntaxError:
+        """The error that says what was expected at this place, or at ``token``, and what is there."""
+        token = token or self.peek()
         found = "the end of the statement" if token is None else token.text
         if len(found) > _LONGEST_QUOTE:
             found = f"{found[:_LONGEST_QUOTE]}..."
         return StatementSyntaxError(
             f"expected {expected}, found {found}",
-            position=self.position,
+            position=self.end if token is None else token.start,
             hint=f"write {self.grammar}" if self.grammar else None,
         )

@@ -1,22 +1,22 @@
-"""CREATE, DROP and ALTER: which of them are the dialect's, and schemas."""
+"""CREATE, DROP, ALTER and TRUNCATE: which of them are the dialect's, and schemas."""
 
 from __future__ import annotations
 
 from .cursor import Cursor
+from .indexes import create_index, drop_index
 from .query import read_query
 from .rewriting import Edit
 from .statements import CreateSchema, DropSchema, Statement, Unsupported
-from .topics import alter_topic, create_topic, drop_topic
+from .tables import alter_table, create_table, drop_table, truncate_table
+from .topics import alter_topic, create_topic, drop_topic, truncate_topic
 
-__all__ = ["read_alter", "read_create", "read_drop"]
+__all__ = ["read_alter", "read_create", "read_drop", "read_truncate"]
 
-_TABLE_HINT = "CREATE TEMP TABLE keeps a table in memory for this session"
-_INDEX_HINT = "topics need none: filters on _offset and _produced_at skip batches"
 _MODIFIERS = ("OR", "REPLACE", "GLOBAL", "LOCAL", "MUTABLE", "CACHED", "UNIQUE", "TEMP", "TEMPORARY")
 
 
 def read_create(cursor: Cursor) -> Statement | None:
-    """CREATE of topics and schemas, and the statements that come later; ``None`` for those of DataFusion."""
+    """CREATE of topics, tables, indexes and schemas; ``None`` for those of DataFusion."""
     position = cursor.tokens[0].start
     cursor.expect("CREATE")
     first = cursor.position
@@ -35,7 +35,8 @@ def read_create(cursor: Cursor) -> Statement | None:
     elif kind == "TABLE":
         statement = _create_table(cursor, modifiers, first, position)
     elif kind == "INDEX" and modifiers in ([], ["UNIQUE"]):
-        statement = Unsupported("CREATE INDEX", _INDEX_HINT, position)
+        cursor.expect("INDEX")
+        statement = create_index(cursor, unique=modifiers == ["UNIQUE"])
     elif kind == "SCHEMA" and not modifiers:
         cursor.expect("SCHEMA")
         statement = _create_schema(cursor)
@@ -43,27 +44,36 @@ def read_create(cursor: Cursor) -> Statement | None:
 
 
 def read_drop(cursor: Cursor) -> Statement | None:
-    """DROP TOPIC, SCHEMA and INDEX; ``None`` for those of DataFusion."""
-    position = cursor.tokens[0].start
+    """DROP TOPIC, TABLE, INDEX and SCHEMA; ``None`` for those of DataFusion."""
     cursor.expect("DROP")
     if cursor.accept("TOPIC"):
         return drop_topic(cursor)
     if cursor.accept("SCHEMA"):
         return _drop_schema(cursor)
-    if cursor.at("INDEX"):
-        return Unsupported("DROP INDEX", _INDEX_HINT, position)
+    if cursor.accept("TABLE"):
+        return drop_table(cursor)
+    if cursor.accept("INDEX"):
+        return drop_index(cursor)
     return None
 
 
 def read_alter(cursor: Cursor) -> Statement | None:
     """ALTER TOPIC and TABLE; ``None`` for the rest, which DataFusion refuses."""
-    position = cursor.tokens[0].start
     cursor.expect("ALTER")
     if cursor.accept("TOPIC"):
         return alter_topic(cursor)
-    if cursor.at("TABLE"):
-        return Unsupported("ALTER TABLE", "drop the table and create it anew, or use ALTER TOPIC for a topic", position)
+    if cursor.accept("TABLE"):
+        return alter_table(cursor)
     return None
+
+
+def read_truncate(cursor: Cursor) -> Statement:
+    """``TRUNCATE TOPIC name BEFORE ...`` and ``TRUNCATE [TABLE] name``."""
+    cursor.expect("TRUNCATE")
+    if cursor.at("TOPIC") and cursor.peek(1) is not None and cursor.symbol(1) != ".":
+        cursor.expect("TOPIC")
+        return truncate_topic(cursor)
+    return truncate_table(cursor)
 
 
 def _create_table(cursor: Cursor, modifiers: list[str], first: int, position: int) -> Statement:
@@ -73,7 +83,15 @@ def _create_table(cursor: Cursor, modifiers: list[str], first: int, position: in
         return read_query(cursor, [Edit(first, cursor.position, replace)])
     if "CACHED" in modifiers:
         return Unsupported("CREATE CACHED TABLE", "CREATE TEMP TABLE name AS query keeps a copy in memory", position)
-    return Unsupported("CREATE TABLE", _TABLE_HINT, position)
+    if modifiers[:2] == ["OR", "REPLACE"]:
+        hint = "drop the table first; CREATE OR REPLACE TEMP TABLE keeps one in memory for this session"
+        return Unsupported("CREATE OR REPLACE TABLE", hint, position)
+    if modifiers not in ([], ["GLOBAL"], ["MUTABLE"], ["GLOBAL", "MUTABLE"]):
+        cursor.index = 1
+        cursor.grammar = "CREATE [GLOBAL] [MUTABLE] TABLE name (...), or CREATE TEMP TABLE name (...)"
+        raise cursor.error("TABLE, GLOBAL, MUTABLE or TEMP")
+    cursor.expect("TABLE")
+    return create_table(cursor, is_global="GLOBAL" in modifiers)
 
 
 def _create_schema(cursor: Cursor) -> Statement:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..errors import ProgrammingError, StatementSyntaxError
-from .changes import read_insert, read_modify, read_truncate
 from .complexity import check_complexity
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
-from .definitions import read_alter, read_create, read_drop
+from .definitions import read_alter, read_create, read_drop, read_truncate
+from .delete import read_delete
+from .insert import read_insert, read_replace
+from .merge import read_merge
 from .parameters import parameter_edits, parameter_keys, settle_colons
 from .parsed import Parsed
 from .query import read_query
@@ -20,6 +22,7 @@ from .settings import read_describe, read_reset, read_set, read_show
 from .statements import Explain, Query, Statement, Unsupported
 from .tokens import Token, ends_operand, tokenize
 from .transactions import read_begin, read_commit, read_release, read_rollback, read_savepoint, read_start
+from .update import read_update
 
 __all__ = ["parse"]
 
@@ -41,8 +44,9 @@ def parse(text: str, defaults: Mapping[str, DefaultArguments] = MappingProxyType
     ``defaults`` are the functions whose calls may leave arguments out; they are written into the text.
 
     Raises ``StatementSyntaxError`` (42601) with the position in ``text`` and a hint; ``StatementTooComplex`` (54001) for
-    what DataFusion would crash on; ``ProgrammingError`` for what is no ``str``, and 42701 for a column that is defined
-    twice; ``FeatureNotSupported`` (0A000) for constraints on a topic.
+    what DataFusion would crash on; ``ProgrammingError`` for what is no ``str``, 42701 for a column that is named twice,
+    42703 for one of a key that is not defined, and 42P16 for a second primary key; ``FeatureNotSupported`` (0A000) for
+    constraints on a topic and for what tables do not have.
     """
     _check_text(text)
     tokens = settle_colons(tokenize(text))
@@ -158,15 +162,16 @@ _READERS: Mapping[str, _Reader] = {
     "COMMIT": read_commit,
     "COPY": _copy,
     "CREATE": read_create,
-    "DELETE": read_modify,
+    "DELETE": read_delete,
     "DESC": read_describe,
     "DESCRIBE": read_describe,
     "DROP": read_drop,
     "END": read_commit,
     "EXPLAIN": _explain,
     "INSERT": read_insert,
-    "MERGE": read_modify,
+    "MERGE": read_merge,
     "RELEASE": read_release,
+    "REPLACE": read_replace,
     "RESET": read_reset,
     "ROLLBACK": read_rollback,
     "SAVEPOINT": read_savepoint,
@@ -174,6 +179,6 @@ _READERS: Mapping[str, _Reader] = {
     "SHOW": read_show,
     "START": read_start,
     "TRUNCATE": read_truncate,
-    "UPDATE": read_modify,
+    "UPDATE": read_update,
     **dict.fromkeys(_LATER, _later),
 }

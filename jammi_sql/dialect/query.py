@@ -8,11 +8,11 @@ from .cursor import Cursor
 from .identifier import fold, unquote_identifier
 from .keywords import QUERY_STARTS
 from .rewriting import Edit, Rendered
-from .statements import Query
+from .statements import Query, SubscribeCall
 from .subscribe import find_subscribes
 from .tokens import Token
 
-__all__ = ["read_query", "render_query", "rest_query"]
+__all__ = ["read_change", "read_query", "render_query", "rest_query", "take_subscribes"]
 
 
 def read_query(cursor: Cursor, edits: Sequence[Edit] = ()) -> Query:
@@ -27,6 +27,24 @@ def rest_query(cursor: Cursor) -> Query:
     query = render_query(cursor, cursor.index, len(cursor.tokens))[0]
     cursor.index = len(cursor.tokens)
     return query
+
+
+def read_change(cursor: Cursor) -> Query:
+    """The whole statement; the fragments that the cursor gives from now on have the relations of its subscribes."""
+    subscribes, words = take_subscribes(cursor, 0)
+    body = cursor.rewriting.fragment(cursor.start, cursor.end)
+    return Query(cursor.tokens[0].keyword, body, subscribes, words)
+
+
+def take_subscribes(cursor: Cursor, first: int) -> tuple[tuple[SubscribeCall, ...], frozenset[str]]:
+    """The calls from the token ``first`` on, taken out of all fragments to come, and the identifiers there."""
+    tokens = cursor.tokens[first:]
+    words = _words(tokens)
+    if "subscribe" not in words:
+        return (), words
+    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words)
+    cursor.rewriting = cursor.rewriting.with_edits(spans)
+    return subscribes, words
 
 
 def render_query(cursor: Cursor, first: int, last: int, edits: Sequence[Edit] = ()) -> tuple[Query, Rendered]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .statements import Fragment
 
-__all__ = ["Edit", "Rendered", "Rewriting"]
+__all__ = ["Edit", "Rendered", "Rewriting", "places"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,16 @@ class Rewriting:
         """The input from ``start`` up to ``end`` with its parameters as placeholders."""
         return self.render(start, end).fragment
 
+    def with_edits(self, edits: Sequence[Edit]) -> Rewriting:
+        """This one with ``edits`` made too in every fragment."""
+        return Rewriting(self.source, sorted([*edits, *self._edits], key=lambda edit: (edit.start, edit.end)))
+
     def render(self, start: int, end: int, replacements: Sequence[Edit] = ()) -> Rendered:
         """The same with ``replacements`` made too; a parameter inside a replaced span goes with it."""
-        edits = self._edits[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+        last = bisect_left(self._starts, end)
+        while last < len(self._edits) and self._edits[last].end == end:
+            last += 1  # what is put in right after the fragment's last character belongs to it
+        edits = self._edits[bisect_left(self._starts, start) : last]
         if replacements:
             edits = sorted([*replacements, *edits], key=lambda edit: (edit.start, edit.end))
         if not edits:
@@ -78,3 +85,13 @@ class Rewriting:
         origins.append((length, position))
         pieces.append(self.source[position:end])
         return Rendered(Fragment("".join(pieces), tuple(origins)), tuple(placeholders))
+
+
+def places(fragment: Fragment, positions: Sequence[int]) -> list[int]:
+    """The indices in the fragment's text of characters of the input, none of which was replaced."""
+    sources = [source for _, source in fragment.origins]
+    found: list[int] = []
+    for position in positions:
+        start, source = fragment.origins[bisect_right(sources, position) - 1]
+        found.append(start + position - source)
+    return found

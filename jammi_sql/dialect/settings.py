@@ -12,6 +12,7 @@ from .statements import (
     ResetTenant,
     SetSetting,
     SetTenant,
+    ShowCreateTable,
     ShowSetting,
     ShowTenant,
     Statement,
@@ -50,6 +51,11 @@ def read_show(cursor: Cursor) -> Statement | None:
         return show_topics(cursor)
     if cursor.accept("CREATE", "TOPIC"):
         return show_create_topic(cursor)
+    if cursor.accept("CREATE", "TABLE"):
+        cursor.grammar = "SHOW CREATE TABLE name"
+        table = cursor.name("the table's name")
+        cursor.finish()
+        return ShowCreateTable(table, read_query(cursor))
     if cursor.accept("SOURCES"):
         return Unsupported("SHOW SOURCES", "read files with CREATE EXTERNAL TABLE", cursor.tokens[0].start)
     if _at_tenant(cursor):

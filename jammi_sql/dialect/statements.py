@@ -9,27 +9,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
+    "AlterTableAddColumn",
+    "AlterTableDropColumn",
+    "AlterTableRename",
+    "AlterTableRenameColumn",
     "AlterTopicAddColumn",
     "AlterTopicRename",
     "AlterTopicReset",
     "AlterTopicSet",
+    "Assignment",
     "Begin",
     "ColumnDefinition",
     "Commit",
+    "CreateIndex",
     "CreateSchema",
+    "CreateTable",
+    "CreateTableAs",
     "CreateTopic",
     "CreateTopicAs",
+    "Delete",
     "Describe",
+    "DropIndex",
     "DropSchema",
+    "DropTable",
     "DropTopic",
     "Explain",
     "Fragment",
     "Insert",
     "InsertRow",
-    "Modify",
+    "Merge",
+    "MergeClause",
     "Name",
+    "OnConflict",
     "Query",
     "Release",
     "ResetSetting",
@@ -39,14 +53,18 @@ __all__ = [
     "Savepoint",
     "SetSetting",
     "SetTenant",
+    "ShowCreateTable",
     "ShowCreateTopic",
     "ShowSetting",
     "ShowTenant",
     "ShowTopics",
     "Statement",
     "SubscribeCall",
+    "TableColumn",
+    "TruncateTable",
     "TruncateTopic",
     "Unsupported",
+    "Update",
 ]
 
 
@@ -225,6 +243,14 @@ class ShowCreateTopic:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowCreateTable:
+    """``SHOW CREATE TABLE name``. ``body`` is the statement itself, for views and relations of DataFusion's own."""
+
+    name: Name
+    body: Query
+
+
+@dataclass(frozen=True, slots=True)
 class InsertRow:
     """The one row of ``INSERT INTO target head VALUES (values)``, which ``executemany`` fills many times.
 
@@ -236,13 +262,45 @@ class InsertRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
-    """``INSERT INTO target ... [RETURNING ...]``.
+class Assignment:
+    """``column = value`` after SET; ``value`` is ``None`` for the word DEFAULT.
 
-    ``body`` is the text after the target and before RETURNING, so that the planner may put another relation in the
-    target's place. ``parameters`` are the places of the placeholders in ``body.body.text`` (start, end, key), which the
-    planner wraps in ``arrow_cast``, since DataFusion does not cast bare ones in VALUES. ``row`` is there where
+    ``column`` is without the table's name or alias that may stand before it.
+    """
+
+    column: str
+    value: Fragment | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnConflict:
+    """``ON CONFLICT [(columns)] DO NOTHING | DO UPDATE SET assignments [WHERE condition]``.
+
+    ``columns`` is ``None`` where none are named, which DO NOTHING alone may leave out. The row that was to be inserted
+    is called ``excluded`` in the expressions.
+    """
+
+    columns: tuple[str, ...] | None
+    action: Literal["nothing", "update"]
+    assignments: tuple[Assignment, ...]
+    condition: Fragment | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """``INSERT INTO target [AS alias] [(columns)] source [ON CONFLICT ...] [RETURNING ...]``.
+
+    ``body`` is the text from the columns up to ON CONFLICT or RETURNING, so that the planner may put another relation
+    in the target's place. ``parameters`` are the places of the placeholders in ``body.body.text`` (start, end, key),
+    which the planner wraps in ``arrow_cast``, since DataFusion does not cast bare ones in VALUES. ``row`` is there where
     the source is VALUES with one row. ``returning`` is the select list.
+
+    ``source`` is ``body`` without the columns, with ``source_parameters`` in it; ``None`` for DEFAULT VALUES, where
+    ``default_values`` is true. ``defaults`` are the words DEFAULT that are a value of a VALUES row: start and end in
+    ``source.body.text`` and the index of the value in its row. The subscribes of ``body`` and ``source`` are those of the
+    whole statement.
     """
 
     target: Name
@@ -250,14 +308,196 @@ class Insert:
     parameters: tuple[tuple[int, int, str], ...]
     row: InsertRow | None
     returning: Fragment | None
+    alias: str | None
+    columns: tuple[str, ...] | None
+    column_positions: tuple[int, ...]
+    source: Query | None
+    source_parameters: tuple[tuple[int, int, str], ...]
+    defaults: tuple[tuple[int, int, int], ...]
+    default_values: bool
+    on_conflict: OnConflict | None
 
 
 @dataclass(frozen=True, slots=True)
-class Modify:
-    """UPDATE, DELETE, MERGE or TRUNCATE TABLE of ``target``: DataFusion's where the target is, refused on a topic."""
+class Update:
+    """``UPDATE target [[AS] alias] SET assignments [FROM source] [WHERE condition] [RETURNING returning]``.
 
-    keyword: str
+    ``body`` is the whole statement, here and in the other changes, for relations of DataFusion's own; its subscribes
+    are those of all the fragments.
+    """
+
     target: Name
+    alias: str | None
+    assignments: tuple[Assignment, ...]
+    source: Fragment | None
+    condition: Fragment | None
+    returning: Fragment | None
+    body: Query
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """``DELETE FROM target [[AS] alias] [USING source] [WHERE condition] [RETURNING returning]``."""
+
+    target: Name
+    alias: str | None
+    source: Fragment | None
+    condition: Fragment | None
+    returning: Fragment | None
+    body: Query
+
+
+@dataclass(frozen=True, slots=True)
+class MergeClause:
+    """``WHEN kind [AND condition] THEN action``.
+
+    ``assignments`` are those of UPDATE SET. ``columns`` (``None`` where none are named) and ``values`` are those of
+    INSERT, a value ``None`` for the word DEFAULT; INSERT DEFAULT VALUES has no values at all.
+    """
+
+    kind: Literal["matched", "not matched", "not matched by source"]
+    condition: Fragment | None
+    action: Literal["update", "delete", "insert", "nothing"]
+    assignments: tuple[Assignment, ...]
+    columns: tuple[str, ...] | None
+    values: tuple[Fragment | None, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """``MERGE INTO target [[AS] alias] USING source [[AS] alias [(columns)]] ON condition clauses [RETURNING ...]``.
+
+    ``source`` is a name or a query in parentheses, without its alias. A ``subscribe(...)`` without an alias has the
+    alias ``subscribe``.
+    """
+
+    target: Name
+    target_alias: str | None
+    source: Fragment
+    source_alias: str | None
+    source_columns: tuple[str, ...] | None
+    on: Fragment
+    clauses: tuple[MergeClause, ...]
+    returning: Fragment | None
+    body: Query
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateTable:
+    """``TRUNCATE [TABLE] name``."""
+
+    name: Name
+    body: Query
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column of a table: ``type_text`` is for DataFusion to read, ``default`` an expression for it to compute.
+
+    PRIMARY KEY and UNIQUE behind a column are among the table's constraints.
+    """
+
+    name: str
+    type_text: Fragment
+    nullable: bool
+    default: Fragment | None
+    comment: str | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTable:
+    """``CREATE [GLOBAL] [MUTABLE] TABLE [IF NOT EXISTS] name (columns and constraints) [WITH (options)]``.
+
+    The columns of ``primary_key`` (empty without one) are not nullable. ``unique`` has the columns of each UNIQUE
+    constraint.
+    """
+
+    name: Name
+    is_global: bool
+    if_not_exists: bool
+    columns: tuple[TableColumn, ...]
+    primary_key: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...]
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTableAs:
+    """``CREATE [GLOBAL] [MUTABLE] TABLE [IF NOT EXISTS] name [WITH (options)] AS query``."""
+
+    name: Name
+    is_global: bool
+    if_not_exists: bool
+    options: Mapping[str, str]
+    query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIndex:
+    """``CREATE [UNIQUE] INDEX [IF NOT EXISTS] name ON table (columns)``; ``position`` is that of the first column."""
+
+    name: Name
+    table: Name
+    columns: tuple[str, ...]
+    unique: bool
+    if_not_exists: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    """``DROP INDEX [IF EXISTS] name``."""
+
+    name: Name
+    if_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTableAddColumn:
+    """``ALTER TABLE name ADD [COLUMN] [IF NOT EXISTS] column type [NOT NULL] [DEFAULT expr] [COMMENT 'text']``."""
+
+    name: Name
+    if_not_exists: bool
+    column: TableColumn
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTableDropColumn:
+    """``ALTER TABLE name DROP [COLUMN] [IF EXISTS] column``."""
+
+    name: Name
+    column: str
+    if_exists: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTableRenameColumn:
+    """``ALTER TABLE name RENAME [COLUMN] column TO new_name``."""
+
+    name: Name
+    column: str
+    new_name: str
+    position: int
+    new_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlterTableRename:
+    """``ALTER TABLE name RENAME TO new_name``."""
+
+    name: Name
+    new_name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class DropTable:
+    """``DROP TABLE [IF EXISTS] name``; ``body`` is the whole statement, for relations of DataFusion's own."""
+
+    name: Name
+    if_exists: bool
     body: Query
 
 
@@ -381,8 +621,21 @@ Statement = (
     | ShowTopics
     | Describe
     | ShowCreateTopic
+    | ShowCreateTable
     | Insert
-    | Modify
+    | Update
+    | Delete
+    | Merge
+    | TruncateTable
+    | CreateTable
+    | CreateTableAs
+    | CreateIndex
+    | DropIndex
+    | AlterTableAddColumn
+    | AlterTableDropColumn
+    | AlterTableRenameColumn
+    | AlterTableRename
+    | DropTable
     | CreateSchema
     | DropSchema
     | SetTenant

@@ -7,13 +7,13 @@ is never anything but whitespace and comments.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from ..errors import StatementSyntaxError
 from .keywords import BEFORE_OPERAND
 
-__all__ = ["WORD", "WORD_CHARACTER", "Kind", "Token", "ends_operand", "tokenize"]
+__all__ = ["WORD", "WORD_CHARACTER", "Kind", "Token", "ends_operand", "single_tokens", "tokenize"]
 
 Kind = Literal["word", "quoted", "string", "number", "parameter", "rows", "operator"]
 """``rows`` is a run ``, (literal, ...), (literal, ...)`` of a VALUES list, taken as one token for speed.
@@ -53,10 +53,9 @@ _VALUE = rf"(?:{_SCALAR}|\[{_SCALARS}\])"
 _ROW = rf"\({_SPACE}*+{_VALUE}(?:{_SPACE}*+,{_SPACE}*+{_VALUE})*+{_SPACE}*+\)"
 
 # Possessive throughout: no alternative is ever retried over the same stretch, so the time is linear.
-_TOKEN = re.compile(
-    rf"""{_SPACE}*+(?:
-      (?P<rows>(?:,{_SPACE}*+{_ROW}(?:{_SPACE}*+(?=,))?)++)
-    | (?P<refused>[rR]'''|[nN]?[qQ]'|[@#]++(?!{WORD_CHARACTER}|{_SPACE}|\Z|[>?]))
+_ROWS = rf"(?P<rows>(?:,{_SPACE}*+{_ROW}(?:{_SPACE}*+(?=,))?)++) |"
+_SINGLE = rf"""
+      (?P<refused>[rR]'''|[nN]?[qQ]'|[@#]++(?!{WORD_CHARACTER}|{_SPACE}|\Z|[>?]))
     | (?P<string>[eExX]'[^'\\]*+(?:(?:\\(?s:.)|'')[^'\\]*+)*+'|(?:[bBnNrR]|[uU]&)?+{_TEXT})
     | (?P<quoted>"[^"]*+(?:""[^"]*+)*+"|`[^`]*+(?:``[^`]*+)*+`)
     | (?P<broken>[eExX]?'|"|`)
@@ -69,9 +68,9 @@ _TOKEN = re.compile(
     | (?P<word>{WORD})
     | (?P<end>\Z)
     | (?P<operator>(?s:.))
-    )""",
-    re.VERBOSE,
-)
+"""
+_TOKEN = re.compile(f"{_SPACE}*+(?:{_ROWS}{_SINGLE})", re.VERBOSE)
+_TOKEN_OF_ROWS = re.compile(f"{_SPACE}*+(?:{_SINGLE})", re.VERBOSE)
 _KINDS: Mapping[str, Kind] = {
     "rows": "rows",
     "string": "string",
@@ -122,6 +121,21 @@ def tokenize(text: str) -> list[Token]:
                 raise StatementSyntaxError(
                     f"no expression begins with {text[start:end]}", position=start, hint="write text as '...'"
                 )
+
+
+def single_tokens(tokens: Sequence[Token]) -> list[Token]:
+    """The same tokens, those of kind ``rows`` taken apart: their commas are no separators of rows but of values."""
+    single: list[Token] = []
+    for token in tokens:
+        if token.kind != "rows":
+            single.append(token)
+            continue
+        for match in _TOKEN_OF_ROWS.finditer(token.text):
+            kind = _KINDS.get(match.lastgroup or "")
+            if kind is not None:
+                start, end = match.span(match.lastgroup or "")
+                single.append(Token(kind, token.start + start, token.start + end, token.text[start:end]))
+    return single
 
 
 def ends_operand(token: Token | None) -> bool:

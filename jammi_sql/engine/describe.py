@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ..dialect import Parsed, format_identifier_path, statements
+from ..dialect import Parsed, compose, format_identifier_path, quote_identifier, statements
 from ..errors import UndefinedTable
 from ..plan.columns import sql_type
+from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
 from ..topics.relation import relation_schema
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
+from .staging import RowsRelation
 from .system_views import SYSTEM_VIEWS
 
 if TYPE_CHECKING:
@@ -35,10 +37,12 @@ _OBJECTS = pa.schema(
     ]
 )
 
+_CHANGES = (statements.Insert, statements.Update, statements.Delete, statements.Merge)
 _SHOWS = (
     statements.ShowTopics,
     statements.Describe,
     statements.ShowCreateTopic,
+    statements.ShowCreateTable,
     statements.ShowTenant,
     statements.ShowSetting,
 )
@@ -54,18 +58,30 @@ def result_schema(session: Session, parsed: Parsed, parameters: Mapping[str, pa.
         return pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
     if isinstance(statement, statements.Query) and statement.keyword in _READS:
         return _query_schema(session, statement, values)
-    if isinstance(statement, statements.Insert) and statement.returning is not None:
-        topic = session.topic(statement.target)
-        fragment = statements.Fragment(f'SELECT {statement.returning.text}\nFROM "__returned"', ((0, 0),))
-        query = statements.Query("SELECT", fragment, (), frozenset())
-        with inserted_relations(session.relations, {"__returned": LiveProvider(topic.codec.schema)}):
-            return _query_schema(session, query, values)
+    if isinstance(statement, _CHANGES) and statement.returning is not None:
+        return _returned_schema(session, statement, statement.returning, values)
     if isinstance(statement, _SHOWS):
         from .statements import HANDLERS  # noqa: PLC0415 - handlers refer to the session
 
         schema: pa.Schema | None = HANDLERS[type(statement)](session, statement, values).schema
         return schema
     return None
+
+
+def _returned_schema(
+    session: Session, statement: statements.Statement, columns: statements.Fragment, values: Mapping[str, pa.Scalar]
+) -> pa.Schema:
+    assert isinstance(statement, _CHANGES)
+    found = session.find_relation(statement.target)
+    if isinstance(found, CatalogTopic):
+        relation: Any = LiveProvider(found.codec.schema)
+    else:
+        relation = RowsRelation(session.table(statement.target).schema)
+    alias = statement.target_alias if isinstance(statement, statements.Merge) else statement.alias
+    name = quote_identifier(alias or statement.target.parts[-1])
+    query = statements.Query("SELECT", compose("SELECT ", columns, f'\nFROM "__returned" AS {name}'), (), frozenset())
+    with inserted_relations(session.relations, {"__returned": relation}):
+        return _query_schema(session, query, values)
 
 
 def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
@@ -130,6 +146,10 @@ def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
     found: dict[tuple[str, str], tuple[str, pa.Schema]] = {}
     for topic in session.engine.services.catalog.visible(session.reader, session.tenant):
         found[topic.namespace, topic.local_name] = ("table", relation_schema(topic.codec.schema))
+    for table in session.engine.services.tables.visible(session.reader, session.tenant):
+        hidden = found.get((table.namespace, table.local_name))
+        if hidden is None or table.definition.tenant is not None:
+            found[table.namespace, table.local_name] = ("table", table.schema)
     for name, view in SYSTEM_VIEWS.items():
         found[SYSTEM, name] = ("system view", view.schema)
     for namespace, names in session.own_relations().items():

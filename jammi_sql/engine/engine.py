@@ -12,6 +12,10 @@ from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
 from ..stores import SqliteStore
 from ..stores.queries import load_queries
+from ..tables.cache import TableCache
+from ..tables.catalog import TableCatalog
+from ..tables.registry import MutableTableRegistry
+from ..tables.rows import TableRows
 from ..tenancy import TenantId
 from ..topics.catalog import TopicCatalog
 from ..topics.log import Log
@@ -29,29 +33,52 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 MEMORY = ":memory:"
+_TABLE_CACHE_BYTES = 512 << 20
+_OPTIONS = ("lock_timeout", "max_bytes")
 
 
 class Engine:
     """Topics on one store. Several sessions share an engine; several engines and processes may share a store.
 
-    ``Engine.open(target)`` makes one. ``topic_repo``, ``publisher``, ``subscriber`` and ``broker`` are the Python
-    interface; ``session()`` is the SQL one.
+    ``Engine.open(target)`` makes one. ``topic_repo``, ``publisher``, ``subscriber``, ``broker`` and
+    ``mutable_tables`` are the Python interface; ``session()`` is the SQL one.
     """
 
-    def __init__(self, store: Store, broker: Broker, *, clock: Clock | None = None, udfs: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        *,
+        clock: Clock | None = None,
+        udfs: Path | None = None,
+        table_cache_bytes: int = _TABLE_CACHE_BYTES,
+    ) -> None:
         clock = clock or SystemClock()
         queries = load_queries("topics", store.kind)
         log = Log(queries)
         catalog = TopicCatalog(queries, clock)
+        tables = TableCatalog(load_queries("tables", store.kind), clock)
+        rows = TableRows(tables)
         watch = HeadWatch(store, log, broker.heal_interval)
         self.clock: Clock = clock
         self.broker: Broker = broker
         self.publisher = Publisher(store, catalog, log, broker, watch, clock)
         self.subscriber = Subscriber(store, catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
+        self.mutable_tables = MutableTableRegistry(store, tables, rows)
         self._retention = RetentionKeeper(store, catalog, log, clock)
         self.services = Services(
-            store, catalog, log, broker, watch, self.publisher, self.subscriber, FunctionLibrary.load(udfs)
+            store,
+            catalog,
+            tables,
+            rows,
+            TableCache(table_cache_bytes),
+            log,
+            broker,
+            watch,
+            self.publisher,
+            self.subscriber,
+            FunctionLibrary.load(udfs),
         )
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
@@ -65,13 +92,15 @@ class Engine:
         read_only: bool = False,
         clock: Clock | None = None,
         udfs: str | os.PathLike[str] | None = None,
+        table_cache_bytes: int = _TABLE_CACHE_BYTES,
         **options: Any,
     ) -> Engine:
         """The engine on ``target``: a folder, made if missing, or ``":memory:"`` or ``None`` for a temporary one.
 
         ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
-        processes on the same store arrive too. ``udfs`` is a folder of functions. ``options`` are the store's:
-        ``lock_timeout`` in seconds, ``max_bytes``.
+        processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
+        companion tables is kept in memory for scans that repeat. ``options`` are the store's: ``lock_timeout`` in
+        seconds, ``max_bytes``.
         """
         chosen = _broker(broker)
         text = None if target is None else os.fspath(target)
@@ -87,22 +116,23 @@ class Engine:
                 raise FeatureNotSupported(
                     f"{scheme}:// is not built yet", hint="give a folder, or ':memory:' for a temporary store"
                 )
-            unknown = sorted(set(options) - {"lock_timeout", "max_bytes"})
+            unknown = sorted(set(options) - set(_OPTIONS))
             if unknown:
                 raise InvalidParameter(
                     f"there is no option {unknown[0]}", hint="a folder takes lock_timeout and max_bytes"
                 )
             store = SqliteStore.open(text, read_only=read_only, **options)
         try:
-            return cls(store, chosen, clock=clock, udfs=None if udfs is None else Path(udfs))
+            return cls(
+                store,
+                chosen,
+                clock=clock,
+                udfs=None if udfs is None else Path(udfs),
+                table_cache_bytes=table_cache_bytes,
+            )
         except BaseException:
             store.close()
             raise
-
-    @property
-    def mutable_tables(self) -> Any:
-        """Companion tables; ``FeatureNotSupported`` until they are built."""
-        raise FeatureNotSupported("companion tables are not built yet", hint="CREATE TEMP TABLE keeps one in memory")
 
     def session(self, tenant: TenantId | str | None = None) -> Any:
         """A new connection on this engine; closing it leaves the engine open."""

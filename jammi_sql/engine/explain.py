@@ -30,9 +30,13 @@ def explain(session: Session, statement: statements.Explain, parameters: Paramet
     if isinstance(inner, statements.Query):
         return _rows(describe_subscribing(session, inner, parameters))
     if isinstance(inner, statements.Insert):
-        from .insert import describe_insert  # noqa: PLC0415
+        from .describe_change import describe_insert  # noqa: PLC0415 - they import the table of handlers
 
         return _rows(describe_insert(session, inner, parameters))
+    if isinstance(inner, (statements.Update, statements.Delete, statements.Merge)):
+        from .describe_change import describe_change  # noqa: PLC0415 - as above
+
+        return _rows(describe_change(session, inner, parameters))
     return _rows([("jammi_plan", type(inner).__name__)])
 
 

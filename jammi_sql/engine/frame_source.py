@@ -56,10 +56,16 @@ class FrameSource:
     """
 
     def __init__(
-        self, frame: DataFrame, schema: pa.Schema, translate: Callable[[BaseException], BaseException]
+        self,
+        frame: DataFrame,
+        schema: pa.Schema,
+        translate: Callable[[BaseException], BaseException],
+        closed: Callable[[], None] = lambda: None,
     ) -> None:
+        """``closed`` is called once, when nothing of the query is read any more."""
         self._schema = schema
         self._translate = translate
+        self._closed: Callable[[], None] | None = closed
         self.pending: concurrent.futures.Future[pa.RecordBatch | None] | None = None
         try:
             with calling():
@@ -120,6 +126,9 @@ class FrameSource:
         self.cancel()
         self._stream = None
         _running.discard(self)
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
 
 async def _next(stream: Any) -> pa.RecordBatch | None:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ..dialect import format_identifier_path
 from ..dialect.statements import Name
-from ..errors import AppendOnlyTopic, DuplicateObject, FeatureNotSupported, InvalidParameter, UndefinedTable
-from .insert import publish_rows
+from ..errors import AppendOnlyTopic, DuplicateObject, InvalidParameter, SerializationFailure, UndefinedTable
+from ..tables.catalog import CatalogTable
+from ..tables.definition import MutableTableDefinition
+from ..topics.catalog import CatalogTopic
+from .changes import checked
+from .publish import publish_rows
+from .staging import staging
+from .table_insert import insert_batches
+from .table_statements import define_table
 
 if TYPE_CHECKING:
     from .session import Session
@@ -20,25 +28,51 @@ __all__ = ["ingest"]
 def ingest(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool) -> int:
     """Write all rows of ``reader``, all or nothing; returns their number.
 
-    ``append`` publishes to a topic. The other modes make tables: with ``temporary`` in memory.
+    ``append`` publishes to a topic, or inserts into a table. The other modes make tables: with ``temporary`` in memory.
     """
     if mode not in ("append", "create", "replace", "create_append"):
         raise InvalidParameter(f"there is no mode {mode!r}", hint="append, create, replace or create_append")
     if temporary:
         return _temporary(session, name, reader, mode)
-    topic = session.find_topic(Name(name, 0))
+    target = Name(name, 0)
     path = format_identifier_path(name)
-    if topic is None:
-        if mode == "append":
-            raise UndefinedTable(f"topic {path} does not exist", hint="CREATE TOPIC makes one")
-        raise FeatureNotSupported(
-            "durable tables are not built yet", hint="CREATE TOPIC and use mode='append', or give temporary=True"
-        )
-    if mode == "create":
-        raise DuplicateObject(f"topic {path} exists already", hint="use mode='append'")
-    if mode == "replace":
-        raise AppendOnlyTopic(f"topic {path} is append-only", hint="use mode='append'")
-    return publish_rows(session, topic, (batch for batch in reader if batch.num_rows)).rows
+    rows = (batch for batch in reader if batch.num_rows)
+    found = session.find_relation(target)
+    if isinstance(found, CatalogTopic):
+        if mode == "create":
+            raise DuplicateObject(f"topic {path} exists already", hint="use mode='append'")
+        if mode == "replace":
+            raise AppendOnlyTopic(f"topic {path} is append-only", hint="use mode='append'")
+        return publish_rows(session, found, rows).rows
+    if found is None and mode == "append":
+        raise UndefinedTable(f"{path} does not exist", hint="use mode='create', or CREATE TOPIC or TABLE makes one")
+    if found is not None and mode == "create":
+        raise DuplicateObject(f"table {path} exists already", hint="use mode='append' or 'replace'")
+    if found is not None and mode != "replace":
+        count = insert_batches(session, target, found, rows)
+        if count is None:
+            raise SerializationFailure(f"table {path} was altered meanwhile", hint="ingest the data again")
+        return count
+    return _into_new(session, target, found, reader.schema, rows)
+
+
+def _into_new(
+    session: Session,
+    target: Name,
+    present: CatalogTable | None,
+    schema: pa.Schema,
+    rows: Iterator[pa.RecordBatch],
+) -> int:
+    """Make a table with the data's columns, in place of ``present``, and fill it, in one transaction."""
+    services = session.engine.services
+    definition = MutableTableDefinition("t", schema.remove_metadata(), (), session.tenant)
+    with staging(rows, schema, target.parts[-1], "table") as staged, session.scope.writing() as transaction:
+        if present is not None:
+            services.tables.check_owner(present, session.tenant)
+            services.tables.drop(transaction, present)
+        table, _ = define_table(session, transaction, target, definition, must_be_new=True)
+        count, _ = services.rows.insert(transaction, table, session.tenant, checked(session, staged.batches()))
+        return count
 
 
 def _temporary(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str) -> int:

@@ -182,7 +182,7 @@ def _streamed(
     if streamed.pending is not None:
         subscription.end_after(streamed.pending.microseconds, session.engine.clock)
     if live.filter is not None:
-        subscription.description = str(provider.pushed)
+        subscription.description = "" if provider.pushed is None else str(provider.pushed)
         if session.settings.pushdown:
             subscription.pruning_node = live.filter.node
     source = LiveSource(subscription, live, shape.skip, shape.fetch)

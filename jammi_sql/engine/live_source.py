@@ -10,11 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datafusion import DataFrame, SessionContext
+from datafusion import DataFrame, LogicalPlan, SessionContext
 
 from ..arrow.batches import join_columns
 from ..arrow.dataset import LazyDataset
+from ..arrow.expression import UnreadableExpression
 from ..arrow.filter import Filter, compile_filter
+from ..arrow.program import UNDECIDED, Program, compile_program
+from ..errors import Error
+from ..errors_datafusion import is_pushdown_failure
 from ..plan.shape import Shape
 from ..topics.log import LogEntry
 from ..topics.relation import ENGINE_COLUMNS, coalesced, relation_batch, relation_schema, runs_of
@@ -62,9 +66,10 @@ class LiveProvider(LazyDataset):
 class LiveQuery:
     """A planned query that is run over deliveries.
 
-    Where the plan is a filter that was pushed down whole and a choice of columns, it is run by pyarrow kernels, in
-    microseconds; anything else is a DataFusion query for each group of deliveries. With ``shape.joined`` a group is one
-    batch: other relations are read as of each batch, and rows stay in offset order.
+    Where the plan is filters and projections whose expressions are all on the kernels' list, it is run by them, in
+    microseconds; anything else, and the deliveries of which they cannot tell, is a DataFusion query for each group of
+    deliveries. With ``shape.joined`` a group is one batch: other relations are read as of each batch, and rows stay in
+    offset order.
     """
 
     def __init__(
@@ -82,33 +87,52 @@ class LiveQuery:
         self._provider = provider
         self._translate = translate
         self._running: FrameSource | None = None
+        self._program: Program | None = None
         frame = context.create_dataframe_from_logical_plan(shape.plan)
         try:
             optimized = frame.optimized_logical_plan()
             self.schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
+            self._program = None if shape.joined else _program(optimized, provider.schema, self.schema)
             provider.pushed = None
             frame.execution_plan()
         except Exception as error:
-            raise translate(error) from error
-        self.filter = None if provider.pushed is None else compile_filter(provider.pushed, provider.schema)
-        self._columns = None if shape.joined else _chosen_columns(optimized)
+            if self._program is None or not is_pushdown_failure(error):
+                raise translate(error) from error
+        if self._program is not None:
+            self.filter = self._program.pushed
+        else:
+            self.filter = None if provider.pushed is None else compile_filter(provider.pushed, provider.schema)
 
     def run(self, entries: Sequence[LogEntry]) -> Iterator[pa.RecordBatch]:
         """The rows that the query makes of ``entries``, in offset order."""
         groups: Iterator[Sequence[LogEntry]] = ([entry] for entry in entries) if self._joined else coalesced(entries)
         for group in groups:
-            if self._columns is not None:
-                rows = self._provider.rows(group, self._columns, self.filter)
-                if rows.num_rows:
-                    yield pa.RecordBatch.from_arrays(rows.columns, schema=self.schema) if rows.num_columns else rows
-            else:
+            try:
+                made = None if self._program is None else self._computed(self._program, group)
+            except UNDECIDED:
+                made = None
+            if made is None:
                 yield from self._query(group)
+            elif made.num_rows:
+                yield made
+
+    def _computed(self, program: Program, group: Sequence[LogEntry]) -> pa.RecordBatch:
+        return program.run(self._provider.rows(group, program.columns, program.pushed))
 
     def _query(self, group: Sequence[LogEntry]) -> Iterator[pa.RecordBatch]:
         self._provider.entries = group
-        with self._planning.in_force():  # other relations are read now, with the statement's own tenant
-            frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
-            source = self._running = FrameSource(frame, self.schema, self._translate)
+        now = self._planning.renewed()  # other relations are read now, with the statement's own tenant
+
+        def translate(error: BaseException) -> BaseException:
+            return now.failure if isinstance(now.failure, Error) else self._translate(error)
+
+        try:
+            with now.in_force():
+                frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
+                source = self._running = FrameSource(frame, self.schema, translate, now.release)
+        except BaseException:
+            now.release()
+            raise
         try:
             while (batch := source.next_batch(None)) is not None:
                 if batch.num_rows:
@@ -125,32 +149,11 @@ class LiveQuery:
             running.cancel()
 
 
-def _chosen_columns(plan: Any) -> list[str] | None:
-    """The relation's columns that a plan hands on as they are, in order; ``None`` for a plan that does more."""
-    scan = _scan(plan)
-    if scan is not None:
-        return [name for _, name in scan.projection()]
-    variant = plan.to_variant()
-    if type(variant).__name__ != "Projection" or _scan(plan.inputs()[0]) is None:
+def _program(plan: LogicalPlan, schema: pa.Schema, result: pa.Schema) -> Program | None:
+    try:
+        return compile_program(plan, schema, result)
+    except UnreadableExpression:
         return None
-    names = []
-    for expression in variant.projections():
-        inner = expression
-        # Not to_variant() of whatever it is: the binding raises for functions and others.
-        while inner.variant_name() == "Alias":
-            inner = inner.to_variant().expr()
-        if inner.variant_name() != "Column":
-            return None
-        names.append(inner.to_variant().name())
-    return names
-
-
-def _scan(plan: Any) -> Any:
-    """The table scan that ``plan`` is, but for the aliases that every ``subscribe`` gets; ``None`` for another plan."""
-    while type(plan.to_variant()).__name__ == "SubqueryAlias":
-        plan = plan.inputs()[0]
-    variant = plan.to_variant()
-    return variant if type(variant).__name__ == "TableScan" else None
 
 
 class LiveSource:

@@ -2,38 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..arrow.dataset import failure_report
 from ..errors import UndefinedTable
-from ..ports import Reader
+from ..ports import Reader, Snapshot
+from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
-from ..topics.catalog import CatalogTopic, TopicCatalog
-from ..topics.log import Log
+from ..topics.catalog import CatalogTopic
 
-__all__ = ["Planning"]
+if TYPE_CHECKING:
+    from .services import Services
+
+__all__ = ["Planning", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
+ReadTable = Callable[[CatalogTable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TableView:
+    """A table as a statement reads it: from where, and as whom."""
+
+    table: CatalogTable
+    reader: Reader
+    tenant: TenantId | None
 
 
 class Planning:
-    """The topics that a statement may mean, with their bounds, as of one moment; its tenant and where it reads.
+    """The topics and tables that a statement may mean, as of one moment; its tenant and where it reads.
 
-    ``words`` are the identifiers of the statement's text, so that one query finds all topics that it may name. All of it
-    is that of the statement's beginning, whatever the session does while the result is read.
+    ``words`` are the identifiers of the statement's text, so that one query finds all that it may name. All of it
+    is that of the statement's beginning, whatever the session does while the result is read. A statement that names a
+    table reads it, and the ends of its topics, from one snapshot of the store, which lives until the last one that
+    ``retain``\\ ed the planning has let go of it.
     """
 
     def __init__(
-        self, catalog: TopicCatalog, log: Log, reader: Reader, tenant: TenantId | None, words: Iterable[str]
+        self,
+        services: Services,
+        reader: Reader,
+        tenant: TenantId | None,
+        words: Iterable[str],
+        *,
+        read_table: ReadTable | None = None,
+        hidden: bool = False,
     ) -> None:
-        self._catalog = catalog
-        self._log = log
+        """``read_table`` is told each table that is read.
+
+        With ``hidden`` the statement may read relations that its text does not name, a view's: all from one snapshot.
+        """
+        self._services = services
         self.reader = reader
         self.tenant = tenant
-        self._words = words
-        self._topics: dict[tuple[str, str], CatalogTopic] | None = None
+        self._words = frozenset(words)
+        self._read_table = read_table
+        self._hidden = hidden
+        self._topics: dict[tuple[str, str], CatalogTopic] = {}
+        self._tables: dict[tuple[str, str], CatalogTable] = {}
+        self._loaded = False
+        self._views = 0
+        self._snapshot: Snapshot | None = None
+        self._holders = 1
+        self._lock = threading.Lock()
         self._active = True
         self.failure: BaseException | None = None
 
@@ -56,16 +92,66 @@ class Planning:
         if self.failure is None:
             self.failure = error
 
+    def renewed(self) -> Planning:
+        """The same for another moment."""
+        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table, hidden=True)
+
+    # --- names ---
+
     def topic(self, namespace: str, name: str) -> CatalogTopic | None:
         """The topic of that name that the session sees."""
-        if self._topics is None:
-            found = self._catalog.named(self.reader, self.tenant, self._words)
-            self._topics = {(topic.namespace, topic.local_name): topic for topic in found}
+        self._load()
         topic = self._topics.get((namespace, name))
         if topic is None and name not in self._words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
-            return self._catalog.lookup(self.reader, self.tenant, namespace, name)
+            return self._services.catalog.lookup(self._moment, self.tenant, namespace, name)
         return topic
+
+    def table(self, namespace: str, name: str) -> CatalogTable | None:
+        """The table of that name that the session sees."""
+        self._load()
+        table = self._tables.get((namespace, name))
+        if table is None and name not in self._words:
+            table = self._services.tables.lookup(self._moment, self.tenant, namespace, name)
+            if table is not None and self._take_snapshot():
+                table = self._services.tables.lookup(self._moment, self.tenant, namespace, name)
+        return table
+
+    @property
+    def reads_tables(self) -> bool:
+        """Whether the statement reads a companion table, so that what it computes holds while nobody writes."""
+        return self._views > 0
+
+    @property
+    def reads_own_writes(self) -> bool:
+        """Whether tables are read from a transaction that may go on changing them."""
+        return self.reads_tables and not self.reader.committed
+
+    @property
+    def _moment(self) -> Reader:
+        return self.reader if self._snapshot is None else self._snapshot
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        services = self._services
+        if self._hidden:
+            self._take_snapshot()
+        tables = services.tables.named(self._moment, self.tenant, self._words)
+        if tables and self._take_snapshot():
+            tables = services.tables.named(self._moment, self.tenant, self._words)
+        self._tables = {(table.namespace, table.local_name): table for table in tables}
+        topics = services.catalog.named(self._moment, self.tenant, self._words)
+        self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
+
+    def _take_snapshot(self) -> bool:
+        if self._snapshot is None and self.reader is self._services.store:
+            self._snapshot = self._services.store.snapshot()
+            return True
+        return False
+
+    # --- reading ---
 
     def bounds(self, topic: CatalogTopic, planned_by: Planning) -> tuple[int, int]:
         """The offsets ``[first, end)`` of ``topic``, which the statement ``planned_by`` found, for this statement.
@@ -77,9 +163,57 @@ class Planning:
             return topic.first_offset, topic.next_offset
         if topic.definition.tenant not in (None, self.tenant):
             raise UndefinedTable(f"topic {topic.name} does not exist", hint="SHOW TOPICS lists what is there")
-        head = self._log.head(self.reader, topic)
+        if self._hidden:
+            self._take_snapshot()
+        head = self._services.log.head(self._moment, topic)
         return head.first, head.next
+
+    def view(self, table: CatalogTable, planned_by: Planning, columns: Iterable[str]) -> TableView:
+        """``table``, which the statement ``planned_by`` found, as this statement reads ``columns`` of it.
+
+        ``UndefinedTable`` where it may not see it, or where it is gone, or its columns are others since.
+        """
+        if table.definition.tenant not in (None, self.tenant):
+            raise UndefinedTable(f"table {table.name} does not exist", hint="SHOW TABLES lists what is there")
+        now: CatalogTable | None = table
+        if planned_by is not self:
+            self._take_snapshot()
+            now = self._services.tables.numbered(self._moment, table.number)
+        if now is None or (now.schema_version != table.schema_version and not _has_still(now, table, columns)):
+            raise UndefinedTable(
+                f"table {table.name} was changed or dropped since this was planned",
+                hint="make the view anew, or run the statement again",
+            )
+        self._views += 1
+        if self._read_table is not None:
+            self._read_table(now)
+        return TableView(now, self._moment, self.tenant)
+
+    # --- end ---
 
     def finish(self) -> None:
         """The statement's plan is made: who plans with its relations again sees the log as it is then."""
         self._active = False
+
+    def retain(self) -> None:
+        """Keep the snapshot for somebody who reads, until ``release``."""
+        with self._lock:
+            self._holders += 1
+
+    def release(self) -> None:
+        """Let go; the last one ends the snapshot. May be called from any thread."""
+        with self._lock:
+            self._holders -= 1
+            ended = self._snapshot if self._holders == 0 else None
+        if ended is not None:
+            ended.close()
+
+
+def _has_still(now: CatalogTable, before: CatalogTable, columns: Iterable[str]) -> bool:
+    """Whether a table that was altered can be read as it was: an index or another column more does not matter."""
+    return all(
+        name in now.schema.names
+        and now.schema.field(name).type.equals(before.schema.field(name).type)
+        and (before.schema.field(name).nullable or not now.schema.field(name).nullable)
+        for name in columns
+    )

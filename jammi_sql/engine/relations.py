@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..arrow.dataset import LazyDataset
+from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
 from .catalog_provider import SYSTEM
+from .companion_provider import CompanionProvider
 from .planning import Planning
 from .system_views import SYSTEM_VIEWS, SystemView
 from .table_provider import TableProvider
@@ -45,12 +47,16 @@ class SessionRelations:
             session.engine.services.catalog.create_namespace(transaction, session.tenant, name)
 
     def relation_names(self, namespace: str) -> list[str]:
-        """The topics or system views of a schema."""
+        """The topics and tables, or system views, of a schema."""
         if namespace == SYSTEM:
             return sorted(SYSTEM_VIEWS)
         session = self._session
-        visible = session.engine.services.catalog.visible(session.reader, session.tenant)
-        return [topic.local_name for topic in visible if topic.namespace == namespace]
+        services, reader, tenant = session.engine.services, session.reader, session.tenant
+        visible: list[CatalogTopic | CatalogTable] = [
+            *services.catalog.visible(reader, tenant),
+            *services.tables.visible(reader, tenant),
+        ]
+        return sorted({relation.local_name for relation in visible if relation.namespace == namespace})
 
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""
@@ -61,11 +67,33 @@ class SessionRelations:
             found = None if view is None else _system_view(session, view)
         elif found is None:
             planning = Planning.current() or session.new_planning(frozenset({name}))
-            topic = planning.topic(namespace, name)
-            found = None if topic is None else self.topic_provider(topic, planning)
+            found = self._found(planning, namespace, name)
         if isinstance(found, LazyDataset) and not self.takes_filters:
             return session.context.read_table(found).limit(_ALL_ROWS).into_view()
         return found
+
+    def _found(self, planning: Planning, namespace: str, name: str) -> Any:
+        """The topic or table: a tenant's own comes before a global one."""
+        topic, table = planning.topic(namespace, name), planning.table(namespace, name)
+        if table is None or (topic is not None and topic.definition.tenant is not None):
+            return None if topic is None else self.topic_provider(topic, planning)
+        return self.table_provider(table, planning)
+
+    def table_provider(
+        self, table: CatalogTable, planning: Planning, *, changing: bool = False, every: bool = False
+    ) -> CompanionProvider:
+        """A companion table as a relation; the rest is as for ``CompanionProvider``."""
+        session = self._session
+        services = session.engine.services
+        return CompanionProvider(
+            services.rows,
+            services.cache,
+            table,
+            planning,
+            changing=changing,
+            every=every,
+            pushes=lambda: session.settings.pushdown,
+        )
 
     def topic_provider(
         self,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..dialect import Parsed
 from ..ports import Broker, Store
+from ..tables.cache import TableCache
+from ..tables.catalog import TableCatalog
+from ..tables.rows import TableRows
 from ..topics.catalog import TopicCatalog
 from ..topics.log import Log
 from ..topics.publisher import Publisher
+from ..topics.remembered import Remembered
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .functions import FunctionLibrary
 
 __all__ = ["Services", "SystemClock"]
+
+_STATEMENTS = 512
 
 
 class SystemClock:
@@ -30,9 +37,14 @@ class Services:
 
     store: Store
     catalog: TopicCatalog
+    tables: TableCatalog
+    rows: TableRows
+    cache: TableCache
     log: Log
     broker: Broker
     watch: HeadWatch
     publisher: Publisher
     subscriber: Subscriber
     functions: FunctionLibrary
+    parsed: Remembered[str, list[Parsed]] = field(default_factory=lambda: Remembered(_STATEMENTS))
+    """What statements mean, by their text."""

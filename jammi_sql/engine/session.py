@@ -17,6 +17,7 @@ from ..errors import (
     Error,
     InvalidParameter,
     PermissionDenied,
+    ProgrammingError,
     StatementSyntaxError,
     UndefinedObject,
     UndefinedTable,
@@ -25,6 +26,7 @@ from ..errors_datafusion import translate
 from ..ports import Reader
 from ..results import BatchResult, Result
 from ..shutdown import calling
+from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
@@ -34,6 +36,7 @@ from .planning import Planning
 from .relations import SessionRelations
 from .running import Running
 from .settings import NONE, Settings
+from .staging import Staged, remaining
 from .transaction_scope import TransactionScope
 from .world import World
 
@@ -44,6 +47,7 @@ __all__ = ["Session"]
 
 Parameters = Mapping[str, pa.Scalar]
 
+_REMEMBERED_TEXT = 4096  # characters; programs send the same short statements again and again
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
@@ -70,7 +74,7 @@ class Session:
         self.autocommit = autocommit
         self._current_schema = DEFAULT_NAMESPACE
         self.running = Running()
-        self.scope = TransactionScope(engine.services.store, self.running.check)
+        self.scope = TransactionScope(engine.services.store, self.running.check, engine.services.tables)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
         self._worlds: dict[TenantId | None, World] = {}
@@ -220,7 +224,14 @@ class Session:
         return self._parse_one(text).parameters
 
     def _parse(self, text: str) -> list[Parsed]:
-        return parse(text, self.engine.services.functions.defaults)
+        services = self.engine.services
+        short = type(text) is str and len(text) <= _REMEMBERED_TEXT
+        known = services.parsed.get(text) if short else None
+        if known is None:
+            known = parse(text, services.functions.defaults)
+            if short:
+                services.parsed[text] = known
+        return known
 
     def _parse_one(self, text: str) -> Parsed:
         parsed = self._parse(text)
@@ -266,8 +277,10 @@ class Session:
 
     def new_planning(self, words: frozenset[str]) -> Planning:
         """The catalogue as the session sees it now."""
-        services = self.engine.services
-        return Planning(services.catalog, services.log, self.reader, self.tenant, words)
+        hidden = any(not words.isdisjoint(names) for names in self.own_relations().values())
+        return Planning(
+            self.engine.services, self.reader, self.tenant, words, read_table=self.scope.read, hidden=hidden
+        )
 
     @contextmanager
     def planned(self, words: frozenset[str]) -> Iterator[Planning]:
@@ -278,6 +291,7 @@ class Session:
                 yield planning
         finally:
             planning.finish()
+            planning.release()
 
     def translator(self, planning: Planning, fragment: statements.Fragment) -> Callable[[BaseException], BaseException]:
         """Makes the error to raise out of one that came through DataFusion."""
@@ -285,6 +299,8 @@ class Session:
         def to_error(error: BaseException) -> BaseException:
             if isinstance(error, Error):
                 return error
+            if "KeyboardInterrupt" in str(error):  # it struck inside of a relation, which DataFusion asked
+                return KeyboardInterrupt()
             failure = planning.failure
             if failure is not None:
                 return failure if isinstance(failure, Error) else translate(failure, fragment.text, fragment.origin)
@@ -303,6 +319,7 @@ class Session:
     ) -> DataFrame:
         """``fragment`` planned by DataFusion, which runs DDL on the way."""
         chosen = context or self.context
+        parameters = {key: _bindable(value) for key, value in parameters.items()}
         try:
             if reads_only:
                 return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=dict(parameters))
@@ -323,10 +340,31 @@ class Session:
         return schema
 
     def stream(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
-        """The rows of a planned query."""
+        """The rows of a planned query, for whoever reads them later."""
+        result = self.run(frame, planning, fragment)
+        return self._read_ahead(result) if planning.reads_own_writes else result
+
+    def run(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
+        """The rows of a planned query, for a statement that reads them itself."""
         schema = self.schema_of(frame, planning, fragment)
-        source = FrameSource(frame, schema, self.translator(planning, fragment))
+        planning.retain()
+        try:
+            source = FrameSource(frame, schema, self.translator(planning, fragment), planning.release)
+        except BaseException:
+            planning.release()
+            raise
         return self.result(source)
+
+    def _read_ahead(self, result: BatchResult) -> BatchResult:
+        """All rows, now: what comes later in the transaction may change the tables that they are read from."""
+        staged = Staged(result.schema)
+        try:
+            for batch in remaining(result, self.running.check):
+                staged.add(batch)
+        except BaseException:
+            staged.close()
+            raise
+        return BatchResult(staged)
 
     def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
         """A result that the session can cancel and that keeps the statement's time limit."""
@@ -334,7 +372,7 @@ class Session:
 
     def collect(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Table:
         """All rows of a planned query."""
-        result = self.stream(frame, planning, fragment)
+        result = self.run(frame, planning, fragment)
         batches = []
         while (batch := result.next_batch()) is not None:
             batches.append(batch)
@@ -367,12 +405,20 @@ class Session:
         """The topic of that name that the session sees; ``UndefinedTable`` (42P01) where there is none."""
         found = self.find_topic(name, reader)
         if found is None:
+            is_table = self.find_table(name, reader) is not None
             raise UndefinedTable(
                 f"topic {'.'.join(name.parts)} does not exist",
                 position=name.position,
-                hint="SHOW TOPICS lists them, CREATE TOPIC makes one",
+                hint="there is a table of that name" if is_table else "SHOW TOPICS lists them, CREATE TOPIC makes one",
             )
         return found
+
+    def find_table(self, name: statements.Name, reader: Reader | None = None) -> CatalogTable | None:
+        """The companion table of that name that the session sees, ``None`` where there is none."""
+        if len(name.parts) == 3 and name.parts[0] != CATALOG:
+            return None
+        namespace, local_name = self.path(name)
+        return self.engine.services.tables.lookup(reader or self.reader, self.tenant, namespace, local_name)
 
     def find_topic(self, name: statements.Name, reader: Reader | None = None) -> CatalogTopic | None:
         """The topic of that name that the session sees, ``None`` where there is none."""
@@ -380,6 +426,42 @@ class Session:
             return None
         namespace, local_name = self.path(name)
         return self.engine.services.catalog.lookup(reader or self.reader, self.tenant, namespace, local_name)
+
+    def find_relation(
+        self, name: statements.Name, reader: Reader | None = None, *, tables_first: bool = False
+    ) -> CatalogTopic | CatalogTable | None:
+        """The topic or table of that name that the session sees: its tenant's own before a global one.
+
+        Within a tenant a name is one or the other, so that the second is not asked for where the first is the session's own;
+        ``tables_first`` says which is the likelier.
+        """
+        look_ups = (self.find_table, self.find_topic) if tables_first else (self.find_topic, self.find_table)
+        found: CatalogTopic | CatalogTable | None = None
+        for look_up in look_ups:
+            other: CatalogTopic | CatalogTable | None = look_up(name, reader)
+            if other is not None and other.definition.tenant == self.tenant:
+                return other
+            found = found or other
+        return found
+
+    def table(self, name: statements.Name, reader: Reader | None = None) -> CatalogTable:
+        """The companion table of that name; ``UndefinedTable`` (42P01) where there is none."""
+        found = self.find_relation(name, reader)
+        if isinstance(found, CatalogTable):
+            return found
+        path = ".".join(name.parts)
+        if found is not None:
+            raise ProgrammingError(
+                f"{path} is a topic, not a table",
+                sqlstate="42809",
+                position=name.position,
+                hint="write TOPIC in place of TABLE; a topic has no indexes",
+            )
+        raise UndefinedTable(
+            f"table {path} does not exist",
+            position=name.position,
+            hint="SHOW TABLES lists them, CREATE TABLE makes one",
+        )
 
     # --- transactions ---
 
@@ -486,6 +568,11 @@ _DATAFUSION_SETTINGS: Mapping[str, str] = {
     "batch_size": "datafusion.execution.batch_size",
     "memory_limit": "datafusion.runtime.memory_limit",
 }
+
+
+def _bindable(value: pa.Scalar) -> pa.Scalar:
+    """The binding cannot take a NULL of a nested type."""
+    return pa.scalar(None, pa.null()) if not value.is_valid and pa.types.is_nested(value.type) else value
 
 
 def _set_default_schema(context: SessionContext, name: str) -> None:

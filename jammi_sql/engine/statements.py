@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -20,13 +20,21 @@ from ..errors import (
 )
 from ..errors_datafusion import is_pushdown_failure
 from ..results import BatchResult, CommandResult, Result
+from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
+from ..topics.catalog import CatalogTopic
+from . import table_statements as tables
 from . import topic_statements as topics
+from .changes import is_own
 from .explain import explain
-from .insert import create_topic_as, insert
+from .insert import insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
+from .publish import create_topic_as
 from .relations import inserted_relations
+from .table_merge import merge_rows
+from .table_statements import drop_table
+from .table_update import change_row, delete_rows, truncate_rows, update_rows
 from .topic_statements import forget_after_commit
 
 if TYPE_CHECKING:
@@ -100,15 +108,66 @@ def _changes_data(frame: Any) -> bool:
     return type(frame.logical_plan().to_variant()).__name__ in ("DmlStatement", "CopyTo")
 
 
-def _modify(session: Session, statement: statements.Modify, parameters: Parameters) -> Result:
-    """UPDATE, DELETE and so on: DataFusion's on a table of its own, refused on a topic."""
-    if session.find_topic(statement.target) is not None:
+def _update(session: Session, statement: statements.Update, parameters: Parameters) -> Result:
+    done = change_row(session, statement, parameters)
+    if done is not None:
+        return done
+    table = _changed(session, statement.target, "UPDATE")
+    if table is None:
+        return run_query(session, statement.body, parameters)
+    return update_rows(session, statement, parameters)
+
+
+def _delete(session: Session, statement: statements.Delete, parameters: Parameters) -> Result:
+    done = change_row(session, statement, parameters)
+    if done is not None:
+        return done
+    table = _changed(session, statement.target, "DELETE")
+    if table is None:
+        return run_query(session, statement.body, parameters)
+    return delete_rows(session, statement, parameters)
+
+
+def _merge(session: Session, statement: statements.Merge, parameters: Parameters) -> Result:
+    table = _changed(session, statement.target, "MERGE")
+    if table is None:
+        return run_query(session, statement.body, parameters)
+    return merge_rows(session, statement, parameters)
+
+
+def _truncate(session: Session, statement: statements.TruncateTable, parameters: Parameters) -> Result:
+    table = _changed(session, statement.name, "TRUNCATE")
+    return run_query(session, statement.body, parameters) if table is None else truncate_rows(session, statement.name)
+
+
+def _drop_table(session: Session, statement: statements.DropTable, parameters: Parameters) -> Result:
+    if is_own(session, statement.name):
+        return run_query(session, statement.body, parameters)
+    found = session.find_relation(statement.name)
+    if isinstance(found, CatalogTopic):
+        raise AppendOnlyTopic(f"{found.name} is a topic", position=statement.name.position, hint="DROP TOPIC drops it")
+    if found is None:
+        return run_query(session, statement.body, parameters)
+    return drop_table(session, statement, parameters)
+
+
+def _changed(session: Session, name: statements.Name, keyword: str) -> CatalogTable | None:
+    """The companion table that is changed; ``None`` for a relation of DataFusion's own.
+
+    ``AppendOnlyTopic`` for a topic.
+    """
+    if is_own(session, name):
+        return None
+    found = session.find_relation(name)
+    if isinstance(found, CatalogTopic):
         raise AppendOnlyTopic(
-            f"{statement.keyword} on topic {'.'.join(statement.target.parts)}: a topic is append-only",
-            position=statement.target.position,
+            f"{keyword} on topic {'.'.join(name.parts)}: a topic is append-only",
+            position=name.position,
             hint="publish a correcting event; TRUNCATE TOPIC ... BEFORE forgets old ones",
         )
-    return run_query(session, statement.body, parameters)
+    if found is None and session.path(name)[0] not in ("system", "information_schema"):
+        return session.table(name)  # which nobody has: DataFusion would first say what it cannot do
+    return found
 
 
 def _set_tenant(session: Session, statement: statements.SetTenant, parameters: Parameters) -> Result:
@@ -165,23 +224,36 @@ def _drop_schema(session: Session, statement: statements.DropSchema, parameters:
                 position=statement.name.position,
                 hint="do it in a session without a tenant",
             )
-        inside = [
-            topic
-            for topic in catalog.visible(transaction, session.tenant)
-            if topic.namespace == name and topic.definition.tenant == session.tenant
-        ]
-        if inside and not statement.cascade:
+        companions = session.engine.services.tables
+        topics_inside = _inside(session, name, catalog.visible(transaction, session.tenant))
+        tables_inside = _inside(session, name, companions.visible(transaction, session.tenant))
+        if (topics_inside or tables_inside) and not statement.cascade:
+            first = f"topic {topics_inside[0].name}" if topics_inside else f"table {tables_inside[0].name}"
             raise ProgrammingError(
-                f"schema {name} is not empty: topic {inside[0].name} is in it",
+                f"schema {name} is not empty: {first} is in it",
                 sqlstate="2BP01",
                 position=statement.name.position,
                 hint="drop what is in it first, or use CASCADE",
             )
-        for topic in inside:
+        for topic in topics_inside:
             catalog.drop(transaction, topic)
             forget_after_commit(session, transaction, topic)
+        for table in tables_inside:
+            companions.drop(transaction, table)
         catalog.drop_namespace(transaction, session.tenant, name)
     return CommandResult()
+
+
+_Relation = TypeVar("_Relation", CatalogTopic, CatalogTable)
+
+
+def _inside(session: Session, namespace: str, visible: Sequence[_Relation]) -> list[_Relation]:
+    """What a schema has of the session's own."""
+    return [
+        relation
+        for relation in visible
+        if relation.namespace == namespace and relation.definition.tenant == session.tenant
+    ]
 
 
 def _schema_name(name: statements.Name) -> str:
@@ -283,8 +355,21 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.ShowTopics: topics.show_topics,
         statements.Describe: topics.describe,
         statements.ShowCreateTopic: topics.show_create_topic,
+        statements.ShowCreateTable: topics.show_create_table,
         statements.Insert: insert,
-        statements.Modify: _modify,
+        statements.Update: _update,
+        statements.Delete: _delete,
+        statements.Merge: _merge,
+        statements.TruncateTable: _truncate,
+        statements.CreateTable: tables.create_table,
+        statements.CreateTableAs: tables.create_table_as,
+        statements.CreateIndex: tables.create_index,
+        statements.DropIndex: tables.drop_index,
+        statements.AlterTableAddColumn: tables.add_table_column,
+        statements.AlterTableDropColumn: tables.drop_table_column,
+        statements.AlterTableRenameColumn: tables.rename_table_column,
+        statements.AlterTableRename: tables.rename_table,
+        statements.DropTable: _drop_table,
         statements.CreateSchema: _create_schema,
         statements.DropSchema: _drop_schema,
         statements.SetTenant: _set_tenant,

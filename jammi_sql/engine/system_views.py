@@ -98,7 +98,23 @@ def _settings(session: Session, planning: Planning) -> list[dict[str, Any]]:
     ]
 
 
-def _own_tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
+def _tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    services = session.engine.services
+    companions = [
+        {
+            "schema": table.namespace,
+            "name": table.local_name,
+            "tenant": None if table.definition.tenant is None else str(table.definition.tenant),
+            "kind": "table",
+            "columns": len(table.columns),
+            "rows": services.rows.count(planning.reader, table, planning.tenant),
+        }
+        for table in services.tables.visible(planning.reader, planning.tenant)
+    ]
+    return companions + _own_tables(session)
+
+
+def _own_tables(session: Session) -> list[dict[str, Any]]:
     return [
         {"schema": namespace, "name": name, "kind": "temporary", "columns": None, "rows": None}
         for namespace, names in session.own_relations().items()
@@ -113,7 +129,7 @@ def _nothing(session: Session, planning: Planning) -> list[dict[str, Any]]:
 SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
     {
         "topics": SystemView(_TOPICS, _topics),
-        "tables": SystemView(_TABLES, _own_tables),
+        "tables": SystemView(_TABLES, _tables),
         "sources": SystemView(_SOURCES, _nothing),
         "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
         "segments": SystemView(_SEGMENTS, _nothing),

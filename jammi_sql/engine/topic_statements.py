@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from ..dialect import format_identifier_path, quote_identifier, statements
-from ..errors import DuplicateObject, Error
+from ..errors import DuplicateObject, Error, ProgrammingError
 from ..plan.arguments import Moment, read_bound
 from ..plan.columns import COMMENT, columns_to_schema, sql_type
 from ..ports import Transaction
 from ..results import BatchResult, CommandResult, Result
+from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import TopicDefinition, check_column_name
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_column",
+    "check_own_free",
     "create_topic",
     "define",
     "describe",
@@ -32,6 +34,7 @@ __all__ = [
     "rename_topic",
     "reset_options",
     "set_options",
+    "show_create_table",
     "show_create_topic",
     "show_topics",
     "truncate_topic",
@@ -57,12 +60,7 @@ def define(
 ) -> tuple[CatalogTopic, bool]:
     """Register a topic inside ``transaction``; errors get the name's position."""
     namespace, local_name = session.path(name)
-    if session.catalog.own(namespace, local_name) is not None:
-        raise DuplicateObject(
-            f"{local_name} is a view or an in-memory table of this session",
-            position=name.position,
-            hint="drop it first, or choose another name",
-        )
+    check_own_free(session, namespace, local_name, name.position)
     definition = TopicDefinition(
         format_identifier_path((namespace, local_name)), schema, owner(session, is_global), check_options(options)
     )
@@ -74,6 +72,16 @@ def define(
         raise
     transaction.after_commit(lambda: session.engine.broker.register_topic(topic.definition))
     return topic, is_new
+
+
+def check_own_free(session: Session, namespace: str, local_name: str, position: int) -> None:
+    """``DuplicateObject`` where the session has a view or an in-memory table of that name."""
+    if session.catalog.own(namespace, local_name) is not None:
+        raise DuplicateObject(
+            f"{local_name} is a view or an in-memory table of this session",
+            position=position,
+            hint="drop it first, or choose another name",
+        )
 
 
 def create_topic(session: Session, statement: statements.CreateTopic, parameters: Parameters) -> Result:
@@ -138,6 +146,7 @@ def rename_topic(session: Session, statement: statements.AlterTopicRename, param
         namespace, local_name = (
             (topic.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.path(new_name)
         )
+        check_own_free(session, namespace, local_name, new_name.position)
         try:
             session.engine.services.catalog.rename(transaction, topic, namespace, local_name)
         except Error as error:
@@ -206,24 +215,43 @@ _DESCRIPTION = pa.schema(
     ]
 )
 
+_TABLE_DESCRIPTION = pa.schema([*_DESCRIPTION, pa.field("key", pa.string()), pa.field("default", pa.string())])
+
 
 def describe(session: Session, statement: statements.Describe, parameters: Parameters) -> Result:
-    """DESCRIBE: of a topic its columns with their SQL types and comments; of another relation what DataFusion says."""
-    topic = session.find_topic(statement.name)
-    if topic is None or session.catalog.own(*session.path(statement.name)) is not None:
+    """DESCRIBE: of a topic or table its columns with their SQL types and comments; of another relation what DataFusion
+    says. Of a table also the keys that a column is part of, and its default."""
+    found = session.find_relation(statement.name)
+    if found is None or session.catalog.own(*session.path(statement.name)) is not None:
         from .statements import run_query  # noqa: PLC0415
 
         return run_query(session, statement.body, parameters)
+    if isinstance(found, CatalogTopic):
+        columns = [_described(field) for field in relation_schema(found.codec.schema)]
+        return BatchResult.of(pa.Table.from_pylist(columns, schema=_DESCRIPTION))
     rows = [
-        {
-            "column_name": field.name,
-            "data_type": sql_type(field.type),
-            "is_nullable": "YES" if field.nullable else "NO",
-            "comment": _comment(field),
-        }
-        for field in relation_schema(topic.codec.schema)
+        {**_described(column.field), "key": _key(found, column.name), "default": column.default}
+        for column in found.columns
     ]
-    return BatchResult.of(pa.Table.from_pylist(rows, schema=_DESCRIPTION))
+    return BatchResult.of(pa.Table.from_pylist(rows, schema=_TABLE_DESCRIPTION))
+
+
+def _described(field: pa.Field) -> dict[str, str | None]:
+    return {
+        "column_name": field.name,
+        "data_type": sql_type(field.type),
+        "is_nullable": "YES" if field.nullable else "NO",
+        "comment": _comment(field),
+    }
+
+
+def _key(table: CatalogTable, column: str) -> str | None:
+    if column in table.definition.primary_key:
+        return "PRIMARY KEY"
+    for key in table.keys:
+        if column in key:
+            return "UNIQUE" if len(key) == 1 else f"UNIQUE ({', '.join(key)})"
+    return None
 
 
 def _comment(field: pa.Field) -> str | None:
@@ -234,14 +262,7 @@ def _comment(field: pa.Field) -> str | None:
 def show_create_topic(session: Session, statement: statements.ShowCreateTopic, parameters: Parameters) -> Result:
     """SHOW CREATE TOPIC: one row with the statement that makes the topic again."""
     topic = session.topic(statement.name)
-    lines = []
-    for field in topic.codec.schema:
-        comment = _comment(field)
-        lines.append(
-            f"    {quote_identifier(field.name)} {sql_type(field.type)}"
-            + ("" if field.nullable else " NOT NULL")
-            + ("" if comment is None else f" COMMENT {_text_literal(comment)}")
-        )
+    lines = [_column(field) for field in topic.codec.schema]
     is_global = topic.definition.tenant is None and session.tenant is not None
     text = f"CREATE {'GLOBAL ' if is_global else ''}TOPIC {topic.name} (\n" + ",\n".join(lines) + "\n)"
     options = topic.definition.broker_metadata
@@ -250,8 +271,48 @@ def show_create_topic(session: Session, statement: statements.ShowCreateTopic, p
             f"{format_identifier_path((key,))} = {_text_literal(value)}" for key, value in options.items()
         )
         text += f" WITH ({pairs})"
-    table = pa.table({"topic": [topic.name], "statement": [text]})
-    return BatchResult.of(table)
+    return BatchResult.of(pa.table({"topic": [topic.name], "statement": [text]}))
+
+
+def show_create_table(session: Session, statement: statements.ShowCreateTable, parameters: Parameters) -> Result:
+    """SHOW CREATE TABLE: one row with the statements that make a companion table and its indexes again."""
+    found = session.find_relation(statement.name)
+    if isinstance(found, CatalogTopic):
+        raise ProgrammingError(
+            f"{found.name} is a topic",
+            sqlstate="42809",
+            position=statement.name.position,
+            hint="SHOW CREATE TOPIC shows it",
+        )
+    if found is None or session.catalog.own(*session.path(statement.name)) is not None:
+        from .statements import run_query  # noqa: PLC0415
+
+        return run_query(session, statement.body, parameters)
+    definition = found.definition
+    lines = [_column(column.field, column.default) for column in found.columns]
+    if definition.primary_key:
+        lines.append(f"    PRIMARY KEY ({_names(definition.primary_key)})")
+    lines += [f"    UNIQUE ({_names(columns)})" for columns in definition.unique]
+    is_global = definition.tenant is None and session.tenant is not None
+    text = f"CREATE {'GLOBAL ' if is_global else ''}TABLE {found.name} (\n" + ",\n".join(lines) + "\n)"
+    for index in definition.indexes:
+        kind = "UNIQUE INDEX" if index.unique else "INDEX"
+        text += f";\nCREATE {kind} {quote_identifier(index.name)} ON {found.name} ({_names(index.columns)})"
+    return BatchResult.of(pa.table({"table": [found.name], "statement": [text]}))
+
+
+def _column(field: pa.Field, default: str | None = None) -> str:
+    comment = _comment(field)
+    return (
+        f"    {quote_identifier(field.name)} {sql_type(field.type)}"
+        + ("" if field.nullable else " NOT NULL")
+        + ("" if default is None else f" DEFAULT {default}")
+        + ("" if comment is None else f" COMMENT {_text_literal(comment)}")
+    )
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(map(quote_identifier, columns))
 
 
 def _text_literal(text: str) -> str:

@@ -7,8 +7,15 @@ from contextlib import contextmanager, suppress
 
 import pyarrow as pa
 
-from ..errors import ActiveTransaction, FailedTransaction, NoActiveTransaction, ProgrammingError
+from ..errors import (
+    ActiveTransaction,
+    FailedTransaction,
+    NoActiveTransaction,
+    ProgrammingError,
+    SerializationFailure,
+)
 from ..ports import NamedQuery, Parameters, Reader, Store, Transaction
+from ..tables.catalog import CatalogTable, TableCatalog
 
 __all__ = ["TransactionScope"]
 
@@ -29,10 +36,16 @@ class _PinnedReader:
         return self.ended == _COMMITTED
 
     def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
+        return self._current().query(query, parameters)
+
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
+        return self._current().stream(query, parameters)
+
+    def _current(self) -> Reader:
         if self.ended is None:
-            return self._transaction.query(query, parameters)
+            return self._transaction
         if self.ended == _COMMITTED:
-            return self._store.query(query, parameters)
+            return self._store
         raise ProgrammingError(
             "the transaction in which this result was begun was rolled back",
             sqlstate="24000",
@@ -53,10 +66,12 @@ class TransactionScope:
     first statement that writes (or by a savepoint), so that a transaction which only reads stands in nobody's way.
     """
 
-    def __init__(self, store: Store, check: Callable[[], None]) -> None:
+    def __init__(self, store: Store, check: Callable[[], None], catalog: TableCatalog) -> None:
         """``check`` is called while a statement waits for the write lock; what it raises ends the wait."""
         self._store = store
         self._check = check
+        self._catalog = catalog
+        self._versions: dict[int, CatalogTable] = {}
         self._open = False
         self._transaction: Transaction | None = None
         self._pinned: _PinnedReader | None = None
@@ -102,8 +117,17 @@ class TransactionScope:
     def _close(self, what: str) -> tuple[Transaction | None, _PinnedReader | None]:
         self._require(what)
         closed = self._transaction, self._pinned
-        self._transaction, self._pinned, self._open = None, None, False
+        self._transaction, self._pinned, self._open, self._versions = None, None, False, {}
         return closed
+
+    def read(self, table: CatalogTable) -> None:
+        """A statement reads ``table`` in this version.
+
+        What an open transaction read must still hold when it first writes: else an update that is computed from it would
+        undo somebody else's.
+        """
+        if self._open and self._transaction is None:
+            self._versions.setdefault(table.number, table)
 
     def savepoint(self, name: str) -> None:
         """Begin a nested part."""
@@ -126,9 +150,26 @@ class TransactionScope:
 
     def _written(self) -> Transaction:
         if self._transaction is None:
-            self._transaction = self._store.begin(check=self._check)
-            self._pinned = _PinnedReader(self._transaction, self._store)
+            transaction = self._store.begin(check=self._check)
+            try:
+                self._check_versions(transaction)
+            except BaseException:
+                transaction.rollback()
+                raise
+            self._transaction = transaction
+            self._pinned = _PinnedReader(transaction, self._store)
         return self._transaction
+
+    def _check_versions(self, transaction: Transaction) -> None:
+        if not self._versions:
+            return
+        now = self._catalog.data_versions(transaction, self._versions)
+        for number, table in self._versions.items():
+            if now.get(number) != table.data_version:
+                raise SerializationFailure(
+                    f"table {table.name} was changed by another transaction after this one had read it",
+                    hint="roll back, and run the transaction again",
+                )
 
     @contextmanager
     def writing(self) -> Iterator[Transaction]:
@@ -147,6 +188,31 @@ class TransactionScope:
                 transaction.release(_STATEMENT)
             raise
         transaction.release(_STATEMENT)
+
+    @contextmanager
+    def changing(self) -> Iterator[Transaction]:
+        """As ``writing``, for a statement that changes what it reads: meanwhile ``reader`` is the transaction too."""
+        if self._open:
+            with self.writing() as transaction:
+                yield transaction
+            return
+        self._open = True
+        try:
+            yield self._written()
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
+
+    @contextmanager
+    def trying(self) -> Iterator[Transaction]:
+        """As ``changing``, without a way back to its beginning inside an open transaction: for a statement that is one
+        statement of the store, or that goes on with ``changing``."""
+        if self._open:
+            yield self._written()
+            return
+        with self.changing() as transaction:
+            yield transaction
 
     def abandon(self) -> None:
         """Undo whatever is open."""

@@ -75,15 +75,18 @@ def conformed(table: pa.Table, query: NamedQuery) -> pa.Table:
             raise InternalError(f"{query.name} returns the columns {actual.names}, declared are {wanted.names}")
         columns = [_column(table.column(index), field, query) for index, field in enumerate(wanted)]
         table = pa.Table.from_arrays(columns, schema=wanted)
-    for index, kind in enumerate(wanted.types):
-        if pa.types.is_string(kind):
-            try:
-                table.column(index).validate(full=True)
-            except pa.ArrowInvalid as error:
-                raise DataCorrupted(
-                    f"{query.name}: the store's column {wanted.names[index]} holds invalid text"
-                ) from error
+    for index in _texts(query):
+        try:
+            table.column(index).validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise DataCorrupted(f"{query.name}: the store's column {wanted.names[index]} holds invalid text") from error
     return table
+
+
+@lru_cache(maxsize=512)
+def _texts(query: NamedQuery) -> tuple[int, ...]:
+    """The columns that must be checked for valid text."""
+    return tuple(index for index, field in enumerate(query.returns or ()) if pa.types.is_string(field.type))
 
 
 def _column(column: pa.ChunkedArray[Any], field: pa.Field[Any], query: NamedQuery) -> pa.ChunkedArray[Any]:

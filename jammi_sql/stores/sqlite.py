@@ -7,6 +7,7 @@ own.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -14,7 +15,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -26,19 +28,24 @@ import pyarrow as pa
 from .. import faults
 from ..errors import ConnectionClosed, InterfaceError, LockNotAvailable, ReadOnlyStore, StoreIOError
 from ..ports import NamedQuery, Parameters
+from .commit_watch import CommitWatch, Trust
 from .fair_lock import STRETCH, FairLock
+from .file_events import NoFileEvents, file_events
 from .migrations import load_migrations, migrate
 from .queries import load_queries
 from .reader_pool import ReaderPool
 from .sqlite_connection import SqliteConnection
 from .sqlite_errors import DRIVER_ERRORS, translated
 from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file
+from .sqlite_snapshot import SqliteSnapshot
 from .sqlite_transaction import SqliteTransaction
 
 __all__ = ["SqliteStore"]
 
 _READERS: Final = 8
+_SNAPSHOTS: Final = 256
 _SETTLING: Final = 1.0  # seconds
+_WRITER_CACHE_KIB: Final = 64 << 10  # with SQLite's own 2 MB, rows in the order of no index go to the disk one by one
 _PAGE: Final = 4096  # SQLite's default page size, which the store keeps
 
 
@@ -76,6 +83,7 @@ class SqliteStore:
         self._log_path = f"{file.path}-wal"
         self._log_mark = (0, 0)
         self._marked_at = self._asked_at = 0.0
+        self._events_trust = Trust()
         self._removal: Callable[[], object] | None = None
         # The time limit first: while another process opens or closes the store, even a PRAGMA may have to wait.
         opening = (
@@ -88,10 +96,14 @@ class SqliteStore:
         self._writing_pragmas = (
             *opening,
             "PRAGMA foreign_keys = ON",
+            f"PRAGMA cache_size = {-_WRITER_CACHE_KIB}",
             *(() if max_bytes is None else (f"PRAGMA max_page_count = {max(1, max_bytes // _PAGE)}",)),
             "PRAGMA busy_timeout = 0",
         )
         self._readers = ReaderPool(self._open_reader, limit=_READERS, timeout=lock_timeout)
+        # Apart from the readers: a result that somebody reads slowly keeps its connection.
+        self._snapshots = ReaderPool(self._open_reader, limit=_SNAPSHOTS, timeout=lock_timeout, keep=_READERS)
+        self._open_snapshots: weakref.WeakSet[SqliteSnapshot] = weakref.WeakSet()
         try:
             self._database: adbc_driver_manager.AdbcDatabase = adbc_driver_sqlite.connect(file.uri)
         except DRIVER_ERRORS as error:
@@ -145,6 +157,26 @@ class SqliteStore:
                     f"somebody writes to the store {self.location}, whose folder this process may not write",
                     hint="open it again, or make its folder writable, which lets readers and writers share it",
                 )
+
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
+        """As ``Reader.stream``: what is committed when the first batch is asked for."""
+        with closing(self.snapshot()) as snapshot:
+            yield from snapshot.stream(query, parameters)
+
+    def snapshot(self) -> SqliteSnapshot:
+        """As ``Store.snapshot``; at most 256 are open at once."""
+        self._require_parent()
+        connection = self._snapshots.take()
+        try:
+            connection.command("BEGIN")
+            connection.query(self._queries["data_version"])  # a transaction sees what is there when it first reads
+        except BaseException:
+            connection.rollback()
+            self._snapshots.give_back(connection)
+            raise
+        snapshot = SqliteSnapshot(connection, self._snapshots.give_back)
+        self._open_snapshots.add(snapshot)
+        return snapshot
 
     def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> SqliteTransaction:
         """As ``Store.begin``; ``timeout`` is in seconds, by default the store's ``lock_timeout``."""
@@ -203,6 +235,14 @@ class SqliteStore:
             version: int = self._watcher.query(self._queries["data_version"]).column(0)[0].as_py()
             self._last_version = version
             return version
+
+    def watch(self, interval: float) -> CommitWatch:
+        """As ``Store.watch``: it hears writes to the write-ahead log where the file system tells of them."""
+        self._require_parent()
+        self._require_open()
+        log = Path(f"{os.path.realpath(self._file.path)}-wal")  # SQLite keeps it beside what a link points to
+        events = NoFileEvents() if self._events_trust.lost else file_events(log)
+        return CommitWatch(self.changes, events, interval, trust=self._events_trust)
 
     def _log_is_quiet(self) -> bool:
         """Whether the write-ahead log's file is as it was when SQLite was last asked, which costs a tenth of asking.
@@ -267,14 +307,25 @@ class SqliteStore:
             if self._writer is not None:
                 self._writer.close()
             self._readers.close(self._lock_timeout)
+            for snapshot in list(self._open_snapshots):  # of results that nobody read to their end
+                snapshot.close()
+            self._snapshots.close(self._lock_timeout)
             with self._watching:
                 if self._watcher is not None:
                     self._watcher.close()
-            self._database.close()
+            self._close_database()
             if self._removal is not None:
                 self._removal()
         finally:
             self._write_lock.release()
+
+    def _close_database(self) -> None:
+        try:
+            self._database.close()
+        except RuntimeError:  # Ctrl-C cut a call off, and its connection waits for the garbage collection
+            gc.collect()
+            with suppress(RuntimeError):  # then it closes with its last connection
+                self._database.close()
 
     def __enter__(self) -> Self:
         return self

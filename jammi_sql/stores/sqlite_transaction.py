@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -62,6 +62,7 @@ class SqliteTransaction:
         "_failure",
         "_finish",
         "_lock",
+        "_over",
         "_savepoints",
     )
 
@@ -78,6 +79,7 @@ class SqliteTransaction:
         self._lock = threading.Lock()
         self._clean = False  # whether the connection is known to be in no transaction
         self._ended: type[InterfaceError] | None = None
+        self._over = False  # and the lock is given back
         self._failure: Error | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._savepoints: list[_Savepoint] = []
@@ -86,13 +88,24 @@ class SqliteTransaction:
         """As ``Reader.query``; sees the transaction's own writes."""
         return self._run(self._connection.query, query, parameters)
 
-    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> None:
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
+        """As ``Reader.stream``; sees the transaction's own writes. The transaction's end is its end too."""
+        stream = self._run(self._connection.stream, query, parameters)
+        try:
+            while (batch := self._run(stream.next_batch)) is not None:
+                yield batch
+        finally:
+            with self._lock:
+                stream.close()
+
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
         """As ``Transaction.execute``."""
-        self._run(self._connection.execute, query, parameters)
+        return self._run(self._connection.execute, query, parameters)
 
     def script(self, text: str) -> None:
-        """As ``Transaction.script``."""
-        self._run(self._connection.script, text)
+        """As ``Transaction.script``. Ends the streams, of which the rest is wanted no more: SQLite changes no table that
+        is being read."""
+        self._run(self._script, text)
 
     def savepoint(self, name: str) -> None:
         """Begin a nested part. A savepoint of the same name is hidden until the new one is released."""
@@ -121,6 +134,7 @@ class SqliteTransaction:
                 self._require_open()
                 try:
                     faults.point("store.before_commit")
+                    self._connection.end_streams()
                     self._connection.command("COMMIT")
                     self._clean = True
                     faults.point("store.after_commit")
@@ -150,6 +164,8 @@ class SqliteTransaction:
 
     def rollback(self) -> None:
         """Undo everything and give the lock back; nothing when the transaction is over."""
+        if self._over:
+            return
         self._check()
         with self._lock:
             try:
@@ -217,10 +233,15 @@ class SqliteTransaction:
                 self._connection.close()
             self._ended = refusal
         self._finish()
+        self._over = True
 
     def _undo(self) -> None:
         self._connection.rollback()
         self._clean = True
+
+    def _script(self, text: str) -> None:
+        self._connection.end_streams()
+        self._connection.script(text)
 
     def _savepoint(self, name: str) -> None:
         self._connection.command(f"SAVEPOINT level_{len(self._savepoints)}")

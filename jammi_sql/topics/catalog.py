@@ -205,6 +205,7 @@ class TopicCatalog:
             if must_be_new:
                 raise DuplicateObject(f"topic {existing.name} exists already", hint="use IF NOT EXISTS")
             return existing, False
+        self._check_free(transaction, definition.tenant, namespace, name)
         if self.by_id(transaction, definition.id) is not None:
             raise DuplicateObject(
                 f"topic {definition.name} cannot have the id {definition.id}: another topic has it",
@@ -234,6 +235,13 @@ class TopicCatalog:
         data = encode_schema(schema)
         transaction.execute(self._queries["insert_topic_schema"], (number, version, checksum(data), data))
 
+    def _check_free(self, transaction: Transaction, tenant: TenantId | None, namespace: str, name: str) -> None:
+        rows = transaction.query(self._queries["table_of_name"], (tenant_text(tenant), namespace, name))
+        if rows.column(0)[0].as_py():
+            raise DuplicateObject(
+                f"{display_name(namespace, name)} exists already: it is a table", hint="choose another name"
+            )
+
     def add_column(self, transaction: Transaction, topic: CatalogTopic, field: pa.Field) -> None:
         """Append a nullable column. Stored batches stay as they are and read as NULL."""
         check_column_name(field.name)
@@ -261,6 +269,7 @@ class TopicCatalog:
         existing = self.lookup(transaction, topic.definition.tenant, namespace, name)
         if existing is not None and existing.definition.tenant == topic.definition.tenant:
             raise DuplicateObject(f"topic {existing.name} exists already", hint="choose another name")
+        self._check_free(transaction, topic.definition.tenant, namespace, name)
         transaction.execute(self._queries["rename_topic"], (topic.number, namespace, name))
 
     def drop(self, transaction: Transaction, topic: CatalogTopic) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import struct
+from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
+import orjson
 import pyarrow as pa
 
 from ..arrow.batches import upgrade
@@ -22,7 +22,7 @@ from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
 from .remembered import Remembered
 
-__all__ = ["EVERYBODY", "Append", "Appended", "Chunk", "Everybody", "Head", "Log", "LogEntry"]
+__all__ = ["EVERYBODY", "Append", "Chunk", "Everybody", "Head", "Log", "LogEntry"]
 
 
 class Everybody(Enum):
@@ -57,8 +57,7 @@ class Head(NamedTuple):
     next: int
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """One encoded batch on its way into the log."""
 
     topic: CatalogTopic
@@ -68,34 +67,24 @@ class Append:
     payload: pa.Buffer
 
 
-class Appended(NamedTuple):
-    """Where it went."""
+_TEXT: pa.DataType = pa.large_string()
+_BYTES: pa.DataType = pa.large_binary()
+_COLUMNS = ["header", "ranges", "payload"]
+
+
+class _End(NamedTuple):
+    """The next offset of a topic, and the time before which nothing is produced there any more."""
 
     offset: int
     produced_us: int
 
 
-_LARGE = 1 << 16  # bytes
-
-_APPEND_ROW = pa.struct(
-    [
-        ("topic", pa.int64()),
-        ("produced_us", pa.int64()),
-        ("tenant", pa.string()),
-        ("version", pa.int64()),
-        ("row_count", pa.int64()),
-        ("byte_count", pa.int64()),
-        ("checksum", pa.int64()),
-        ("ranges", pa.binary()),
-        ("payload", pa.binary()),
-        ("namespace", pa.string()),
-        ("name", pa.string()),
-    ]
-)
-
-
 class Log:
-    """Reads and appends batches. Holds no state but its queries and the schemas that came after a topic was looked up."""
+    """Reads and appends batches.
+
+    Holds no state but its queries and what saves a query: schemas that came after a topic was looked up, and where topics
+    ended when it last wrote to them.
+    """
 
     def __init__(self, queries: Mapping[str, NamedQuery]) -> None:
         self._append = queries["append_batch"]
@@ -104,6 +93,7 @@ class Log:
         self._payloads = queries["batch_payloads"]
         self._counts = queries["batch_counts"]
         self._heads = queries["topic_heads"]
+        self._ends = queries["topic_ends"]
         self._since = queries["first_offset_since"]
         self._visible_since = queries["first_visible_offset_since"]
         self._newest = queries["newest_past_size"]
@@ -112,21 +102,49 @@ class Log:
         self._totals = queries["topic_totals"]
         self._schemas = queries["topic_schemas"]
         self._newer: Remembered[tuple[int, int], Codec] = Remembered(1024)
+        self._supposed: Remembered[int, _End] = Remembered(1024)
 
     # --- writing ---
 
-    def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[Appended] | None:
-        """Append in order, each with the next offset of its topic.
+    def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[tuple[int, int]] | None:
+        """Append in order, each with the next offset of its topic. Returns offset and microseconds since 1970 of each.
 
         ``None``, with the transaction to be rolled back, when one of the topics is not what the catalogue says any more
         (dropped, renamed, or with another schema version).
         """
-        rows = transaction.query(self._append, _bind(appends, now_us))
-        if rows.num_rows != len(appends):
+        first = appends[0].topic.number
+        supposed = self._supposed.get(first) if len(appends) == 1 else None
+        if supposed is not None:
+            # Mostly nobody else wrote meanwhile. The statement appends nothing if somebody did, or a rollback took back
+            # what is supposed here; to ask first costs more than the insert.
+            places = self._append_at(transaction, appends, {first: supposed}, now_us)
+            if places is not None:
+                return places
+        table = transaction.query(self._ends, (str(list({append.topic.number for append in appends})),))
+        ends = {
+            number: _End(offset, produced_us)
+            for number, offset, produced_us in zip(*(_integers(table, column) for column in range(3)), strict=True)
+        }
+        if any(append.topic.number not in ends for append in appends):
             return None
-        return [
-            Appended(offset, produced) for offset, produced in zip(_integers(rows, 0), _integers(rows, 1), strict=True)
-        ]
+        return self._append_at(transaction, appends, ends, now_us)
+
+    def _append_at(
+        self, transaction: Transaction, appends: Sequence[Append], ends: dict[int, _End], now_us: int
+    ) -> list[tuple[int, int]] | None:
+        """Append at the ends given, or answer ``None`` where they are not the ends."""
+        places: list[tuple[int, int]] = []
+        for append in appends:
+            number = append.topic.number
+            offset, produced_us = ends[number]
+            produced_us = max(produced_us, now_us)
+            places.append((offset, produced_us))
+            ends[number] = _End(offset + 1, produced_us)
+        if transaction.execute(self._append, _bind(appends, places)) != len(appends):
+            return None
+        for number, end in ends.items():
+            self._supposed[number] = end
+        return places
 
     def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int) -> int:
         """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept."""
@@ -332,35 +350,39 @@ def _header_ranges(offset: int, produced_us: int) -> dict[str, ColumnRange]:
     }
 
 
-def _bind(appends: Sequence[Append], now_us: int) -> pa.RecordBatch:
-    """The rows to insert, made as one array of structs: an array per column takes five times as long.
-
-    That copies the payloads, which a large one that comes alone is spared.
+def _bind(appends: Sequence[Append], places: Sequence[tuple[int, int]]) -> pa.RecordBatch:
+    """The rows to insert. All that is short goes as one text, which SQLite takes apart: each column of a bound batch
+    costs, to make and to bind, a third of what SQLite needs for the insert itself.
     """
-    alone = appends[0].payload if len(appends) == 1 else None
-    whole = alone if alone is not None and _LARGE <= alone.size < 1 << 31 else None
-    rows = [
-        (
-            append.topic.number,
-            now_us,
-            append.tenant,
-            append.topic.version,
-            append.row_count,
-            append.payload.size,
-            checksum(append.payload, header_seed(append.tenant, append.topic.version, append.row_count)),
-            append.ranges,
-            b"" if whole is not None else append.payload.to_pybytes(),  # a memoryview takes three times as long
-            append.topic.namespace,
-            append.topic.local_name,
+    headers = [
+        orjson.dumps(
+            (
+                append.topic.number,
+                offset,
+                produced_us,
+                append.tenant,
+                append.topic.version,
+                append.row_count,
+                checksum(append.payload, header_seed(append.tenant, append.topic.version, append.row_count)),
+                append.topic.namespace,
+                append.topic.local_name,
+            )
         )
-        for append in appends
+        for append, (offset, produced_us) in zip(appends, places, strict=True)
     ]
-    batch = pa.RecordBatch.from_struct_array(cast("pa.StructArray", pa.array(rows, _APPEND_ROW)))
-    if whole is not None:
-        bounds = pa.py_buffer(struct.pack("=ii", 0, whole.size))
-        column = pa.Array.from_buffers(pa.binary(), 1, [None, bounds, whole])
-        batch = batch.set_column(batch.schema.get_field_index("payload"), "payload", column)
-    return batch
+    ranges = [append.ranges for append in appends]
+    payloads = [append.payload for append in appends]
+    columns = [_column(_TEXT, headers), _column(_BYTES, ranges), _column(_BYTES, payloads)]
+    return pa.RecordBatch.from_arrays(columns, names=_COLUMNS)
+
+
+def _column(data_type: pa.DataType, values: Sequence[bytes] | Sequence[pa.Buffer]) -> pa.Array:
+    """A column of large text or bytes; a value that comes alone is not copied."""
+    ends = array("q", [0])
+    for value in values:
+        ends.append(ends[-1] + len(value))
+    data = values[0] if len(values) == 1 else b"".join(values)
+    return pa.Array.from_buffers(data_type, len(values), [None, pa.py_buffer(ends), pa.py_buffer(data)])
 
 
 def _damaged(topic: CatalogTopic, offset: int, how: str) -> DataCorrupted:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datafusion import DataFrame, Expr, SessionConfig, SessionContext
+from datafusion import DataFrame, Expr, LogicalPlan, SessionConfig, SessionContext
 
 from ..arrow.batches import join
 from ..arrow.dataset import LazyDataset
-from ..arrow.expression import Node
-from ..arrow.filter import Filter, compile_filter
+from ..arrow.expression import Node, UnreadableExpression
+from ..arrow.filter import Filter
+from ..arrow.program import UNDECIDED, Program, compile_program, pushed_filter
 from ..dialect.complexity import check_complexity
 from ..dialect.tokens import tokenize
 from ..errors import PredicateParse, PredicateUnsupported, StatementSyntaxError
@@ -24,27 +25,31 @@ from ..shutdown import calling
 __all__ = ["Predicate"]
 
 RELATION = "topic"
+_MASK = pa.schema([("mask", pa.bool_())])
 
 
 class Predicate:
     """A condition over a topic's columns, compiled once.
 
-    What DataFusion pushes into a scan is evaluated by pyarrow kernels; everything else that it knows for one row
-    (functions, CASE, casts, LIKE, arithmetic) is evaluated by DataFusion over many batches at a time. A row passes
-    when the condition is true, not when it is unknown.
+    Where all of its expressions are on the kernels' list, it is evaluated by them; everything else that DataFusion knows
+    for one row, and batches of which the kernels cannot tell, is evaluated by DataFusion over many batches at a time.
+    A row passes when the condition is true, not when it is unknown.
     """
 
-    __slots__ = ("_evaluator", "_filter", "text")
+    __slots__ = ("_evaluator", "_program", "_pushed", "text")
 
-    def __init__(self, text: str, pushed: Filter | None, evaluator: MaskEvaluator | None) -> None:
+    def __init__(
+        self, text: str, pushed: Filter | None, program: Program | None, evaluator: MaskEvaluator | None
+    ) -> None:
         self.text = text
-        self._filter = pushed
+        self._pushed = pushed
+        self._program = program
         self._evaluator = evaluator
 
     @classmethod
     def match_all(cls) -> Predicate:
         """Every row."""
-        return cls("", None, None)
+        return cls("", None, None, None)
 
     @classmethod
     def from_sql(cls, schema: pa.Schema, text: str, *, context: SessionContext | None = None) -> Predicate:
@@ -66,36 +71,36 @@ class Predicate:
             filtered = frame.filter(expression)
             if "Subquery:" in filtered.logical_plan().display_indent():
                 raise PredicateUnsupported("a predicate cannot hold a sub-query", hint=_HINT, position=0)
-            probe.pushed = None
-            plan = filtered.execution_plan().display_indent()
+            pushed = pushed_filter(filtered.optimized_logical_plan(), schema)
+            masked = frame.select(expression.alias("mask"))
+            program = _program(masked.optimized_logical_plan(), schema)
+            if program is None:
+                _check(filtered)
         except PredicateUnsupported:
             raise
         except Exception as error:
-            if not is_pushdown_failure(error):
-                raise _translate(error, text) from error
-            probe.pushed, plan = None, ""
-        pushed = None if probe.pushed is None else compile_filter(probe.pushed, schema)
-        if pushed is not None and "FilterExec" not in plan:
-            return cls(text, pushed, None)
-        return cls(text, pushed, MaskEvaluator(frame.select(expression.alias("mask")), probe))
+            raise _translate(error, text) from error
+        return cls(text, pushed, program, MaskEvaluator(masked, probe))
 
     @property
     def matches_all(self) -> bool:
         """Whether it is ``match_all()``."""
-        return self._filter is None and self._evaluator is None
+        return self._evaluator is None
 
     @property
     def pruning_node(self) -> Node | None:
         """What every matching row fulfils, for skipping batches by their column ranges."""
-        return None if self._filter is None else self._filter.node
+        return None if self._pushed is None else self._pushed.node
 
     def mask(self, batch: pa.RecordBatch) -> pa.BooleanArray:
         """True, false or null for each row."""
-        if self._evaluator is not None:
-            return self._evaluator.mask(batch)
-        if self._filter is not None:
-            return self._filter.mask(batch)
-        return pa.repeat(True, batch.num_rows)
+        if self._evaluator is None:
+            return pa.repeat(True, batch.num_rows)
+        if self._program is not None:
+            with suppress(*UNDECIDED):
+                mask: Any = self._program.run(batch).column(0)
+                return mask  # type: ignore[no-any-return]
+        return self._evaluator.mask(batch)
 
     def select(self, batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch | None]:
         """The matching rows of each batch, ``None`` where there are none. The batches share one schema."""
@@ -122,6 +127,21 @@ class Predicate:
 
     def __repr__(self) -> str:
         return f"Predicate({self.text!r})"
+
+
+def _check(frame: DataFrame) -> None:
+    """Plan to the end, which refuses what no row has by itself, such as window functions."""
+    try:
+        frame.execution_plan()
+    except Exception as error:
+        if not is_pushdown_failure(error):
+            raise
+
+
+def _program(plan: LogicalPlan, schema: pa.Schema) -> Program | None:
+    with suppress(UnreadableExpression):
+        return compile_program(plan, schema, _MASK)
+    return None
 
 
 def _prefix_counts(mask: pa.BooleanArray) -> Sequence[int]:

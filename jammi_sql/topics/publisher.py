@@ -27,7 +27,7 @@ from ..tenancy import TenantId
 from .catalog import CatalogTopic, TopicCatalog, tenant_text
 from .definition import TopicDefinition, check_definition
 from .delivery import DeliveredBatch
-from .log import Append, Appended, Log
+from .log import Append, Log
 from .offset import Offset, datetime_of
 from .remembered import Remembered
 from .watch import HeadWatch
@@ -74,8 +74,7 @@ class _Publish:
         self.attempt: _Attempt | None = None
         self.refused = False
         self.abandoned = False
-        self._signal = threading.Lock()
-        self._signal.acquire()
+        self._signal: threading.Lock | None = None
 
     @property
     def done(self) -> bool:
@@ -91,13 +90,19 @@ class _Publish:
                 self.refused = True
                 raise
 
+    def follow(self) -> None:
+        """Make ready to wait; who leads has no need of it. The publisher's lock is held."""
+        self._signal = threading.Lock()
+        self._signal.acquire()
+
     def wait(self) -> None:
         """Until it is woken, or for a stretch."""
+        assert self._signal is not None
         self._signal.acquire(timeout=_STRETCH)
 
     def wake(self) -> None:
         """The publisher's lock is held."""
-        if self._signal.locked():
+        if self._signal is not None and self._signal.locked():
             self._signal.release()
 
 
@@ -199,7 +204,8 @@ class Publisher:
             if appended is None:
                 raise TopicNotFound(f"topic {topic.name} changed or was dropped while it was written to")
             self._place([publish], appended)
-            first, end = (first if end else appended[0].offset), appended[0].offset + 1
+            ((offset, _),) = appended
+            first, end = (first if end else offset), offset + 1
             size += publish.append.payload.size
             if size <= GROUP_BYTES:
                 publishes.append(publish)
@@ -221,8 +227,9 @@ class Publisher:
             raise InvalidParameter(
                 f"an empty batch cannot be published to topic {topic.name}", hint="publish at least one row"
             )
-        batch = conform(batch, topic.codec.schema, topic.name)
-        payload = topic.codec.encode(batch)
+        codec = topic.codec
+        batch = conform(batch, codec.schema, codec.required, f"topic {topic.name}")
+        payload = codec.encode(batch)
         append = Append(topic, tenant_text(tenant), batch.num_rows, encode_ranges(batch), payload)
         return _Publish(append, tenant, batch, check)
 
@@ -231,6 +238,8 @@ class Publisher:
     def _enqueue(self, publish: _Publish) -> bool:
         """Let it wait for its commit; whether it leads."""
         with self._lock:
+            if self._leading is not None:
+                publish.follow()
             self._waiting.append(publish)
             if self._leading is None:
                 self._leading = publish
@@ -256,6 +265,8 @@ class Publisher:
 
     def _leave(self, publish: _Publish) -> None:
         """Its caller goes: it leads no more, and if nobody has taken it yet, it is published no more."""
+        if publish.done and self._leading is not publish:
+            return  # who committed it has done the rest
         with self._lock:
             publish.abandoned = True
             self._settle(publish)
@@ -272,11 +283,14 @@ class Publisher:
         for taken in self._taken:
             if not taken.done and taken.attempt is not None and taken.attempt.committing:
                 taken.error = OperationalError("the publish was interrupted; it may or may not be committed")
-            if taken.done:
-                taken.wake()
-            elif not taken.abandoned:
+            if not taken.done and not taken.abandoned:
                 again.append(taken)
         waiting = deque([*again, *self._waiting]) if again else self._waiting
+        if waiting:  # the next to lead comes first: it writes while the others go their ways
+            waiting[0].wake()
+        for taken in self._taken:
+            if taken.done:
+                taken.wake()
         self._waiting, self._taken, self._leading = waiting, [], None
 
     def _lead(self) -> None:
@@ -351,9 +365,9 @@ class Publisher:
         return True
 
     @staticmethod
-    def _place(publishes: Sequence[_Publish], appended: Sequence[Appended]) -> None:
-        for publish, where in zip(publishes, appended, strict=True):
-            publish.offset = Offset(where.offset, datetime_of(where.produced_us))
+    def _place(publishes: Sequence[_Publish], appended: Sequence[tuple[int, int]]) -> None:
+        for publish, (offset, produced_us) in zip(publishes, appended, strict=True):
+            publish.offset = Offset(offset, datetime_of(produced_us))
 
     def _hand_over(self, publishes: Sequence[_Publish]) -> None:
         for publish in publishes:

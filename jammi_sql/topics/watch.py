@@ -7,7 +7,7 @@ import threading
 import weakref
 
 from ..errors import Error
-from ..ports import Store
+from ..ports import CommitWatch, Store
 from .delivery import BrokerSubscription
 from .log import Log
 
@@ -15,13 +15,16 @@ __all__ = ["HeadWatch"]
 
 _logger = logging.getLogger("jammi_sql.topics")
 
+_ROUND = 2.0
+"""Seconds after which it sees whether its subscriptions are still there."""
+
 
 class HeadWatch:
     """One thread per engine which tells live subscriptions of new offsets in the log.
 
-    It asks the store whether anybody committed (5 µs) every ``interval`` seconds while there is a live subscription,
-    and reads the heads of the subscribed topics only if so. Without subscriptions it sleeps. It finds the publishes of
-    other processes, and those whose hand-over failed.
+    While there is a live subscription it waits for the store to say that somebody committed, which is to take no more
+    than ``interval`` seconds, and only then reads the heads of the subscribed topics. Without subscriptions it sleeps
+    and holds nothing of the store. It finds the publishes of other processes, and those whose hand-over failed.
     """
 
     def __init__(self, store: Store, log: Log, interval: float) -> None:
@@ -33,6 +36,7 @@ class HeadWatch:
         self._nudged = False
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._commits: CommitWatch | None = None  # while somebody subscribes
 
     def add(self, topic: int, subscription: BrokerSubscription) -> None:
         """Tell ``subscription`` of the topic with this number from now on; it is forgotten when it is closed or gone."""
@@ -43,49 +47,80 @@ class HeadWatch:
             if not alive and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="jammi-head-watch", daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            self._rouse()
 
     def nudge(self) -> None:
         """Look at the log at once: a hand-over failed."""
         with self._changed:
             self._nudged = True
-            self._changed.notify()
+            self._rouse()
 
     def close(self) -> None:
         """End the thread."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._rouse()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=10)
 
+    def _rouse(self) -> None:
+        self._changed.notify()
+        if self._commits is not None:
+            self._commits.wake()
+
     def _run(self) -> None:
-        last = -1
-        failing = False
-        while True:
+        untold = failing = False
+        try:
+            while self._somebody_subscribes():
+                try:
+                    if self._commits is None:
+                        untold = True  # what was committed before is nothing that it would tell of
+                        commits = self._store.watch(self._interval)
+                        with self._changed:
+                            self._commits = commits
+                    untold = self._take_nudge() or untold
+                    untold = self._commits.wait(0 if untold else _ROUND) or untold
+                    if self._take_nudge() or untold:
+                        untold = True  # until it is told
+                        self._tell()
+                    untold = failing = False
+                except Exception as error:
+                    # The store may be locked, full or closing: subscriptions that read it get the error themselves.
+                    # Whatever else it was: nothing would reach them any more without this thread.
+                    if not failing:
+                        _logger.warning(
+                            "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
+                        )
+                    untold = failing = True
+                    with self._changed:
+                        if not self._closed:
+                            self._changed.wait(min(self._interval, _ROUND))
+        finally:
             with self._changed:
+                self._let_go()
+
+    def _somebody_subscribes(self) -> bool:
+        """Wait until it is so; false when the watch is closed."""
+        with self._changed:
+            while not self._closed:
                 self._prune()
-                if not self._nudged and not self._closed:
-                    self._changed.wait(self._interval if self._watched else None)
-                if self._closed:
-                    return
-                nudged, self._nudged = self._nudged, False
-            try:
-                current = self._store.changes()
-                if current != last or nudged:
-                    self._tell()
-                last = current
-                failing = False
-            except Exception as error:
-                # The store may be locked, full or closing: subscriptions that read it get the error themselves. Whatever
-                # else it was: nothing would reach them any more without this thread.
-                if not failing:
-                    _logger.warning(
-                        "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
-                    )
-                last = -1  # what was to be told is not, so look again
-                failing = True
+                if self._watched:
+                    return True
+                self._let_go()
+                self._nudged = False
+                self._changed.wait()
+            return False
+
+    def _take_nudge(self) -> bool:
+        with self._changed:
+            nudged, self._nudged = self._nudged, False
+            return nudged
+
+    def _let_go(self) -> None:
+        commits, self._commits = self._commits, None
+        if commits is not None:
+            commits.close()
 
     def _prune(self) -> None:
         for topic in list(self._watched):

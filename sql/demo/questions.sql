@@ -49,6 +49,27 @@ GROUP BY d.name
 ORDER BY late DESC, airport
 LIMIT 5;
 
+-- question: Who cancels most
+SELECT
+    a.name AS airline,
+    s.cancelled,
+    f.flights,
+    round(100.0 * s.cancelled / f.flights, 1) AS percent
+FROM carrier_stats AS s
+JOIN airlines AS a ON a.carrier = s.carrier
+JOIN (SELECT carrier, count(*) AS flights FROM flights GROUP BY carrier) AS f ON f.carrier = s.carrier
+ORDER BY s.cancelled DESC, airline
+LIMIT 5;
+
+-- question: Where cancelled flights would have gone
+SELECT d.name AS airport, count(*) AS cancelled, count(DISTINCT a.name) AS airlines
+FROM cancellations AS c
+JOIN airports AS d ON d.faa = c.dest
+JOIN airlines AS a ON a.carrier = c.carrier
+GROUP BY d.name
+ORDER BY cancelled DESC, airport
+LIMIT 5;
+
 -- question: The last five hours in the log
 SELECT _offset, min(time_hour) AS hour_utc, count(*) AS flights, sum(distance) AS miles
 FROM flights

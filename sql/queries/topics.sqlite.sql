@@ -1,17 +1,23 @@
 -- Catalogue and log of topics, for SQLite. No text or blob column may come back NULL.
 
 -- name: append_batch
--- returns: offset int64, produced_us int64
+-- ?1 is a list: topic, offset, produced_us, tenant, version, row_count, checksum, namespace, name. Appends nothing where
+-- the topic is not that any more, or the next offset and a time that does not fall are not these.
 INSERT INTO batch (topic, offset, produced_us, tenant, version, row_count, byte_count, checksum, ranges, payload)
-SELECT
-    t.number,
-    coalesce(last.offset + 1, t.floor_offset),
-    max(?2, coalesce(last.produced_us, t.floor_us)),
-    ?3, ?4, ?5, ?6, ?7, ?8, ?9
+SELECT t.number, ?1 ->> 1, ?1 ->> 2, ?1 ->> 3, t.version, ?1 ->> 5, length(?3), ?1 ->> 6, ?2, ?3
 FROM topic AS t
-LEFT JOIN (SELECT offset, produced_us FROM batch WHERE topic = ?1 ORDER BY offset DESC LIMIT 1) AS last
-WHERE t.number = ?1 AND t.namespace = ?10 AND t.name = ?11 AND t.version = ?4
-RETURNING offset, produced_us;
+WHERE t.number = ?1 ->> 0 AND t.version = ?1 ->> 4 AND t.namespace = ?1 ->> 7 AND t.name = ?1 ->> 8
+    AND ?1 ->> 1 = coalesce((SELECT offset + 1 FROM batch WHERE topic = t.number ORDER BY offset DESC LIMIT 1), t.floor_offset)
+    AND ?1 ->> 2 >= coalesce((SELECT produced_us FROM batch WHERE topic = t.number ORDER BY offset DESC LIMIT 1), t.floor_us);
+
+-- name: topic_ends
+-- returns: number int64, next_offset int64, last_us int64
+SELECT
+    number,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset,
+    coalesce((SELECT produced_us FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_us) AS last_us
+FROM topic
+WHERE number IN (SELECT value FROM json_each(?1));
 
 -- name: batch_headers
 -- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, tenant utf8
@@ -150,6 +156,8 @@ DELETE FROM topic WHERE number = ?1;
 SELECT name, tenant FROM namespace WHERE tenant IN ('', ?1)
 UNION
 SELECT namespace, tenant FROM topic WHERE tenant IN ('', ?1)
+UNION
+SELECT namespace, tenant FROM companion WHERE tenant IN ('', ?1)
 ORDER BY 1;
 
 -- name: insert_namespace
@@ -157,3 +165,7 @@ INSERT INTO namespace (tenant, name) VALUES (?1, ?2) ON CONFLICT DO NOTHING;
 
 -- name: delete_namespace
 DELETE FROM namespace WHERE tenant = ?1 AND name = ?2;
+
+-- name: table_of_name
+-- returns: present int64
+SELECT count(*) AS present FROM companion WHERE tenant = ?1 AND namespace = ?2 AND name = ?3;

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pytest
 from rich.console import Console
 
+from jammi_sql import connect
 from jammi_sql.console import demo
 from jammi_sql.errors import Error
 
@@ -119,6 +120,41 @@ def test_the_joins_give_what_duckdb_gives(outcome: demo.Outcome, frames: dict[st
         ]
 
 
+def test_each_cancelled_flight_is_one_transaction_over_a_table_and_a_topic(
+    outcome: demo.Outcome, frames: dict[str, pd.DataFrame]
+) -> None:
+    cancelled = frames["flights"][frames["flights"]["dep_time"].isna()]
+    assert outcome.cancelled == len(cancelled) == 31
+    assert outcome.cancelled_seconds > 0
+    expected = duck(
+        frames,
+        """
+        SELECT name, count(*) FILTER (WHERE dep_time IS NULL), count(*) FROM flights JOIN airlines USING (carrier)
+        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5""",
+    )
+    assert [row[:3] for row in answer(outcome, "Who cancels most")] == expected
+    expected = duck(
+        frames,
+        """
+        SELECT a.name, count(*), count(DISTINCT carrier) FROM flights JOIN airports a ON a.faa = dest
+        WHERE dep_time IS NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5""",
+    )
+    assert answer(outcome, "Where cancelled flights") == expected
+
+
+def test_a_table_that_differs_from_the_topic_fails(tmp_path: Path) -> None:
+    with connect(tmp_path / "store") as connection:
+        demo._set_up(connection, demo.read_flights(1), tmp_path)
+        connection.execute("INSERT INTO cancellations VALUES ('2013-01-01T05:00:00Z', 'AA', 1, 'JFK', 'ORD')")
+        with pytest.raises(Error, match="carrier_stats and cancellations differ"):
+            demo._check_cancelled(connection)
+        connection.execute("UPDATE carrier_stats SET cancelled = 1 WHERE carrier = 'AA'")
+        demo._check_cancelled(connection)
+        connection.execute("DELETE FROM carrier_stats WHERE carrier = 'AA'")
+        with pytest.raises(Error, match="'AA', None, 1"):
+            demo._check_cancelled(connection)
+
+
 def test_the_log_ends_with_the_last_hour(outcome: demo.Outcome, frames: dict[str, pd.DataFrame]) -> None:
     rows = answer(outcome, "The last five hours")
     hours = frames["flights"].groupby("time_hour").agg(flights=("flight", "size"), miles=("distance", "sum")).tail(5)
@@ -141,6 +177,8 @@ def test_without_a_terminal_it_prints_plain_lines() -> None:
     assert lines[0].startswith("read 842 flights of 19 hours")
     assert "publishing 2013-01" in lines
     assert any("batches/s" in line for line in lines)
+    assert "noting 4 cancelled flights, a transaction each" in lines
+    assert "transactions/s; table and topic agree" in " ".join(lines)
 
 
 def test_on_a_terminal_it_shows_a_progress_bar() -> None:

@@ -161,11 +161,7 @@ def test_views_and_subqueries(conn: Connection) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE TABLE k (a INT)",
-        "CREATE MUTABLE TABLE k (a INT)",
         "CREATE CACHED TABLE k AS SELECT 1",
-        "CREATE INDEX i ON t (a)",
-        "ALTER TABLE k ADD COLUMN b INT",
         "ATTACH 'sqlite:///x' AS x",
         "DETACH x",
         "SHOW SOURCES",

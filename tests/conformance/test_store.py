@@ -28,6 +28,7 @@ from jammi_sql.errors import (
 )
 from jammi_sql.ports import NamedQuery, Reader, Store
 from jammi_sql.stores import SqliteStore
+from tests.topic_support import until
 
 COLUMNS: list[tuple[str, pa.DataType]] = [("id", pa.int64()), ("name", pa.utf8())]
 ITEM = pa.schema(COLUMNS)
@@ -135,6 +136,16 @@ def test_a_record_batch_runs_the_statement_once_per_row_and_the_results_follow_e
         transaction.execute(INSERT, items([4, 5], ["d", "e"]))
     assert names(store) == ["a", "b", "c", "d", "e"]
     assert store.query(BY_ID, pa.record_batch({"id": [5, 9, 1]})).to_pydict() == {"id": [5, 1], "name": ["e", "a"]}
+
+
+def test_a_statement_without_rows_says_how_many_it_changed_over_all_rows_of_its_parameters(store: Store) -> None:
+    insert = NamedQuery("insert_some", "INSERT INTO item (id, name) SELECT ?1, ?2 WHERE ?1 <> 2", None)
+    with store.begin() as transaction:
+        batch = pa.record_batch([pa.array([1, 2, 3]), pa.array(["a", "b", "c"])], names=["id", "name"])
+        assert transaction.execute(insert, batch) == 2
+        assert transaction.execute(insert, (2, "b")) == 0
+        assert transaction.execute(insert, batch.slice(0, 0)) == 0
+        assert transaction.execute(NamedQuery("clear", "DELETE FROM item", None)) == 2
 
 
 def test_a_record_batch_without_rows_runs_nothing(store: Store) -> None:
@@ -322,6 +333,30 @@ def test_changes_differ_after_each_commit_of_this_process_and_of_others(store: S
     assert store.changes() == other
 
 
+def test_a_watch_tells_of_each_commit_of_this_process_and_of_others(store: Store, opener: Opener) -> None:
+    with opener(read_only=True) as reader:
+        watches = [store.watch(0.01), reader.watch(0.01)]
+        for number, writer in enumerate((store, opener(), store)):
+            with writer.begin() as transaction:
+                transaction.execute(INSERT, (number, "a"))
+            for watch in watches:
+                until(lambda watch=watch: watch.wait(1), "it tells of the commit")
+        for watch in watches:
+            watch.close()
+
+
+def test_a_watch_sleeps_until_it_is_woken_and_may_be_made_again(store: Store) -> None:
+    for _ in range(3):
+        watch = store.watch(0.01)
+        assert not watch.wait(0.02)
+        store.begin().rollback()
+        assert not watch.wait(0.02)
+        watch.wake()
+        assert not watch.wait(None)
+        watch.close()
+        watch.close()
+
+
 def test_a_read_only_store_reads_and_refuses_to_write(store: Store, opener: Opener) -> None:
     with store.begin() as transaction:
         transaction.execute(INSERT, (1, "a"))
@@ -340,7 +375,7 @@ def test_a_read_only_store_reads_and_refuses_to_write(store: Store, opener: Open
 def test_a_closed_store_refuses_calls_and_may_be_closed_again(store: Store) -> None:
     store.close()
     store.close()
-    for call in (lambda: store.query(ALL), store.begin, store.changes):
+    for call in (lambda: store.query(ALL), store.begin, store.changes, lambda: store.watch(1)):
         with pytest.raises(ConnectionClosed):
             call()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jammi_sql.dialect.statements import CreateTopicAs, Explain, Insert, Modify, Query
+from jammi_sql.dialect.statements import CreateTopicAs, Delete, Explain, Insert, Merge, Query
 from jammi_sql.errors import StatementSyntaxError
 
 from .pairs import one, plain, query
@@ -144,10 +144,10 @@ def test_calls_are_found_in_every_statement_that_holds_a_query() -> None:
     assert isinstance(insert, Insert)
     assert insert.body.subscribes
     delete = one("DELETE FROM a USING subscribe('t') s WHERE a.x = s.x")
-    assert isinstance(delete, Modify)
+    assert isinstance(delete, Delete)
     assert delete.body.subscribes
     merge = one("MERGE INTO a USING subscribe('t') s ON a.x = s.x WHEN MATCHED THEN DELETE")
-    assert isinstance(merge, Modify)
+    assert isinstance(merge, Merge)
     assert merge.body.subscribes
     create = one("CREATE TOPIC a AS SELECT * FROM subscribe('t')")
     assert isinstance(create, CreateTopicAs)

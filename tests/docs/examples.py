@@ -105,9 +105,14 @@ def _fences(lines: Sequence[str]) -> list[_Fence]:
 
 
 def cells_of_text(table: str) -> list[list[str]]:
-    """The rows of a drawn table, its header first; borders and a closing row count left out."""
+    """The rows of a drawn table, its header first; borders and a closing row count left out.
+
+    Where nothing but a row count is drawn, that is what the statement gave.
+    """
     rows = [line.strip() for line in table.splitlines()]
-    drawn = [row for row in rows if row and not _BORDER.match(row) and not _ROW_COUNT.match(row)]
+    drawn = [row for row in rows if row and not _BORDER.match(row)]
+    if len(drawn) > 1:
+        drawn = [row for row in drawn if not _ROW_COUNT.match(row)]
     return [[" ".join(cell.split()) for cell in _SEPARATOR.split(row.strip("|│┃"))] for row in drawn]
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import get_args
 
 import pytest
 
-from jammi_sql import errors
+import jammi_sql
+from jammi_sql import brokers, errors, tables, tenancy, topics
 from jammi_sql.dialect import statements
 from jammi_sql.engine.functions import shipped_functions
 from jammi_sql.engine.settings import SETTINGS
+from jammi_sql.engine.system_views import SYSTEM_VIEWS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -20,8 +24,19 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 _HIDDEN = {"Unsupported"}  # the refusal of what is not built
 _WORDS = {
     "Query": "SELECT",
-    "Modify": "UPDATE",
-    "CreateTopicAs": "CREATE TOPIC",
+    "AlterTableAddColumn": "ALTER TABLE name ADD",
+    "AlterTableDropColumn": "ALTER TABLE name DROP",
+    "AlterTableRename": "ALTER TABLE name RENAME TO",
+    "AlterTableRenameColumn": "ALTER TABLE name RENAME [COLUMN]",
+    "CreateTable": "CREATE [GLOBAL] [MUTABLE] TABLE",
+    "CreateTableAs": "TABLE [IF NOT EXISTS] name AS query",
+    "CreateIndex": "CREATE [UNIQUE] INDEX",
+    "Update": "UPDATE name [[AS] alias] SET",
+    "Delete": "DELETE FROM name",
+    "Merge": "MERGE INTO name",
+    "TruncateTable": "TRUNCATE [TABLE] name",
+    "CreateTopic": "CREATE [GLOBAL] TOPIC",
+    "CreateTopicAs": "TOPIC [IF NOT EXISTS] name [WITH (...)] AS query",
     "AlterTopicAddColumn": "ADD COLUMN",
     "AlterTopicSet": "ALTER TOPIC",
     "AlterTopicReset": "RESET (",
@@ -57,6 +72,42 @@ def test_every_statement_is_in_the_reference(reference: str) -> None:
     assert absent == set()
 
 
+@pytest.mark.parametrize(
+    "clause",
+    [
+        "[PRIMARY KEY]", "[UNIQUE]", "PRIMARY KEY (columns)", "UNIQUE (columns)", "[DEFAULT expression]", "DEFAULT VALUES",
+        "[FROM relations]", "[USING relations]", "[RETURNING columns]", "DO NOTHING", "DO UPDATE SET", "excluded",
+        "WHEN MATCHED", "WHEN NOT MATCHED", "WHEN NOT MATCHED BY SOURCE",
+    ],
+)  # fmt: skip
+def test_every_clause_of_a_change_is_in_the_page_of_tables(clause: str) -> None:
+    assert clause in (REFERENCE / "tables.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("state", ["21000", "23502", "23505", "2BP01", "40001", "42P10", "42P16"])
+def test_the_codes_of_tables_are_in_the_pages_of_tables_and_of_errors(state: str) -> None:
+    for name in ("tables", "errors"):
+        assert missing([state], (REFERENCE / f"{name}.md").read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("module", [topics, tables, brokers, tenancy], ids=lambda module: module.__name__)
+def test_every_public_name_and_method_is_in_the_page_of_python(module: ModuleType) -> None:
+    page = (REFERENCE / "python-api.md").read_text("utf-8")
+    assert missing(module.__all__, page) == []
+
+
+def test_every_method_of_the_registry_of_tables_is_in_the_page_of_python() -> None:
+    page = (REFERENCE / "python-api.md").read_text("utf-8")
+    methods = [name for name in vars(tables.MutableTableRegistry) if not name.startswith("_")]
+    assert missing(methods, page) == []
+
+
+def test_every_column_of_a_system_view_is_in_its_page() -> None:
+    page = (REFERENCE / "system-views.md").read_text("utf-8")
+    columns = [f"{view}: {name}" for view, found in SYSTEM_VIEWS.items() for name in found.schema.names]
+    assert [each for each in columns if f"`{each.partition(': ')[2]}`" not in page] == []
+
+
 def test_every_function_is_in_the_reference(reference: str) -> None:
     assert [function.name for function in shipped_functions() if f"{function.name}(" not in reference] == []
 
@@ -70,6 +121,12 @@ def test_every_error_class_and_its_sqlstate_are_in_the_reference(reference: str)
 
 def test_every_setting_is_in_the_reference(reference: str) -> None:
     assert missing([f"jammi.{name}" for name in SETTINGS], reference) == []
+
+
+def test_every_option_of_connect_is_in_the_page_of_settings() -> None:
+    options = {*inspect.signature(jammi_sql.connect).parameters, *inspect.signature(jammi_sql.Engine.open).parameters}
+    page = (REFERENCE / "settings.md").read_text("utf-8")
+    assert [name for name in sorted(options - {"options", "clock"}) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("option", ["from", "until", "idle_timeout"])

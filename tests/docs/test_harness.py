@@ -76,6 +76,11 @@ def test_a_drawn_table_is_compared_by_its_cells(drawn: str) -> None:
     assert matches(cells_of_text(drawn), cells_of_values(["a", "b"], [(1, None)]))
 
 
+def test_a_row_count_alone_is_what_a_statement_without_rows_gives() -> None:
+    assert cells_of_text("2 rows\n") == [["2 rows"]]
+    assert not matches(cells_of_text("2 rows"), [["3 rows"]])
+
+
 @pytest.mark.parametrize("drawn", ["a | b\n2 | NULL", "a | b", "a | b\n1 | NULL\n1 | NULL", "a\n1", "a | c\n1 | NULL"])
 def test_any_difference_counts(drawn: str) -> None:
     assert not matches(cells_of_text(drawn), cells_of_values(["a", "b"], [(1, None)]))

@@ -31,8 +31,8 @@ def test_the_tour_runs_to_its_end_and_every_query_in_it_gives_rows(
 
 def test_the_tour_leaves_nothing_behind() -> None:
     statements = [_bare(statement.text) for statement in parse(TOUR.read_text("utf-8"))]
-    made = {found[1] for text in statements if (found := re.match(r"CREATE TOPIC (\w+)", text))}
-    dropped = {found[1] for text in statements if (found := re.match(r"DROP TOPIC (\w+)", text))}
+    made = {found[1] for text in statements if (found := re.match(r"CREATE (?:TOPIC|TABLE) (\w+)", text))}
+    dropped = {found[1] for text in statements if (found := re.match(r"DROP (?:TOPIC|TABLE) (\w+)", text))}
     assert made
     assert made == dropped
 

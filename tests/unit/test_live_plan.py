@@ -1,4 +1,4 @@
-"""Which live statements run without DataFusion: a filter that was pushed down whole, and a choice of columns."""
+"""Which live statements run without DataFusion: those whose expressions are all on the kernels' list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datafusion import SessionContext
 import jammi_sql
 from jammi_sql.arrow.batches import join_columns
 from jammi_sql.engine.live_source import LiveQuery
-from jammi_sql.errors import UnboundedResult
+from jammi_sql.errors import DataError, UnboundedResult
 from jammi_sql.plan.shape import shape_of
 
 
@@ -45,14 +45,55 @@ def test_a_filter_and_columns_of_a_live_statement_need_no_query_per_delivery(
     assert [row[-len(rows[0]) :] for row in found] == rows
 
 
-def test_an_expression_in_a_live_statement_is_a_query_per_delivery(
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ("SELECT a + 1 FROM subscribe('t', from => 0) LIMIT 3", [(2,), (3,), (4,)]),
+        (
+            "SELECT a, c * 2 AS d FROM subscribe('t', from => 0) WHERE a * 2 > 2 AND lower(b) LIKE 'th%' LIMIT 1",
+            [(3, None)],
+        ),
+        ("SELECT x.d + 1 FROM (SELECT a + 1 AS d FROM subscribe('t', from => 0)) x WHERE x.d % 2 = 1 LIMIT 1", [(4,)]),
+        (
+            "SELECT a + c, a + c + 1 FROM subscribe('t', from => 0) WHERE a + c > 1 AND (a + c) * 2 > 5 LIMIT 1",
+            [(4.5, 5.5)],
+        ),
+        ("SELECT 7 FROM subscribe('t', from => 0) WHERE b IS NOT NULL LIMIT 2", [(7,), (7,)]),
+        (
+            "SELECT CASE WHEN c > 2 THEN b ELSE 'few' END FROM subscribe('t', from => 0) LIMIT 3",
+            [("few",), (None,), ("few",)],
+        ),
+        ("SELECT a FROM subscribe('t', until => 0) WHERE a NOT IN (NULL, 5)", []),
+        ("SELECT a FROM subscribe('t', until => 0) WHERE a NOT IN (NULL, 5) OR a = 2", [(2,)]),
+    ],
+)
+def test_listed_expressions_of_a_live_statement_need_no_query_per_delivery(
+    connection: jammi_sql.Connection,
+    statement: str,
+    rows: list[tuple[object, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(LiveQuery, "_query")
+    assert connection.execute(statement).fetchall() == rows
+
+
+def test_any_other_expression_is_a_query_per_delivery(
     connection: jammi_sql.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statement = "SELECT a + 1 FROM subscribe('t', from => 0) LIMIT 3"
-    assert connection.execute(statement).fetchall() == [(2,), (3,), (4,)]
+    statement = "SELECT reverse(b) FROM subscribe('t', from => 0) LIMIT 1"
+    assert connection.execute(statement).fetchall() == [("eno",)]
     monkeypatch.delattr(LiveQuery, "_query")
     with pytest.raises(AttributeError):
         connection.execute(statement).fetchall()
+
+
+def test_a_delivery_of_which_the_kernels_cannot_tell_is_datafusions(connection: jammi_sql.Connection) -> None:
+    connection.execute("INSERT INTO t VALUES (4, 'Straße', 0)")
+    found = connection.execute("SELECT upper(b) FROM subscribe('t', from => 0) LIMIT 4").fetchall()
+    assert found == [("ONE",), (None,), ("THREE",), ("STRASSE",)]
+    live = connection.execute("SELECT 10 / (a - 4) FROM subscribe('t', from => 1)")
+    with pytest.raises(DataError, match="Divide by zero"):
+        live.fetchone()
 
 
 def test_columns_of_several_batches_are_joined_in_the_order_asked_for() -> None:

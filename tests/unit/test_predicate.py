@@ -9,6 +9,7 @@ import pytest
 from datafusion import SessionContext
 
 from jammi_sql.errors import (
+    DataError,
     NotSupportedError,
     PredicateParse,
     PredicateUnsupported,
@@ -16,6 +17,7 @@ from jammi_sql.errors import (
     StatementTooComplex,
 )
 from jammi_sql.topics import Predicate
+from jammi_sql.topics.predicate import MaskEvaluator
 from tests.topic_support import SCHEMA, batch_of, numbers
 
 NAN = float("nan")
@@ -106,16 +108,35 @@ def test_null_and_nan_have_their_sql_meaning() -> None:
     assert {text: selected(Predicate.from_sql(WIDE, text), ROWS) for text in expected} == expected
 
 
+@pytest.fixture
+def without_datafusion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(MaskEvaluator, "mask")
+
+
 @pytest.mark.parametrize("text", ["i = 1", "i NOT BETWEEN 0 AND 5 AND s > 'A'", "f > 0", "NOT b"])
-def test_simple_conditions_run_without_datafusion(text: str) -> None:
+def test_simple_conditions_run_without_datafusion_and_prune(text: str, without_datafusion: None) -> None:
     predicate = Predicate.from_sql(WIDE, text)
-    assert predicate._evaluator is None
+    predicate.mask(ROWS)
     assert predicate.pruning_node is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["i * 2 + 1 > 3", "lower(s) LIKE 'x%'", "CASE WHEN b THEN i ELSE 0 END = 1", "f / 0 > 1"]
+)
+def test_listed_expressions_run_without_datafusion(text: str, without_datafusion: None) -> None:
+    Predicate.from_sql(WIDE, text).mask(ROWS)
+
+
+def test_what_the_kernels_cannot_tell_is_asked_of_datafusion() -> None:
+    assert selected(Predicate.from_sql(WIDE, "reverse(s) = 'x'"), ROWS) == [3]
+    beyond_ascii = pa.RecordBatch.from_pylist([{"n": 1, "s": "STRASSE"}, {"n": 2, "s": "straße"}], schema=WIDE)
+    assert selected(Predicate.from_sql(WIDE, "upper(s) = 'STRASSE'"), beyond_ascii) == [1, 2]
+    with pytest.raises(DataError, match="Divide by zero"):
+        selected(Predicate.from_sql(WIDE, "10 / i = 10"), ROWS)
 
 
 def test_what_can_prune_in_a_mixed_condition_still_does() -> None:
     predicate = Predicate.from_sql(WIDE, "i > 0 AND s LIKE '%X%'")
-    assert predicate._evaluator is not None
     assert predicate.pruning_node is not None
 
 

@@ -280,6 +280,33 @@ def test_many_threads_get_consecutive_offsets_in_commit_order(engine: Engine, to
     assert ids(replay(engine, topic)) == ids(delivered)
 
 
+def test_engines_that_publish_in_turn_into_one_topic_get_consecutive_offsets_and_times_that_do_not_fall(
+    tmp_path: Path,
+) -> None:
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    moments = [noon, noon + timedelta(hours=1), noon, noon - timedelta(hours=1), noon + timedelta(hours=2), noon]
+    clock = SetClock(noon)
+    answers = []
+    with Engine.open(tmp_path, clock=clock) as one, Engine.open(tmp_path, clock=clock) as other:
+        topic = one.topic_repo.register_topic(definition())
+        for number, (engine, moment) in enumerate(zip([one, other, one, one, other, one], moments, strict=True)):
+            clock.moments = [moment]
+            answers.append(engine.publisher.publish_scoped(topic, None, batch_of([number])))
+        assert [answer.value for answer in answers] == list(range(6))
+        assert [answer.produced_at for answer in answers] == [noon, *[moments[1]] * 3, *[moments[4]] * 2]
+        assert [one.offset for one in replay(other, topic)] == answers
+
+
+def test_an_offset_that_a_rollback_took_back_is_the_next_one(engine: Engine, topic: TopicDefinition) -> None:
+    session = engine.session()
+    for number in range(2):
+        session.execute("BEGIN")
+        session.execute("INSERT INTO events.changes VALUES (7, 'X', 1.0)")
+        session.execute("ROLLBACK")
+        assert engine.publisher.publish_scoped(topic, None, batch_of([number])).value == number
+    assert ids(replay(engine, topic)) == [0, 1]
+
+
 def test_one_bad_publish_among_many_fails_alone(engine: Engine, topic: TopicDefinition) -> None:
     gone = engine.topic_repo.register_topic(definition("gone"))
     engine.publisher.publish_scoped(gone, None, batch_of([0]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +14,8 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.errors import StoreIOError
 from jammi_sql.stores import SqliteStore
+from jammi_sql.stores.commit_watch import CommitWatch
+from jammi_sql.stores.file_events import NoFileEvents, file_events
 from jammi_sql.topics import BrokerSubscription, Predicate, TopicDefinition
 from jammi_sql.topics.log import Log
 from jammi_sql.topics.watch import HeadWatch
@@ -20,10 +25,21 @@ NEVER = 3600.0
 
 
 class FailingStore(SqliteStore):
-    """Counts the questions whether anybody committed, and fails as often as it is told to."""
+    """Counts the questions whether anybody committed, and fails as often as it is told to.
+
+    Nothing tells it of commits but questions, unless it ``hears``: then nothing but events does.
+    """
 
     questions = 0
     failures = 0
+    hears = False
+
+    def watch(self, interval: float) -> CommitWatch:
+        """As a store's."""
+        if not self.hears:
+            return CommitWatch(self.changes, NoFileEvents(), interval)
+        events = file_events(Path(f"{self.location}/jammi.db-wal"))
+        return CommitWatch(self.changes, events, interval, heartbeat=NEVER)
 
     def changes(self) -> int:
         """As a store's."""
@@ -176,3 +192,100 @@ def test_a_closed_watch_has_no_thread_and_may_be_closed_again(
     assert not thread.is_alive()
     watch.add(number, subscription)
     assert watch._thread is thread
+
+
+# --- events ---
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+PUBLISHER = """
+import sys
+from jammi_sql import Engine
+from tests.topic_support import batch_of
+with Engine.open(sys.argv[1], broker="memory") as engine:
+    topic = engine.topic_repo.list_topics()[0]
+    for line in sys.stdin:
+        engine.publisher.publish_scoped(topic, None, batch_of([int(line)]))
+"""
+
+
+@linux
+def test_events_alone_tell_of_the_commits_of_another_process(
+    engine: Engine, store: FailingStore, topic: TopicDefinition
+) -> None:
+    store.hears = True
+    watch = watch_over(engine, store, 0.01)
+    number, subscription = watched(engine, topic)
+    watch.add(number, subscription)
+    command = [sys.executable, "-c", PUBLISHER, store.location]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as publisher:
+        assert publisher.stdin is not None
+        for count in range(1, 4):
+            until(lambda: asleep(watch), "it has done looking around")
+            questions = store.questions
+            threading.Event().wait(0.05)
+            assert store.questions == questions
+            publisher.stdin.write(f"{count}\n")
+            publisher.stdin.flush()
+            assert head_of(subscription, count - 1) == count
+        publisher.stdin.close()
+    watch.close()
+
+
+def asleep(watch: HeadWatch) -> bool:
+    commits = watch._commits
+    return isinstance(commits, CommitWatch) and commits._due - commits._clock() > NEVER / 2
+
+
+@linux
+def test_the_store_hears_events_and_lets_go_of_them_with_the_last_subscription_and_when_closed(engine: Engine) -> None:
+    topic = engine.topic_repo.register_topic(definition("another"))
+    watch = engine.services.watch
+    for _ in range(2):
+        subscription = engine.subscriber.subscribe(topic)
+        until(lambda: watch._commits is not None, "it watches")
+        assert inotify_handles() == 1
+        subscription.close()
+        until(lambda: inotify_handles() == 0, "it lets go")
+    subscription = engine.subscriber.subscribe(topic)
+    until(lambda: inotify_handles() == 1, "it watches again")
+    engine.close()
+    assert inotify_handles() == 0
+    assert "jammi-head-watch" not in [thread.name for thread in threading.enumerate()]
+
+
+def inotify_handles() -> int:
+    folder = Path("/proc/self/fd")
+    return sum("inotify" in os.readlink(folder / name) for name in os.listdir(folder) if (folder / name).is_symlink())
+
+
+@linux
+def test_engines_of_one_process_hear_each_for_itself(engine: Engine, topic: TopicDefinition) -> None:
+    with Engine.open(engine.services.store.location) as second, Engine.open(engine.services.store.location) as third:
+        readers = [each.subscriber.subscribe(topic) for each in (second, third)]
+        until(lambda: inotify_handles() == 2, "both watch")
+        engine.publisher.publish_scoped(topic, None, batch_of([1]))
+        assert [reader.next(timeout=LIMIT).offset.value for reader in readers] == [0, 0]
+
+
+@linux
+def test_a_store_whose_events_were_missed_is_polled_by_the_next_watch_as_well(store: FailingStore) -> None:
+    store._events_trust.misses = 3
+    watch = SqliteStore.watch(store, 0.01)
+    assert isinstance(watch._events, NoFileEvents)
+    watch.close()
+
+
+@linux
+def test_a_store_behind_a_link_is_heard_where_it_really_is(
+    engine: Engine, topic: TopicDefinition, tmp_path: Path
+) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / "jammi.db").symlink_to(Path(engine.services.store.location) / "jammi.db")
+    with SqliteStore.open(linked, read_only=True) as store:
+        watch = store.watch(0.01)
+        watch.wait(0)
+        engine.publisher.publish_scoped(topic, None, batch_of([1]))
+        assert watch._events.wait(LIMIT)
+        watch.close()

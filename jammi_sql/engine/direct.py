@@ -1,0 +1,197 @@
+"""Plain statements on their short way: what ``plan.direct`` recognises goes to the store without a planner.
+
+Where the store's arithmetic and DataFusion's could part (overflow, NULL, NaN), a guard leaves the row alone, and the
+statement is computed by DataFusion after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import types
+
+from .. import faults
+from ..arrow.storage import column_codec
+from ..dialect import statements
+from ..plan.direct import Addition, DirectChange, Value, arrays_of, direct_delete, direct_update, repeated, rows_of
+from ..ports import NamedQuery, Transaction
+from ..tables import ddl
+from ..tables.catalog import CatalogTable, StoredColumn
+from ..topics.catalog import CatalogTopic, tenant_text
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["change_directly", "direct_rows", "is_direct"]
+
+_BIGINT = StoredColumn(pa.field("number", pa.int64()), "", column_codec(pa.int64()), None)
+Parameters = Mapping[str, pa.Scalar]
+
+
+def direct_rows(
+    statement: statements.Insert, target: CatalogTopic | CatalogTable, parameters: Parameters
+) -> pa.RecordBatch | None:
+    """The rows of ``VALUES`` of literals and parameters with the target's columns; ``None`` for any other source."""
+    source = statement.source
+    if source is None or source.keyword != "VALUES" or statement.defaults or statement.alias is not None:
+        return None
+    schema = target.schema if isinstance(target, CatalogTable) else target.codec.schema
+    names = schema.names if statement.columns is None else list(statement.columns)
+    if len(set(names)) != len(names) or not set(schema.names).issuperset(names):
+        return None
+    left_out = [name for name in schema.names if name not in names]
+    if isinstance(target, CatalogTable) and any(target.column(name).default is not None for name in left_out):
+        return None
+    values = rows_of(source.body, len(names))
+    arrays = None if values is None else arrays_of(values, [schema.field(name) for name in names], parameters)
+    if arrays is None:
+        return None
+    count = len(arrays[0])
+    given = dict(zip(names, arrays, strict=True))
+    columns = [given[field.name] if field.name in given else pa.nulls(count, field.type) for field in schema]
+    nullable = pa.schema([field.with_nullable(True) for field in schema])
+    return pa.RecordBatch.from_arrays(columns, schema=nullable)
+
+
+def is_direct(session: Session, statement: statements.Update | statements.Delete) -> bool:
+    """Whether the statement may be one that ``change_directly`` takes, by its text alone.
+
+    None is where ``SET jammi.pushdown = off`` leaves everything to DataFusion.
+    """
+    return session.settings.pushdown and _direct(statement) is not None
+
+
+def _direct(statement: statements.Update | statements.Delete) -> DirectChange | None:
+    return direct_update(statement) if isinstance(statement, statements.Update) else direct_delete(statement)
+
+
+def change_directly(
+    session: Session,
+    transaction: Transaction,
+    table: CatalogTable,
+    statement: statements.Update | statements.Delete,
+    parameters: Parameters | pa.RecordBatch,
+) -> int | None:
+    """Change the row with a key; returns how many rows were changed, ``None`` where DataFusion must compute it.
+
+    With a ``RecordBatch`` the statement is meant once for each of its rows; where ``None`` comes back, some of them may
+    have been changed, and the caller undoes that.
+    """
+    change = _direct(statement)
+    rows = parameters.num_rows if isinstance(parameters, pa.RecordBatch) else 1
+    compiled = None if change is None else _compile(table, change, _reader(parameters), rows)
+    if compiled is None:
+        return None
+    query, arrays, guarded = compiled
+    tenant = pa.array([tenant_text(session.tenant)] * rows, pa.string())
+    bind = pa.RecordBatch.from_arrays([tenant, *arrays], names=[str(number) for number in range(len(arrays) + 1)])
+    changed = transaction.execute(query, bind)
+    faults.point("table.after_update" if isinstance(statement, statements.Update) else "table.after_delete")
+    if guarded and changed != rows:
+        return None
+    if changed:
+        session.engine.services.tables.raise_version(transaction, table)
+    return changed
+
+
+Read = Callable[[StoredColumn, Value], pa.Array | None]
+"""The values for a column as the store keeps them; ``None`` where they are not plainly of its type."""
+
+
+def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
+    def read(column: StoredColumn, value: Value) -> pa.Array | None:
+        if isinstance(parameters, pa.RecordBatch):
+            array = repeated(value, column.field, parameters)
+        else:
+            arrays = arrays_of([[value]], [column.field], parameters)
+            array = None if arrays is None else arrays[0]
+        if array is None:
+            return None
+        encoded = column.codec.encode(array)
+        return None if encoded.specials is not None else encoded.values
+
+    return read
+
+
+def _compile(
+    table: CatalogTable, change: DirectChange, read: Read, rows: int
+) -> tuple[NamedQuery, list[pa.Array], bool] | None:
+    """The statement of the store, its parameters but the tenant, and whether rows may be left alone by a guard."""
+    names = {column.name: column for column in table.columns}
+    key = {name for name, _ in change.key}
+    if not key <= names.keys() or not any(key.issuperset(unique) for unique in table.keys):
+        return None
+    in_keys = {name for unique in table.keys for name in unique}
+    arrays: list[pa.Array] = []
+    assignments: list[str] = []
+    guards: list[str] = []
+
+    def place(column: StoredColumn, value: Value, *, null: bool) -> str | None:
+        """The parameter for a value of a column's type, which may be NULL or not."""
+        array = read(column, value)
+        if array is None or (array.null_count and not null):
+            return None
+        arrays.append(array)
+        return f"?{len(arrays) + 1}"
+
+    for name, value in change.assignments:
+        column = names.get(name)
+        if column is None or name in in_keys:
+            return None
+        if isinstance(value, Addition):
+            added = _addition(names, column, value, place)
+            if added is None:
+                return None
+            expression, guard = added
+            guards.append(guard)
+        else:
+            parameter = place(column, value, null=column.field.nullable)
+            if parameter is None:
+                return None
+            expression = parameter
+        assignments.append(f"{ddl.quoted(column.physical)} = {expression}")
+    conditions = [f"{ddl.TENANT} = ?1"]
+    for name, value in change.key:
+        column = names[name]
+        parameter = None if types.is_floating(column.field.type) else place(column, value, null=False)
+        if parameter is None:
+            return None
+        conditions.append(f"{ddl.quoted(column.physical)} = {parameter}")
+    text = ddl.change_where(table.storage, assignments, [*conditions, *guards])
+    return NamedQuery(f"table {table.name}", text, None), arrays, bool(guards)
+
+
+def _addition(
+    names: Mapping[str, StoredColumn], target: StoredColumn, addition: Addition, place: Callable[..., str | None]
+) -> tuple[str, str] | None:
+    """The expression of the store, and what must hold for it to be DataFusion's."""
+    column = names.get(addition.column)
+    if column is None:
+        return None
+    operator = "-" if addition.negative else "+"
+    quoted = ddl.quoted(column.physical)
+    if types.is_float64(column.field.type) and types.is_float64(target.field.type):
+        parameter = place(column, addition.value, null=False)
+        expression = f"{quoted} {operator} {parameter}"
+        guard = f"typeof({quoted}) = 'real' AND typeof({expression}) = 'real'"
+    elif _is_small_integer(column.field.type) and _is_small_integer(target.field.type):
+        parameter = place(_BIGINT, addition.value, null=False)
+        expression = f"{quoted} {operator} {parameter}"
+        least, greatest = _bounds(target.field.type)
+        guard = f"typeof({expression}) = 'integer' AND {expression} BETWEEN {least} AND {greatest}"
+    else:
+        return None
+    return None if parameter is None else (expression, guard)
+
+
+def _is_small_integer(data_type: pa.DataType) -> bool:
+    return types.is_signed_integer(data_type) or (
+        types.is_unsigned_integer(data_type) and not types.is_uint64(data_type)
+    )
+
+
+def _bounds(data_type: pa.DataType) -> tuple[int, int]:
+    bits = data_type.bit_width
+    return (0, 2**bits - 1) if types.is_unsigned_integer(data_type) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -1,0 +1,556 @@
+"""Tables, topics and definitions in one transaction; sessions beside each other."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import jammi_sql
+from jammi_sql import errors
+from jammi_sql.dbapi import Connection
+
+from .language import LIMIT, background, fails, rows, until, value, values
+
+
+@pytest.fixture
+def t(conn: Connection) -> Connection:
+    conn.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    conn.execute("INSERT INTO t VALUES (1, 10), (2, 20)")
+    conn.execute("CREATE TOPIC e (a INT)")
+    return conn
+
+
+def test_tables_topics_and_definitions_are_one_transaction(t: Connection, other: Connection) -> None:
+    for end in ("ROLLBACK", "COMMIT"):
+        t.execute("BEGIN")
+        t.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+        t.execute("INSERT INTO e SELECT n FROM t WHERE id = 1")
+        t.execute("CREATE TABLE u (x INT PRIMARY KEY)")
+        t.execute("INSERT INTO u VALUES (1)")
+        t.execute("ALTER TABLE t ADD COLUMN z VARCHAR DEFAULT 'q'")
+        t.execute("CREATE UNIQUE INDEX i ON t (n)")
+        t.execute("DELETE FROM t WHERE id = 2")
+        t.execute(
+            "MERGE INTO u USING t ON u.x = t.id WHEN MATCHED THEN UPDATE SET x = 5 WHEN NOT MATCHED THEN INSERT VALUES (t.id)"
+        )
+        t.execute("ALTER TABLE u RENAME TO w")
+        assert rows(t, "SELECT * FROM t") == [(1, 11, "q")]
+        assert values(t, "SELECT x FROM w") == [5]
+        assert rows(other, "SELECT * FROM t ORDER BY id") == [(1, 10), (2, 20)]
+        assert values(other, "SELECT a FROM e") == []
+        with fails("42P01"):
+            other.execute("SELECT * FROM w")
+        t.execute(end)
+        if end == "ROLLBACK":
+            for session in (t, other):
+                assert rows(session, "SELECT * FROM t ORDER BY id") == [(1, 10), (2, 20)]
+                assert values(session, "SELECT name FROM jammi.system.tables") == ["t"]
+                assert values(session, "SELECT next_offset FROM jammi.system.topics") == [0]
+    assert rows(other, "SELECT * FROM t") == [(1, 11, "q")]
+    assert values(other, "SELECT x FROM w") == [5]
+    assert rows(other, "SELECT _offset, a FROM e") == [(0, 11)]
+
+
+def test_own_writes_are_read_in_every_way(t: Connection) -> None:
+    assert value(t, "SELECT sum(n) FROM t") == 30  # now it is in memory
+    t.execute("CREATE VIEW v AS SELECT sum(n) AS s FROM t")
+    t.execute("BEGIN")
+    t.execute("INSERT INTO t VALUES (3, 30)")
+    t.execute("UPDATE t SET n = 100 WHERE id = 1")
+    assert value(t, "SELECT sum(n) FROM t") == 150
+    assert value(t, "SELECT n FROM t WHERE id = 1") == 100
+    assert value(t, "SELECT count(*) FROM t") == 3
+    assert value(t, "SELECT s FROM v") == 150
+    assert value(t, "SELECT a.n + b.n FROM t a JOIN t b ON a.id = 1 AND b.id = 3") == 130
+    assert values(t, "SELECT rows FROM jammi.system.tables WHERE name = 't'") == [3]
+    assert values(t, "SELECT id FROM t WHERE n IN (SELECT max(n) FROM t)") == [1]
+    t.execute("INSERT INTO e SELECT n FROM t")
+    t.execute("INSERT INTO t SELECT id + 10, n FROM t")
+    assert value(t, "SELECT count(*) FROM t") == 6
+    t.execute("ROLLBACK")
+    assert rows(t, "SELECT sum(n), count(*), (SELECT s FROM v) FROM t") == [(30, 2, 30)]
+    assert value(t, "SELECT n FROM t WHERE id = 1") == 10
+
+
+def test_savepoints_over_tables_and_topics(t: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("UPDATE t SET n = 11 WHERE id = 1")
+    t.execute("SAVEPOINT a")
+    t.execute("UPDATE t SET n = 12 WHERE id = 1")
+    t.execute("INSERT INTO e VALUES (12)")
+    t.execute("CREATE TABLE gone (x INT)")
+    t.execute("SAVEPOINT b")
+    t.execute("DELETE FROM t")
+    t.execute("DROP TABLE t")
+    t.execute("ROLLBACK TO b")
+    assert rows(t, "SELECT id, n FROM t ORDER BY id") == [(1, 12), (2, 20)]
+    t.execute("ROLLBACK TO a")
+    assert rows(t, "SELECT id, n FROM t ORDER BY id") == [(1, 11), (2, 20)]
+    with fails("42P01"):
+        t.execute("SELECT * FROM gone")
+    with fails("42704"):
+        t.execute("ROLLBACK TO b")
+    t.execute("INSERT INTO e VALUES (1)")
+    t.execute("RELEASE a")
+    t.execute("COMMIT")
+    assert rows(t, "SELECT n, (SELECT sum(a) FROM e) FROM t WHERE id = 1") == [(11, 1)]
+
+
+def test_savepoints_of_one_name_nest(t: Connection) -> None:
+    t.execute("BEGIN")
+    for number in range(5):
+        t.execute("SAVEPOINT s")
+        t.execute(f"INSERT INTO t VALUES ({100 + number}, 0)")
+    t.execute("ROLLBACK TO s")
+    t.execute("RELEASE s")
+    t.execute("ROLLBACK TO s")
+    assert values(t, "SELECT id FROM t WHERE id >= 100 ORDER BY id") == [100, 101, 102]
+    t.execute("COMMIT")
+    assert value(t, "SELECT count(*) FROM t") == 5
+
+
+def test_an_error_undoes_its_statement_alone(t: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("INSERT INTO t VALUES (3, 30)")
+    for statement in (
+        "INSERT INTO t VALUES (4, 40), (1, 1)",
+        "UPDATE t SET id = 7",
+        "UPDATE t SET n = 1 / (n - 30)",
+        "INSERT INTO t VALUES (5, 1) RETURNING 1 / (n - 1)",
+        "DELETE FROM t RETURNING 1 / (n - 30)",
+        "MERGE INTO t USING t AS s ON true WHEN MATCHED THEN DELETE",
+        "CREATE TABLE c AS SELECT 1 / (n - 30) AS x FROM t",
+        "ALTER TABLE t ADD COLUMN m INT NOT NULL",
+        "INSERT INTO t SELECT id, n FROM t ON CONFLICT (id) DO UPDATE SET n = 1 / (t.n - 30)",
+    ):
+        with pytest.raises(errors.DatabaseError):
+            t.execute(statement)
+        assert rows(t, "SELECT * FROM t ORDER BY id") == [(1, 10), (2, 20), (3, 30)], statement
+    with pytest.raises(errors.IntegrityError):
+        t.cursor().executemany("INSERT INTO t VALUES (?, 1)", [(50,), (51,), (1,)])
+    t.execute("INSERT INTO t VALUES (4, 40)")
+    t.execute("COMMIT")
+    assert values(t, "SELECT id FROM t ORDER BY id") == [1, 2, 3, 4]
+    assert values(t, "SELECT name FROM jammi.system.tables") == ["t"]
+
+
+def test_events_come_after_the_commit_that_changed_the_table(t: Connection, other: Connection) -> None:
+    live = other.execute("SELECT a, n FROM subscribe('e') JOIN t ON t.id = a")
+    t.execute("BEGIN")
+    t.execute("INSERT INTO e VALUES (1), (2)")
+    t.execute("UPDATE t SET n = n * 2")
+    t.execute("INSERT INTO e VALUES (2)")
+    t.execute("COMMIT")
+    assert sorted(live.fetchone() for _ in range(3)) == [(1, 20), (2, 40), (2, 40)]
+    live.close()
+
+
+def test_conn_transaction_commits_or_undoes(t: Connection, other: Connection) -> None:
+    with t.transaction():
+        t.execute("UPDATE t SET n = 1")
+        t.execute("INSERT INTO e VALUES (1)")
+        assert values(other, "SELECT n FROM t ORDER BY id") == [10, 20]
+    assert values(other, "SELECT n FROM t") == [1, 1]
+    with pytest.raises(ZeroDivisionError), t.transaction():
+        t.execute("UPDATE t SET n = 2")
+        t.execute("INSERT INTO e VALUES (2)")
+        raise ZeroDivisionError
+    assert values(other, "SELECT n FROM t") == [1, 1]
+    assert values(other, "SELECT a FROM e") == [1]
+
+
+def test_without_autocommit_statements_wait_for_commit() -> None:
+    engine = jammi_sql.Engine.open(None)
+    try:
+        with engine.session() as one, engine.session() as two:
+            one.autocommit = False
+            one.execute("CREATE TABLE t (a INT)")
+            one.commit()
+            one.execute("INSERT INTO t VALUES (1)")
+            assert values(two, "SELECT a FROM t") == []
+            one.rollback()
+            one.execute("INSERT INTO t VALUES (2)")
+            one.commit()
+            assert values(two, "SELECT a FROM t") == [2]
+    finally:
+        engine.close()
+
+
+# --- results that are read while things change ---
+
+
+def big(conn: Connection) -> None:
+    conn.execute("CREATE TABLE big (id BIGINT PRIMARY KEY, n BIGINT)")
+    conn.execute("INSERT INTO big SELECT value, 0 FROM range(300000)")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE big SET n = 1",
+        "DELETE FROM big",
+        "TRUNCATE TABLE big",
+        "DROP TABLE big",
+        "ALTER TABLE big DROP COLUMN n",
+    ],
+)
+def test_a_slow_result_blocks_no_writer_and_does_not_change(conn: Connection, other: Connection, change: str) -> None:
+    big(conn)
+    reader = conn.execute("SELECT id, n FROM big").fetch_record_batch()
+    first = reader.read_next_batch()
+    began = time.monotonic()
+    other.execute(change)
+    assert time.monotonic() - began < LIMIT
+    rest = [first, *reader]
+    table = pa.Table.from_batches(rest)
+    assert table.num_rows == 300_000
+    assert set(table.column("n").unique().to_pylist()) == {0}
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE big SET n = 1", "DELETE FROM big", "INSERT INTO big SELECT id + 1000000, 1 FROM big", "DROP TABLE big"],
+)
+@pytest.mark.parametrize("wrote_before", [False, True])
+def test_a_result_begun_before_a_change_in_the_same_transaction_keeps_its_rows(
+    conn: Connection, change: str, wrote_before: bool
+) -> None:
+    big(conn)
+    conn.execute("CREATE TABLE w (a INT)")
+    conn.execute("BEGIN")
+    if wrote_before:
+        conn.execute("INSERT INTO w VALUES (1)")
+        conn.execute("UPDATE big SET n = 7 WHERE id = 299999")
+    cursor = conn.execute("SELECT id, n FROM big")
+    assert cursor.fetchone() is not None
+    conn.execute(change)
+    remaining = cursor.fetchall()
+    assert len(remaining) == 299_999
+    assert {row[1] for row in remaining} <= ({0, 7} if wrote_before else {0})
+    conn.execute("COMMIT")
+
+
+def test_a_result_begun_in_a_transaction_outlives_its_commit(t: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("UPDATE t SET n = 0")
+    cursor = t.execute("SELECT n FROM t")
+    t.execute("COMMIT")
+    assert cursor.fetchall() == [(0,), (0,)]
+
+
+def test_two_tables_of_one_statement_agree(conn: Connection, other: Connection) -> None:
+    conn.execute("CREATE TABLE a (id INT PRIMARY KEY, amount BIGINT)")
+    conn.execute("CREATE TABLE b (id INT PRIMARY KEY, amount BIGINT)")
+    conn.execute("CREATE TOPIC moves (amount BIGINT)")
+    for name in "ab":
+        conn.execute(f"INSERT INTO {name} SELECT value, 1000 FROM range(20)")
+    stop = threading.Event()
+
+    def move() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with other.transaction():
+                other.execute("UPDATE a SET amount = amount - 1 WHERE id = ?", [number % 20])
+                other.execute("INSERT INTO moves VALUES (1)")
+                other.execute("UPDATE b SET amount = amount + 1 WHERE id = ?", [number * 7 % 20])
+
+    with background(move):
+        try:
+            seen = set()
+            limit = time.monotonic() + 3
+            while time.monotonic() < limit:
+                asked = "SELECT (SELECT sum(amount) FROM a), (SELECT sum(amount) FROM b), (SELECT coalesce(sum(amount), 0) FROM moves)"
+                ((one, two, moved),) = rows(conn, asked)
+                assert one + two == 40_000
+                assert two == 20_000 + moved
+                assert (
+                    value(conn, "SELECT sum(x) FROM (SELECT amount AS x FROM a UNION ALL SELECT amount FROM b)")
+                    == 40_000
+                )
+                assert value(conn, "SELECT sum(a.amount + b.amount) FROM a JOIN b ON a.id = b.id") == 40_000
+                seen.add(two)
+            assert len(seen) > 3
+        finally:
+            stop.set()
+
+
+def test_what_views_read_is_of_one_moment(conn: Connection, other: Connection) -> None:
+    conn.execute("CREATE TABLE a (n BIGINT)")
+    conn.execute("INSERT INTO a VALUES (0)")
+    conn.execute("CREATE TOPIC moves (x BIGINT)")
+    conn.execute("CREATE VIEW the_table AS SELECT n FROM a")
+    conn.execute("CREATE VIEW the_topic AS SELECT x FROM moves")
+    stop = threading.Event()
+
+    def move() -> None:
+        while not stop.is_set():
+            with other.transaction():
+                other.execute("UPDATE a SET n = n + 1")
+                other.execute("INSERT INTO moves VALUES (1)")
+
+    with background(move):
+        try:
+            limit = time.monotonic() + 3
+            while time.monotonic() < limit:
+                for one, two in (("the_table", "moves"), ("the_table", "the_topic"), ("a", "the_topic")):
+                    asked = [f"(SELECT max(n) FROM {one})", f"(SELECT count(*) FROM {two})"]
+                    for order in (asked, asked[::-1]):
+                        ((left, right),) = rows(conn, f"SELECT {order[0]} AS l, {order[1]} AS r")
+                        assert left == right, order
+        finally:
+            stop.set()
+
+
+def test_a_reading_transaction_that_reads_twice_and_then_writes_notices_what_changed(
+    t: Connection, other: Connection
+) -> None:
+    t.execute("BEGIN")
+    was = value(t, "SELECT n FROM t WHERE id = 1")
+    other.execute("UPDATE t SET n = n + 100 WHERE id = 1")
+    with fails("40001", errors.OperationalError):
+        t.execute("UPDATE t SET n = ? WHERE id = 1", [was + 1])
+    t.execute("ROLLBACK")
+    assert value(t, "SELECT n FROM t WHERE id = 1") == 110
+
+
+def test_concurrent_read_modify_write_loses_nothing(conn: Connection) -> None:
+    conn.execute("CREATE TABLE counter (id INT PRIMARY KEY, n INT)")
+    conn.execute("INSERT INTO counter VALUES (1, 0)")
+    retried = []
+
+    def count() -> None:
+        with conn.engine.session() as session:
+            for _ in range(15):
+                while True:
+                    try:
+                        with session.transaction():
+                            was = value(session, "SELECT n FROM counter WHERE id = 1")
+                            time.sleep(0.001)
+                            session.execute("UPDATE counter SET n = ? WHERE id = 1", [was + 1])
+                        break
+                    except errors.SerializationFailure:
+                        retried.append(1)
+
+    with background(count), background(count):
+        pass
+    assert value(conn, "SELECT n FROM counter") == 30
+
+
+def test_updates_of_one_row_wait_for_each_other(conn: Connection) -> None:
+    conn.execute("CREATE TABLE counter (id INT PRIMARY KEY, n INT)")
+    conn.execute("INSERT INTO counter VALUES (1, 0)")
+
+    def count() -> None:
+        with conn.engine.session() as session:
+            for _ in range(50):
+                session.execute("UPDATE counter SET n = n + 1")
+                session.execute(
+                    "INSERT INTO counter VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET n = counter.n + excluded.n"
+                )
+
+    with background(count), background(count):
+        pass
+    assert value(conn, "SELECT n FROM counter") == 200
+
+
+def test_a_writer_waits_for_the_transaction_that_writes(t: Connection, other: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("UPDATE t SET n = 11 WHERE id = 1")
+    done = threading.Event()
+
+    def write() -> None:
+        other.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+        done.set()
+
+    with background(write):
+        assert not done.wait(0.2)
+        assert values(other.engine.session(), "SELECT n FROM t ORDER BY id") == [10, 20]  # readers do not wait
+        t.execute("COMMIT")
+    assert value(t, "SELECT n FROM t WHERE id = 1") == 12
+
+
+def test_a_wait_for_the_lock_can_be_limited(t: Connection, other: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("UPDATE t SET n = 11 WHERE id = 1")
+    other.execute("SET jammi.statement_timeout = '200ms'")
+    for statement in ("UPDATE t SET n = 1", "INSERT INTO t VALUES (9, 9)", "DELETE FROM t", "CREATE TABLE x (a INT)"):
+        with pytest.raises(errors.OperationalError) as raised:
+            other.execute(statement)
+        assert raised.value.sqlstate in ("57014", "55P03")
+    t.execute("COMMIT")
+    other.execute("RESET jammi.statement_timeout")
+    assert other.execute("UPDATE t SET n = 1").rowcount == 2
+
+
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_a_session_that_ends_inside_a_transaction_holds_nothing(t: Connection, how: str) -> None:
+    session = t.engine.session()
+    session.execute("BEGIN")
+    session.execute("UPDATE t SET n = 0")
+    cursor = session.execute("SELECT * FROM t")
+    cursor.fetchone()
+    if how == "close":
+        session.close()
+    del session, cursor
+    gc.collect()
+    with background(lambda: t.execute("UPDATE t SET n = n + 1")):
+        pass
+    assert values(t, "SELECT n FROM t ORDER BY id") == [11, 21]
+
+
+def test_a_table_that_is_dropped_while_it_is_known(t: Connection, other: Connection) -> None:
+    other.execute("PREPARE p AS SELECT n FROM t WHERE id = 1")
+    other.execute("CREATE VIEW v AS SELECT n FROM t")
+    assert values(other, "SELECT n FROM v ORDER BY n") == [10, 20]
+    t.execute("DROP TABLE t")
+    for statement in (
+        "SELECT n FROM t",
+        "UPDATE t SET n = 1",
+        "DELETE FROM t",
+        "INSERT INTO t VALUES (3, 3)",
+        "SELECT n FROM v",
+    ):
+        with pytest.raises(errors.ProgrammingError) as raised:
+            other.execute(statement).fetchall()
+        assert raised.value.sqlstate == "42P01", statement
+        assert raised.value.hint
+    with pytest.raises(errors.ProgrammingError):
+        other.execute("EXECUTE p").fetchall()
+
+
+def test_a_table_that_another_session_made_again_is_the_new_one(t: Connection, other: Connection) -> None:
+    assert values(other, "SELECT n FROM t ORDER BY id") == [10, 20]
+    t.execute("DROP TABLE t")
+    t.execute("CREATE TABLE t (id INT PRIMARY KEY, n VARCHAR)")
+    t.execute("INSERT INTO t VALUES (1, 'new')")
+    assert values(other, "SELECT n FROM t") == ["new"]
+    other.execute("UPDATE t SET n = n || '!'")
+    assert values(t, "SELECT n FROM t") == ["new!"]
+
+
+def test_a_live_join_reads_the_table_as_of_each_batch(t: Connection, other: Connection) -> None:
+    live = other.execute("SELECT a, n FROM subscribe('e') JOIN t ON t.id = a")
+    for number in range(5):
+        t.execute("UPDATE t SET n = ? WHERE id = 1", [number])
+        t.execute("INSERT INTO e VALUES (1)")
+        assert live.fetchone() == (1, number)
+    live.close()
+
+
+@pytest.fixture
+def store(tmp_path: Any) -> Iterator[str]:
+    yield f"{tmp_path}/store"
+
+
+def test_what_was_committed_is_there_after_reopening(store: str) -> None:
+    with jammi_sql.connect(store) as conn:
+        conn.execute("CREATE TABLE t (id INT PRIMARY KEY, v DOUBLE DEFAULT 1.5, u INT UNIQUE)")
+        conn.execute("CREATE INDEX i ON t (v)")
+        with conn.transaction():
+            conn.execute("INSERT INTO t (id, u) VALUES (1, 1)")
+        conn.execute("INSERT INTO t VALUES (2, 'NaN'::DOUBLE, NULL)")
+        conn.execute("BEGIN")
+        conn.execute("INSERT INTO t VALUES (3, 3, 3)")
+    with jammi_sql.connect(store) as conn:
+        assert [(i, str(v), u) for i, v, u in rows(conn, "SELECT * FROM t ORDER BY id")] == [
+            (1, "1.5", 1),
+            (2, "nan", None),
+        ]
+        for statement in ("INSERT INTO t (id) VALUES (1)", "INSERT INTO t VALUES (5, 5, 1)"):
+            with fails("23505", errors.IntegrityError):
+                conn.execute(statement)
+        assert value(conn, "INSERT INTO t (id) VALUES (3) RETURNING v") == 1.5
+        with fails("42P07"):
+            conn.execute("CREATE INDEX i ON t (u)")
+
+
+def test_another_engine_on_the_same_store_sees_each_change(store: str) -> None:
+    with jammi_sql.connect(store) as one:
+        one.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+        one.execute("INSERT INTO t VALUES (1, 0)")
+        with jammi_sql.connect(store) as two:
+            for number in range(1, 6):
+                assert value(two, "SELECT sum(n) FROM t") == number - 1
+                assert value(two, "SELECT sum(n) FROM t") == number - 1
+                (one if number % 2 else two).execute("UPDATE t SET n = ?", [number])
+                assert value(one, "SELECT sum(n) FROM t") == number
+            one.execute("ALTER TABLE t ADD COLUMN m INT DEFAULT 4")
+            assert rows(two, "SELECT * FROM t") == [(1, 5, 4)]
+
+
+def test_a_read_only_connection_changes_no_table(store: str) -> None:
+    with jammi_sql.connect(store) as conn:
+        conn.execute("CREATE TABLE t (a INT)")
+        conn.execute("INSERT INTO t VALUES (1)")
+    with jammi_sql.connect(store, read_only=True) as conn:
+        assert values(conn, "SELECT a FROM t") == [1]
+        for statement in (
+            "INSERT INTO t VALUES (2)",
+            "UPDATE t SET a = 2",
+            "DELETE FROM t",
+            "DROP TABLE t",
+            "CREATE TABLE u (a INT)",
+        ):
+            with pytest.raises(errors.OperationalError) as raised:
+                conn.execute(statement)
+            assert raised.value.sqlstate == "25006"
+
+
+def test_the_wait_ends_when_the_holder_rolls_back(t: Connection, other: Connection) -> None:
+    t.execute("BEGIN")
+    t.execute("DELETE FROM t")
+    state: list[int] = []
+    with background(lambda: state.append(other.execute("UPDATE t SET n = 5").rowcount)):
+        time.sleep(0.05)
+        t.execute("ROLLBACK")
+        until(lambda: state)
+    assert state == [2]
+
+
+def test_what_reads_a_table_outlives_an_index_another_column_and_a_new_name(t: Connection, other: Connection) -> None:
+    t.execute("CREATE VIEW v AS SELECT n FROM t WHERE id = 1")
+    t.execute("PREPARE p AS SELECT n FROM t WHERE id = 1")
+    live = other.execute("SELECT a, n FROM subscribe('e') JOIN t ON t.id = a")
+    for change in (
+        "CREATE INDEX i ON t (n)",
+        "ALTER TABLE t ADD COLUMN m INT DEFAULT 5",
+        "ALTER TABLE t DROP COLUMN m",
+        "DROP INDEX i",
+        "ALTER TABLE t RENAME TO renamed",
+    ):
+        t.execute(change)
+        t.execute("INSERT INTO e VALUES (1)")
+        assert live.fetchone() == (1, 10), change
+        assert values(t, "SELECT n FROM v") == [10], change
+        assert values(t, "EXECUTE p") == [10], change
+    t.execute("ALTER TABLE renamed DROP COLUMN n")
+    for statement in ("SELECT n FROM v", "EXECUTE p"):
+        with fails("42P01"):
+            t.execute(statement).fetchall()
+    t.execute("INSERT INTO e VALUES (1)")
+    with fails("42P01"):
+        live.fetchone()
+
+
+def test_a_statement_that_is_stopped_changes_nothing_and_frees_the_lock(conn: Connection, other: Connection) -> None:
+    big(conn)
+    for statement in (
+        "UPDATE big SET n = n + 1",
+        "DELETE FROM big WHERE n + 1 > 0",
+        "INSERT INTO big SELECT id + 1000000, n FROM big",
+        "MERGE INTO big USING big AS s ON big.id = s.id WHEN MATCHED THEN UPDATE SET n = 1",
+        "INSERT INTO big SELECT id, 5 FROM big ON CONFLICT (id) DO UPDATE SET n = excluded.n",
+    ):
+        conn.execute("SET jammi.statement_timeout = '100ms'")
+        with fails("57014", errors.OperationalError):
+            conn.execute(statement)
+        conn.execute("RESET jammi.statement_timeout")
+        assert rows(other, "SELECT sum(n), count(*) FROM big") == [(0, 300_000)]
+        assert other.execute("UPDATE big SET n = 0 WHERE id = 1").rowcount == 1
