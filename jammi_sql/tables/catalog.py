@@ -37,6 +37,7 @@ from .definition import Index, MutableTableDefinition, check_key, check_table
 __all__ = ["CatalogTable", "StoredColumn", "TableCatalog"]
 
 _REMEMBERED = 4096
+_SAID = ("number", "tenant", "namespace", "name", "details", "schema_version", "checksum")
 _COUNT = pa.schema([("count", pa.int64())])
 
 
@@ -105,8 +106,8 @@ class TableCatalog:
     def __init__(self, queries: Mapping[str, NamedQuery], clock: Clock) -> None:
         self._queries = queries
         self._clock = clock
-        # What a committed version of a table says never changes, and numbers are never used again.
-        self._known: Remembered[tuple[int, int], CatalogTable] = Remembered(_REMEMBERED)
+        # By all that a row says, so that what a transaction reads of its own may be kept too.
+        self._known: Remembered[tuple[object, ...], CatalogTable] = Remembered(_REMEMBERED)
 
     # --- reading ---
 
@@ -141,12 +142,10 @@ class TableCatalog:
         return [self._table(reader, row) for row in found.values()]
 
     def _table(self, reader: Reader, row: Mapping[str, Any]) -> CatalogTable:
-        key = (row["number"], row["schema_version"])
+        key = tuple(row[column] for column in _SAID)
         table = self._known.get(key)
         if table is None:
-            table = self._decoded(row)
-            if reader.committed:
-                self._known[key] = table
+            table = self._known[key] = self._decoded(row)
         return replace(table, data_version=row["data_version"], specials=frozenset(orjson.loads(row["specials"])))
 
     @staticmethod

@@ -84,8 +84,8 @@ class TopicCatalog:
     def __init__(self, queries: Mapping[str, NamedQuery], clock: Clock) -> None:
         self._queries = queries
         self._clock = clock
-        # By number: a committed version never changes, and numbers are never used again.
-        self._codecs: Remembered[int, dict[int, Codec]] = Remembered(_REMEMBERED)
+        # By number, newest version and that one's checksum, so that what a transaction reads of its own may be kept too.
+        self._codecs: Remembered[tuple[int, int, int], dict[int, Codec]] = Remembered(_REMEMBERED)
 
     # --- reading ---
 
@@ -149,7 +149,7 @@ class TopicCatalog:
         namespace: str = row["namespace"]
         name: str = row["name"]
         path = display_name(namespace, name)
-        codecs = self._load_codecs(reader, number, version, path)
+        codecs = self._load_codecs(reader, number, version, row["checksum"], path)
         try:
             metadata = _metadata(str(row["metadata"]))
             tenant = TenantId(str(row["tenant"])) if row["tenant"] else None
@@ -163,9 +163,11 @@ class TopicCatalog:
             number, namespace, name, definition, version, codecs, row["first_offset"], row["next_offset"]
         )
 
-    def _load_codecs(self, reader: Reader, number: int, version: int, path: str) -> dict[int, Codec]:
-        known = self._codecs.get(number)
-        if known is not None and version in known:
+    def _load_codecs(
+        self, reader: Reader, number: int, version: int, newest: int | None, path: str
+    ) -> dict[int, Codec]:
+        known = None if newest is None else self._codecs.get((number, version, newest))
+        if known is not None:
             return known
         rows = reader.query(self._queries["topic_schemas"], (number,))
         loaded = {
@@ -176,8 +178,8 @@ class TopicCatalog:
             raise DataCorrupted(
                 f"topic {path}: version {version} of its schema is missing", hint="restore the store from a backup"
             )
-        if reader.committed:
-            self._codecs[number] = loaded
+        if newest is not None:
+            self._codecs[number, version, newest] = loaded
         return loaded
 
     # --- changing ---

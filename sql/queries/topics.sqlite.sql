@@ -77,9 +77,11 @@ ORDER BY offset DESC
 LIMIT 1;
 
 -- name: topics_with_retention
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
 SELECT
-    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    number, uuid, tenant, namespace, name, metadata, version,
+    (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
+    first_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE metadata LIKE '%"retention"%' OR metadata LIKE '%"retention_bytes"%';
@@ -99,27 +101,33 @@ DELETE FROM batch WHERE topic = ?1 AND offset < ?2;
 SELECT topic AS number, sum(row_count) AS row_count, sum(byte_count) AS byte_count FROM batch WHERE tenant IN ('', ?1) GROUP BY topic;
 
 -- name: topics_visible
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
 SELECT
-    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    number, uuid, tenant, namespace, name, metadata, version,
+    (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
+    first_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE tenant IN ('', ?1)
 ORDER BY namespace, name, tenant;
 
 -- name: topics_named
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
 SELECT
-    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    number, uuid, tenant, namespace, name, metadata, version,
+    (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
+    first_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE tenant IN ('', ?1) AND name IN (SELECT value FROM json_each(?2))
 ORDER BY namespace, name, tenant;
 
 -- name: topic_by_uuid
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
 SELECT
-    number, uuid, tenant, namespace, name, metadata, version, first_offset,
+    number, uuid, tenant, namespace, name, metadata, version,
+    (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
+    first_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE uuid = ?1;
