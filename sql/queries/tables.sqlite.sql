@@ -47,10 +47,6 @@ UPDATE companion SET specials = ?2 WHERE number = ?1;
 -- name: delete_table
 DELETE FROM companion WHERE number = ?1;
 
--- name: changed_rows
--- returns: changed int64
-SELECT total_changes() AS changed;
-
 -- name: topic_of_name
 -- returns: present int64
 SELECT count(*) AS present FROM topic WHERE tenant = ?1 AND namespace = ?2 AND name = ?3;
