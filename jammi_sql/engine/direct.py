@@ -15,16 +15,29 @@ from pyarrow import types
 from .. import faults
 from ..arrow.storage import column_codec
 from ..dialect import statements
-from ..plan.direct import Addition, DirectChange, Value, arrays_of, direct_delete, direct_update, repeated, rows_of
+from ..dialect.statements import Name
+from ..plan.direct import (
+    Addition,
+    DirectChange,
+    Value,
+    arrays_of,
+    direct_delete,
+    direct_select,
+    direct_update,
+    repeated,
+    rows_of,
+)
 from ..ports import NamedQuery, Transaction
+from ..results import BatchResult, IterableSource
 from ..tables import ddl
 from ..tables.catalog import CatalogTable, StoredColumn
+from ..tables.condition import equal_to
 from ..topics.catalog import CatalogTopic, tenant_text
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["change_directly", "direct_rows", "is_direct"]
+__all__ = ["change_directly", "direct_rows", "is_direct", "select_directly"]
 
 _BIGINT = StoredColumn(pa.field("number", pa.int64()), "", column_codec(pa.int64()), None)
 Parameters = Mapping[str, pa.Scalar]
@@ -94,6 +107,34 @@ def change_directly(
     if changed:
         session.engine.services.tables.raise_version(transaction, table)
     return changed
+
+
+def select_directly(session: Session, text: str, parameters: Parameters) -> BatchResult | None:
+    """The row with a key, looked up in the store; ``None`` for any other query."""
+    select = direct_select(text) if session.settings.pushdown else None
+    if select is None or session.catalog.own(*session.path(Name(select.table, 0))) is not None:
+        return None
+    table = session.find_relation(Name(select.table, 0), tables_first=True)
+    if not isinstance(table, CatalogTable):
+        return None
+    names = table.schema.names
+    columns = names if select.columns is None else select.columns
+    key = [name for name, _ in select.key]
+    if not set(names).issuperset((*columns, *key)) or not any(set(key).issuperset(unique) for unique in table.keys):
+        return None
+    read = _reader(parameters)
+    conditions = []
+    for name, value in select.key:
+        column = table.column(name)
+        stored = None if types.is_floating(column.field.type) or not column.codec.comparable else read(column, value)
+        if stored is None or stored.null_count:
+            return None
+        conditions.append((column, stored[0].as_py()))
+    session.scope.read(table)
+    reader, rows = session.reader, session.engine.services.rows
+    batches = list(rows.scan(reader, table, session.tenant, columns, equal_to(conditions)))
+    schema = pa.schema([table.column(name).field for name in columns])
+    return session.result(IterableSource(schema, batches))
 
 
 Read = Callable[[StoredColumn, Value], pa.Array | None]

@@ -26,6 +26,7 @@ from ..topics.catalog import CatalogTopic
 from . import table_statements as tables
 from . import topic_statements as topics
 from .changes import is_own
+from .direct import select_directly
 from .explain import explain
 from .insert import insert
 from .live import bounded_relations, run_subscribing
@@ -55,6 +56,10 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
     if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
+    if query.keyword == "SELECT":
+        looked_up = select_directly(session, query.body.text, parameters)
+        if looked_up is not None:
+            return looked_up
     if query.keyword in ("SET", "RESET"):
         return _assign(session, query, parameters)
     if query.subscribes and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):

@@ -22,9 +22,11 @@ __all__ = [
     "Addition",
     "Constant",
     "DirectChange",
+    "DirectSelect",
     "Placeholder",
     "arrays_of",
     "direct_delete",
+    "direct_select",
     "direct_update",
     "repeated",
     "rows_of",
@@ -60,6 +62,15 @@ class DirectChange:
     key: tuple[tuple[str, Value], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class DirectSelect:
+    """SELECT of the row with a key: columns of a table, all of them for ``None``, and the key's values by column."""
+
+    table: tuple[str, ...]
+    columns: tuple[str, ...] | None
+    key: tuple[tuple[str, Value], ...]
+
+
 _NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _LITERAL = (
     rf"(?P<number>{_NUMBER}(?![\w.$]))|(?P<text>'[^']*(?:''[^']*)*')|(?P<word>(?i:NULL|TRUE|FALSE)(?![\w.$]))"
@@ -73,6 +84,12 @@ _NAME = r"(?:(?P<owner>[a-z_][a-z0-9_]*)\.)?(?P<name>[a-z_][a-z0-9_]*)"
 _ONE = re.compile(rf"{_SPACE}(?:{_LITERAL}){_SPACE}")
 _ADDED = re.compile(rf"{_SPACE}{_NAME}{_SPACE}(?P<sign>[+-])(?={_SPACE}[\d.$'])")
 _EQUAL = re.compile(rf"{_SPACE}{_NAME}{_SPACE}={_SPACE}(?:{_LITERAL}){_SPACE}")
+_WORD = r"[a-z_][a-z0-9_]*"
+_SELECTED = re.compile(
+    rf"{_SPACE}(?i:SELECT)\s+(?P<columns>\*|{_WORD}(?:{_SPACE},{_SPACE}{_WORD})*)\s+(?i:FROM)\s+"
+    rf"(?P<table>{_WORD}(?:\.{_WORD}){{0,2}})\s+(?i:WHERE)(?=\s)",
+    re.ASCII,
+)
 _AND = re.compile(r"AND(?=[\s])", re.IGNORECASE)
 _WORDS: Final[Mapping[str, bool | None]] = {"NULL": None, "TRUE": True, "FALSE": False}
 _INT64 = range(-(2**63) + 1, 2**63)  # the least one is written as a minus before what is too great
@@ -176,6 +193,22 @@ def direct_delete(statement: statements.Delete) -> DirectChange | None:
         return DirectChange((), _equalities(statement.condition.text, _names(statement.target, statement.alias)))
     except _TooMuch:
         return None
+
+
+def direct_select(text: str) -> DirectSelect | None:
+    """``SELECT columns FROM t WHERE column = value AND ...``; ``None`` for another one."""
+    found = _SELECTED.match(text)
+    if found is None:
+        return None
+    table = tuple(found["table"].split("."))
+    columns = None if found["columns"] == "*" else tuple(name.strip() for name in found["columns"].split(","))
+    if columns is not None and (len(set(columns)) != len(columns) or not _KEYWORDS.isdisjoint(columns)):
+        return None
+    try:
+        key = _equalities(text[found.end() :], (table[-1],))
+    except _TooMuch:
+        return None
+    return None if not _KEYWORDS.isdisjoint(table) else DirectSelect(table, columns, key)
 
 
 def _names(target: statements.Name, alias: str | None) -> tuple[str, ...]:

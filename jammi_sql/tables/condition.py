@@ -7,7 +7,7 @@ leave out no row that is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import prod
@@ -71,6 +71,13 @@ def condition_of(node: Node, table: CatalogTable) -> Condition | None:
     indexed = bool(wholes) or any(columns[0] in fixed or columns[0] in bounded for columns in indexes)
     return Condition(
         tuple(term.text for term in terms), tuple(value for term in terms for value in term.values), indexed, narrow
+    )
+
+
+def equal_to(values: Sequence[tuple[StoredColumn, Value]]) -> Condition:
+    """Columns that have given stored values, of a whole key among them."""
+    return Condition(
+        tuple(f"{_quoted(column)} = {_PLACE}" for column, _ in values), tuple(value for _, value in values), True, True
     )
 
 

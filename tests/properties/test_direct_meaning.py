@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jammi_sql import Connection, Error, connect
 from jammi_sql.engine import insert, table_update
+from jammi_sql.engine.session import Session
 
 COLUMNS = {
     "id": "BIGINT",
@@ -153,6 +154,42 @@ def outcome(connection: Connection, statement: Statement, pushdown: str) -> tupl
 @example(statement=("INSERT INTO t (id, v) VALUES (7, 9007199254740993)", ()))
 def test_the_short_way_is_the_long_way(connection: Connection, statement: Statement) -> None:
     assert outcome(connection, statement, "on") == outcome(connection, statement, "off"), statement
+
+
+@st.composite
+def selects(draw: st.DrawFn) -> Statement:
+    parameters: list[Any] = []
+    columns = draw(st.one_of(st.just("*"), st.lists(names, min_size=1, max_size=4).map(", ".join)))
+    table = draw(st.sampled_from(["t", "public.t", "jammi.public.t"]))
+    return f"SELECT {columns} FROM {table} WHERE {draw(conditions(parameters))}", tuple(parameters)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(statement=selects())
+@example(statement=("SELECT * FROM t WHERE id = 1", ()))
+@example(statement=("select v, id from public.t where id = ? and k = 'a'", (1,)))
+@example(statement=("SELECT id FROM t WHERE k = 'b'", ()))
+@example(statement=("SELECT id FROM t WHERE id = '1'", ()))
+@example(statement=("SELECT id FROM t WHERE id = NULL", ()))
+@example(statement=("SELECT id, id FROM t WHERE id = 1", ()))
+def test_a_look_up_by_key_is_the_query(connection: Connection, statement: Statement) -> None:
+    answers = []
+    for pushdown in ("on", "off"):
+        connection.execute(f"SET jammi.pushdown = {pushdown}")
+        try:
+            found = connection.execute(*statement).fetch_arrow_table()
+            # NaN is not itself: by the bits
+            answers.append((found.schema.to_string(), [str(row) for row in found.to_pylist()]))
+        except Error as error:
+            answers.append((type(error).__name__, [str(error.sqlstate)]))
+    assert answers[0] == answers[1], statement
+
+
+def test_a_look_up_by_key_needs_no_planner(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.execute("SET jammi.pushdown = on")
+    monkeypatch.setattr(Session, "frame", None)
+    assert connection.execute("SELECT k, id FROM t WHERE id = ?", (2,)).fetchall() == [("b", 2)]
+    assert connection.execute("SELECT k, id FROM t WHERE id = 99").fetchall() == []
 
 
 @pytest.mark.parametrize(
