@@ -548,7 +548,7 @@ def test_a_statement_that_is_stopped_changes_nothing_and_frees_the_lock(conn: Co
         "MERGE INTO big USING big AS s ON big.id = s.id WHEN MATCHED THEN UPDATE SET n = 1",
         "INSERT INTO big SELECT id, 5 FROM big ON CONFLICT (id) DO UPDATE SET n = excluded.n",
     ):
-        conn.execute("SET jammi.statement_timeout = '100ms'")
+        conn.execute("SET jammi.statement_timeout = '1ms'")
         with fails("57014", errors.OperationalError):
             conn.execute(statement)
         conn.execute("RESET jammi.statement_timeout")
