@@ -7,6 +7,7 @@ statement is computed by DataFusion after all.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from ..dialect.statements import Name
 from ..plan.direct import (
     Addition,
     DirectChange,
+    DirectSelect,
     Value,
     arrays_of,
     direct_delete,
@@ -27,12 +29,13 @@ from ..plan.direct import (
     repeated,
     rows_of,
 )
-from ..ports import NamedQuery, Transaction
+from ..ports import NamedQuery, Reader, Transaction
 from ..results import BatchResult, IterableSource
 from ..tables import ddl
 from ..tables.catalog import CatalogTable, StoredColumn
 from ..tables.condition import equal_to
 from ..topics.catalog import CatalogTopic, tenant_text
+from .changes import is_own
 
 if TYPE_CHECKING:
     from .session import Session
@@ -112,9 +115,17 @@ def change_directly(
 def select_directly(session: Session, text: str, parameters: Parameters) -> BatchResult | None:
     """The row with a key, looked up in the store; ``None`` for any other query."""
     select = direct_select(text) if session.settings.pushdown else None
-    if select is None or session.catalog.own(*session.path(Name(select.table, 0))) is not None:
+    if select is None or is_own(session, Name(select.table, 0)):
         return None
-    table = session.find_relation(Name(select.table, 0), tables_first=True)
+    store = session.engine.services.store
+    if session.reader is not store:
+        return _looked_up(session, select, parameters, session.reader)
+    with closing(store.snapshot()) as snapshot:  # the catalogue and the row are of one moment
+        return _looked_up(session, select, parameters, snapshot)
+
+
+def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, reader: Reader) -> BatchResult | None:
+    table = session.find_relation(Name(select.table, 0), reader, tables_first=True)
     if not isinstance(table, CatalogTable):
         return None
     names = table.schema.names
@@ -131,7 +142,7 @@ def select_directly(session: Session, text: str, parameters: Parameters) -> Batc
             return None
         conditions.append((column, stored[0].as_py()))
     session.scope.read(table)
-    reader, rows = session.reader, session.engine.services.rows
+    rows = session.engine.services.rows
     batches = list(rows.scan(reader, table, session.tenant, columns, equal_to(conditions)))
     schema = pa.schema([table.column(name).field for name in columns])
     return session.result(IterableSource(schema, batches))
