@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -149,6 +150,8 @@ class Store(Reader, Protocol):
     read_only: bool
     location: str
     """For messages: never with credentials."""
+    folder: Path
+    """On this machine, for what is kept beside it."""
 
     def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> Transaction:
         """Take the write lock, waiting at most ``timeout`` seconds (default: the store's own limit).

@@ -14,6 +14,7 @@ from .. import __version__, connect
 from ..dbapi import Connection
 from ..errors import Error, InvalidParameter
 from ..tenancy import TenantId
+from .compact import compact
 from .complaint import complaint
 from .formats import FORMATS
 from .runner import Runner, Script, say
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given[:1] == ["serve"]:
         say("jammi-sql serve is not built yet")
         return _USAGE
+    if given[:1] == ["compact"]:
+        return compact(given[1:])
     options = _parser().parse_args(given)  # leaves with 2 by itself
     try:
         return _run(options)
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="jammi-sql",
         description="SQL over durable event topics.",
         epilog="Exit code: 0 all went well, 1 an SQL error, 2 wrong usage, 130 interrupted. Data goes to standard "
-        "output, everything else to standard error. jammi-sql serve is the server.",
+        "output, everything else to standard error. jammi-sql compact moves logs into segments, jammi-sql serve is the server.",
     )
     parser.add_argument(
         "target", nargs="?", default=DEFAULT_TARGET, metavar="TARGET", help=f"a folder (default: {DEFAULT_TARGET})"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..errors import ProgrammingError, StatementSyntaxError
+from .calls import read_call
 from .complexity import check_complexity
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
@@ -33,7 +34,6 @@ _LATER: Mapping[str, str] = {
     "ATTACH": "read files with CREATE EXTERNAL TABLE",
     "DETACH": "drop what CREATE EXTERNAL TABLE made with DROP TABLE",
     "REFRESH": "create the copy anew with CREATE TEMP TABLE name AS query",
-    "CALL": "the engine looks after its store by itself",
     "KILL": "cancel from the cursor that runs the query",
 }
 
@@ -159,6 +159,7 @@ _READERS: Mapping[str, _Reader] = {
     "ABORT": read_rollback,
     "ALTER": read_alter,
     "BEGIN": read_begin,
+    "CALL": read_call,
     "COMMIT": read_commit,
     "COPY": _copy,
     "CREATE": read_create,

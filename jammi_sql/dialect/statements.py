@@ -22,6 +22,7 @@ __all__ = [
     "AlterTopicSet",
     "Assignment",
     "Begin",
+    "Call",
     "ColumnDefinition",
     "Commit",
     "CreateIndex",
@@ -202,6 +203,14 @@ class AlterTopicRename:
 
     name: Name
     new_name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``CALL procedure(arguments)``."""
+
+    procedure: Name
+    arguments: tuple[Fragment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -616,6 +625,7 @@ Statement = (
     | AlterTopicSet
     | AlterTopicReset
     | AlterTopicRename
+    | Call
     | TruncateTopic
     | DropTopic
     | ShowTopics

@@ -22,9 +22,14 @@ from ..topics.log import Log
 from ..topics.publisher import Publisher
 from ..topics.repo import TopicRepo
 from ..topics.retention import RetentionKeeper
+from ..topics.segments.catalog import SegmentCatalog
+from ..topics.segments.compactor import SegmentSize
+from ..topics.segments.reader import SegmentReader
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .functions import FunctionLibrary
+from .segment_scan import SegmentScans
+from .segmenting import SegmentOptions, Segments, segment_storage
 from .services import Services, SystemClock
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ __all__ = ["Engine"]
 
 MEMORY = ":memory:"
 _TABLE_CACHE_BYTES = 512 << 20
+_SEGMENT = SegmentSize()
 _OPTIONS = ("lock_timeout", "max_bytes")
 
 
@@ -52,11 +58,16 @@ class Engine:
         clock: Clock | None = None,
         udfs: Path | None = None,
         table_cache_bytes: int = _TABLE_CACHE_BYTES,
+        segments: SegmentOptions | None = None,
     ) -> None:
         clock = clock or SystemClock()
+        options = segments or SegmentOptions()
         queries = load_queries("topics", store.kind)
-        log = Log(queries)
-        catalog = TopicCatalog(queries, clock)
+        segment_catalog = SegmentCatalog(load_queries("segments", store.kind))
+        storage = segment_storage(store, segment_catalog, options.location)
+        files = SegmentReader(segment_catalog, storage)
+        log = Log(queries, segment_catalog, files)
+        catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), clock)
         rows = TableRows(tables)
         watch = HeadWatch(store, log, broker.heal_interval)
@@ -79,6 +90,8 @@ class Engine:
             self.publisher,
             self.subscriber,
             FunctionLibrary.load(udfs),
+            Segments.of(store, catalog, log, segment_catalog, storage, files, clock, options),
+            SegmentScans(storage),
         )
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
@@ -93,16 +106,28 @@ class Engine:
         clock: Clock | None = None,
         udfs: str | os.PathLike[str] | None = None,
         table_cache_bytes: int = _TABLE_CACHE_BYTES,
+        segments: str | None = None,
+        segment_rows: int = _SEGMENT.rows,
+        segment_bytes: int = _SEGMENT.size,
+        segment_grace: float = 600.0,
+        compaction: bool = True,
         **options: Any,
     ) -> Engine:
         """The engine on ``target``: a folder, made if missing, or ``":memory:"`` or ``None`` for a temporary one.
 
         ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
         processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
-        companion tables is kept in memory for scans that repeat. ``options`` are the store's: ``lock_timeout`` in
-        seconds, ``max_bytes``.
+        companion tables is kept in memory for scans that repeat.
+
+        ``segments`` is where the segments of topics are kept, a folder or the URL of an object store; without it, in
+        the store's folder, or where they were before. A stretch of the log becomes a segment at ``segment_rows`` rows
+        or ``segment_bytes`` bytes, in the background unless ``compaction`` is false. The file of a segment that was
+        dropped stays for ``segment_grace`` seconds, for those who read it.
+
+        ``options`` are the store's: ``lock_timeout`` in seconds, ``max_bytes``.
         """
         chosen = _broker(broker)
+        kept = SegmentOptions(segments, SegmentSize(segment_rows, segment_bytes), segment_grace, compaction)
         text = None if target is None else os.fspath(target)
         if text is None or text == MEMORY:
             if read_only:
@@ -129,6 +154,7 @@ class Engine:
                 clock=clock,
                 udfs=None if udfs is None else Path(udfs),
                 table_cache_bytes=table_cache_bytes,
+                segments=kept,
             )
         except BaseException:
             store.close()
@@ -163,6 +189,7 @@ class Engine:
         self.subscriber.close()
         self.services.watch.close()
         self._retention.close()
+        self.services.segments.close()
         self.broker.close()
         self.services.store.close()
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ..arrow.dataset import LazyDataset
 from ..dialect import parse_identifier_path
 from ..dialect.statements import Name, Query, SubscribeCall
 from ..errors import (
@@ -161,7 +160,7 @@ def _streamed(
     provider = LiveProvider(streamed.topic.codec.schema)
     relation = streamed.call.relation
     with session.planned(query.words) as planning:
-        inserted: dict[str, LazyDataset] = _bounded_relations(session, planning, windows, besides=streamed)
+        inserted: dict[str, Any] = _bounded_relations(session, planning, windows, besides=streamed)
         inserted[relation] = provider
         with inserted_relations(session.relations, inserted):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
@@ -198,7 +197,7 @@ def _relational(
 ) -> BatchResult:
     """The result of a query over bounded subscribes only."""
     windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
-    with session.planned(query.words) as planning:
+    with session.planned(query.words, once=True) as planning:
         with inserted_relations(session.relations, _bounded_relations(session, planning, windows)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
             return session.stream(frame, planning, query.body)
@@ -236,7 +235,7 @@ def _complete(session: Session, window: _Window) -> _Window:
 
 def bounded_relations(
     session: Session, planning: Planning, query: Query, parameters: Mapping[str, pa.Scalar]
-) -> dict[str, LazyDataset]:
+) -> dict[str, Any]:
     """The relations of the ``subscribe`` calls of a query whose end must be seen.
 
     ``UnboundedResult`` for one without.
@@ -250,13 +249,13 @@ def bounded_relations(
 
 def _bounded_relations(
     session: Session, planning: Planning, windows: list[_Window], besides: _Window | None = None
-) -> dict[str, LazyDataset]:
-    found: dict[str, LazyDataset] = {}
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for window in windows:
         if window is not besides and not window.unbounded:
             ready = _complete(session, window)
             assert ready.until is not None
-            found[window.call.relation] = session.relations.topic_provider(
+            found[window.call.relation] = session.relations.topic_relation(
                 window.topic, planning, (window.start, max(window.start, ready.until + 1))
             )
     return found

@@ -20,7 +20,7 @@ from ..arrow.program import UNDECIDED, Program, compile_program
 from ..errors import Error
 from ..errors_datafusion import is_pushdown_failure
 from ..plan.shape import Shape
-from ..topics.log import LogEntry
+from ..topics.entries import LogEntry
 from ..topics.relation import ENGINE_COLUMNS, coalesced, relation_batch, relation_schema, runs_of
 from ..topics.subscription import Subscription
 from .frame_source import FrameSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..arrow.dataset import failure_report
-from ..errors import UndefinedTable
+from ..errors import DataCorrupted, Error, UndefinedTable
 from ..ports import Reader, Snapshot
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
+from ..topics.retention import RETENTION_OPTIONS
+from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
     from .services import Services
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Planning", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
+_OF_A_FILE = re.compile(r"parquet|object store|object at location", re.IGNORECASE)
 ReadTable = Callable[[CatalogTable], None]
 
 
@@ -52,11 +56,14 @@ class Planning:
         *,
         read_table: ReadTable | None = None,
         hidden: bool = False,
+        once: bool = False,
     ) -> None:
         """``read_table`` is told each table that is read.
 
         With ``hidden`` the statement may read relations that its text does not name, a view's: all from one snapshot.
+        With ``once`` its plan is run once, now, and may therefore name files.
         """
+        self.once = once
         self._services = services
         self.reader = reader
         self.tenant = tenant
@@ -71,6 +78,8 @@ class Planning:
         self._holders = 1
         self._lock = threading.Lock()
         self._active = True
+        self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
+        self._unpin: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
 
     @classmethod
@@ -143,6 +152,8 @@ class Planning:
             tables = services.tables.named(self._moment, self.tenant, self._words)
         self._tables = {(table.namespace, table.local_name): table for table in tables}
         topics = services.catalog.named(self._moment, self.tenant, self._words)
+        if any(_may_forget(topic) for topic in topics) and self._take_snapshot():
+            topics = services.catalog.named(self._moment, self.tenant, self._words)
         self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
 
     def _take_snapshot(self) -> bool:
@@ -189,6 +200,42 @@ class Planning:
             self._read_table(now)
         return TableView(now, self._moment, self.tenant)
 
+    def segments(self, topic: CatalogTopic, start: int, end: int) -> list[Segment]:
+        """The segments of ``topic`` with offsets in ``[start, end)``, whose files stay until this is released."""
+        kept = self._services.segments
+        found = kept.catalog.of_topic(self._moment, topic.number, start, end)
+        with self._lock:
+            self._unpin.append(kept.pins.pin(segment.path for segment in found))
+        return found
+
+    def scans(self, topic: CatalogTopic, segments: list[Segment]) -> None:
+        """DataFusion scans the files of ``segments`` for this statement. ``DataCorrupted`` where one is not the one written."""
+        for segment in segments:
+            self._services.segments.files.check(segment, topic.name)
+        self._segments.append((topic, segments))
+
+    def check_files(self) -> None:
+        """Once DataFusion has listed the files that it scans: it passes over one that is missing without a word.
+
+        ``DataCorrupted`` for one that is gone or changed.
+        """
+        for topic, segments in self._segments:
+            for segment in segments:
+                self._services.segments.files.check(segment, topic.name)
+
+    def file_failure(self, error: BaseException) -> Error | None:
+        """What an error of DataFusion's scan of files means; ``None`` where it is none of those."""
+        if not self._segments or not _OF_A_FILE.search(str(error)):
+            return None
+        try:
+            self.check_files()
+        except Error as found:
+            return found
+        topics = ", ".join(topic.name for topic, _ in self._segments)
+        return DataCorrupted(
+            f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
+        )
+
     # --- end ---
 
     def finish(self) -> None:
@@ -204,9 +251,20 @@ class Planning:
         """Let go; the last one ends the snapshot. May be called from any thread."""
         with self._lock:
             self._holders -= 1
-            ended = self._snapshot if self._holders == 0 else None
+            over = self._holders == 0
+            ended = self._snapshot if over else None
+            pins = self._unpin if over else []
+            if over:
+                self._unpin = []
+        for unpin in pins:
+            unpin()
         if ended is not None:
             ended.close()
+
+
+def _may_forget(topic: CatalogTopic) -> bool:
+    """Whether what a statement reads of it may go while it reads: by retention, or with a segment that is joined to others."""
+    return topic.hot_offset > topic.first_offset or not RETENTION_OPTIONS.isdisjoint(topic.definition.broker_metadata)
 
 
 def _has_still(now: CatalogTable, before: CatalogTable, columns: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..arrow.dataset import LazyDataset
+from ..errors import DataCorrupted
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
 from .catalog_provider import SYSTEM
@@ -76,7 +77,7 @@ class SessionRelations:
         """The topic or table: a tenant's own comes before a global one."""
         topic, table = planning.topic(namespace, name), planning.table(namespace, name)
         if table is None or (topic is not None and topic.definition.tenant is not None):
-            return None if topic is None else self.topic_provider(topic, planning)
+            return None if topic is None else self.topic_relation(topic, planning)
         return self.table_provider(table, planning)
 
     def table_provider(
@@ -94,6 +95,37 @@ class SessionRelations:
             every=every,
             pushes=lambda: session.settings.pushdown,
         )
+
+    def topic_relation(self, topic: CatalogTopic, planning: Planning, bounds: tuple[int, int] | None = None) -> Any:
+        """A topic for a query: DataFusion scans the files of its segments itself where the plan is run once.
+
+        A plan that is kept (a view's, a live statement's) sees the log as it is when it is run, so it names no files.
+        Where a file is damaged, or has columns that DataFusion cannot read, the relation in Python reads what it needs.
+        """
+        provider = self.topic_provider(topic, planning, bounds)
+        session = self._session
+        if (
+            not (planning.once and self.takes_filters and session.settings.pushdown)
+            or topic.hot_offset <= topic.first_offset
+        ):
+            return provider
+        start, end = bounds or (topic.first_offset, topic.next_offset)
+        segments = planning.segments(topic, start, end)
+        if not segments or any(segment.encoded for segment in segments):
+            return provider
+        context = session.context
+        frame = session.engine.services.scans.frame(context, topic, segments, planning.tenant, start, end)
+        if frame is None:
+            return provider
+        try:
+            planning.scans(topic, segments)
+        except DataCorrupted:
+            return provider
+        hot = segments[-1].end
+        if hot < end:
+            rest = self.topic_provider(topic, planning, (max(start, hot), end))
+            frame = frame.union(context.read_table(rest))
+        return frame.into_view()
 
     def topic_provider(
         self,

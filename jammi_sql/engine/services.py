@@ -17,6 +17,8 @@ from ..topics.remembered import Remembered
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .functions import FunctionLibrary
+from .segment_scan import SegmentScans
+from .segmenting import Segments
 
 __all__ = ["Services", "SystemClock"]
 
@@ -46,5 +48,7 @@ class Services:
     publisher: Publisher
     subscriber: Subscriber
     functions: FunctionLibrary
+    segments: Segments
+    scans: SegmentScans
     parsed: Remembered[str, list[Parsed]] = field(default_factory=lambda: Remembered(_STATEMENTS))
     """What statements mean, by their text."""

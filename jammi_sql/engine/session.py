@@ -30,6 +30,7 @@ from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
+from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
 from .planning import Planning
@@ -275,17 +276,17 @@ class Session:
 
     # --- planning ---
 
-    def new_planning(self, words: frozenset[str]) -> Planning:
-        """The catalogue as the session sees it now."""
+    def new_planning(self, words: frozenset[str], *, once: bool = False) -> Planning:
+        """The catalogue as the session sees it now; ``once`` as ``Planning`` has it."""
         hidden = any(not words.isdisjoint(names) for names in self.own_relations().values())
         return Planning(
-            self.engine.services, self.reader, self.tenant, words, read_table=self.scope.read, hidden=hidden
+            self.engine.services, self.reader, self.tenant, words, read_table=self.scope.read, hidden=hidden, once=once
         )
 
     @contextmanager
-    def planned(self, words: frozenset[str]) -> Iterator[Planning]:
-        """A statement's view of the catalogue, in force while it is planned and started."""
-        planning = self.new_planning(words)
+    def planned(self, words: frozenset[str], *, once: bool = False) -> Iterator[Planning]:
+        """A statement's view of the catalogue, in force while it is planned and started; ``once`` as ``Planning`` has it."""
+        planning = self.new_planning(words, once=once)
         try:
             with planning.in_force():
                 yield planning
@@ -304,6 +305,9 @@ class Session:
             failure = planning.failure
             if failure is not None:
                 return failure if isinstance(failure, Error) else translate(failure, fragment.text, fragment.origin)
+            unread = planning.file_failure(error)
+            if unread is not None:
+                return unread
             return translate(error, fragment.text, fragment.origin)
 
         return to_error
@@ -350,6 +354,12 @@ class Session:
         planning.retain()
         try:
             source = FrameSource(frame, schema, self.translator(planning, fragment), planning.release)
+            try:
+                planning.check_files()
+            except BaseException:
+                source.close()
+                planning.retain()  # closing let go of it once
+                raise
         except BaseException:
             planning.release()
             raise
@@ -546,7 +556,7 @@ class Session:
         self._check_open()
         if self.tenant is not None:
             raise PermissionDenied("a backup holds the data of all tenants", hint="do it in a session without a tenant")
-        self.engine.services.store.backup(path)
+        back_up(self.engine.services, path)
 
     def cancel(self) -> None:
         """Make the statement that runs in another thread raise ``QueryCanceled``."""

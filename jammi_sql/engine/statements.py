@@ -31,6 +31,7 @@ from .explain import explain
 from .insert import insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
+from .procedures import call
 from .publish import create_topic_as
 from .relations import inserted_relations
 from .table_merge import merge_rows
@@ -70,7 +71,7 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
     if created is not None:
         return created
-    with session.planned(query.words) as planning:
+    with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters)
         if query.keyword in _STREAMED and not _changes_data(frame):
@@ -361,6 +362,7 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.Describe: topics.describe,
         statements.ShowCreateTopic: topics.show_create_topic,
         statements.ShowCreateTable: topics.show_create_table,
+        statements.Call: call,
         statements.Insert: insert,
         statements.Update: _update,
         statements.Delete: _delete,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..topics.offset import datetime_of
+from .segment_shares import SegmentShare, segment_shares
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -47,27 +49,53 @@ _SETTINGS = _schema(name=_TEXT, value=_TEXT, default=_TEXT, description=_TEXT)
 _TABLES = _schema(schema=_TEXT, name=_TEXT, tenant=_TEXT, kind=_TEXT, columns=_NUMBER, rows=_NUMBER, refreshed_at=_TIME)
 _SOURCES = _schema(name=_TEXT, type=_TEXT, uri=_TEXT, tenant=_TEXT, attached_at=_TIME)
 _SEGMENTS = _schema(
-    schema=_TEXT, topic=_TEXT, path=_TEXT, first_offset=_NUMBER, last_offset=_NUMBER, rows=_NUMBER, bytes=_NUMBER
-)
+    schema=_TEXT, topic=_TEXT, path=_TEXT, first_offset=_NUMBER, last_offset=_NUMBER, rows=_NUMBER, bytes=_NUMBER,
+    produced_from=_TIME, produced_until=_TIME,
+)  # fmt: skip
 
 
 def _topics(session: Session, planning: Planning) -> list[dict[str, Any]]:
     reader, tenant = planning.reader, planning.tenant
     services = session.engine.services
-    totals = services.log.totals(reader, tenant)
+    hot = services.log.totals(reader, tenant)
+    segments: dict[int, list[SegmentShare]] = {}
+    for share in segment_shares(services, reader, tenant):
+        segments.setdefault(share.topic.number, []).append(share)
+    rows: list[dict[str, Any]] = []
+    for topic in services.catalog.visible(reader, tenant):
+        own = segments.get(topic.number, [])
+        hot_rows, hot_bytes = hot.get(topic.number, (0, 0))
+        rows.append(
+            {
+                "schema": topic.namespace,
+                "name": topic.local_name,
+                "tenant": None if topic.definition.tenant is None else str(topic.definition.tenant),
+                "columns": len(topic.codec.schema),
+                "first_offset": topic.first_offset,
+                "next_offset": topic.next_offset,
+                "rows": hot_rows + sum(share.rows for share in own),
+                "bytes": hot_bytes + sum(share.size for share in own),
+                "retention": topic.definition.broker_metadata.get("retention", "forever"),
+            }
+        )
+    return rows
+
+
+def _segments(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    services = session.engine.services
     return [
         {
-            "schema": topic.namespace,
-            "name": topic.local_name,
-            "tenant": None if topic.definition.tenant is None else str(topic.definition.tenant),
-            "columns": len(topic.codec.schema),
-            "first_offset": topic.first_offset,
-            "next_offset": topic.next_offset,
-            "rows": totals.get(topic.number, (0, 0))[0],
-            "bytes": totals.get(topic.number, (0, 0))[1],
-            "retention": topic.definition.broker_metadata.get("retention", "forever"),
+            "schema": share.topic.namespace,
+            "topic": share.topic.local_name,
+            "path": services.segments.storage.display(share.segment.path),
+            "first_offset": share.first,
+            "last_offset": share.segment.end - 1,
+            "rows": share.rows,
+            "bytes": share.size,
+            "produced_from": datetime_of(share.segment.first_us),
+            "produced_until": datetime_of(share.segment.last_us),
         }
-        for topic in services.catalog.visible(reader, tenant)
+        for share in segment_shares(services, planning.reader, planning.tenant)
     ]
 
 
@@ -132,7 +160,7 @@ SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
         "tables": SystemView(_TABLES, _tables),
         "sources": SystemView(_SOURCES, _nothing),
         "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
-        "segments": SystemView(_SEGMENTS, _nothing),
+        "segments": SystemView(_SEGMENTS, _segments),
         "settings": SystemView(_SETTINGS, _settings),
     }
 )

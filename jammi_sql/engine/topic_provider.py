@@ -64,6 +64,8 @@ class TopicProvider(LazyDataset):
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> _Scan:  # noqa: A002
         planning = Planning.current() or self._planning
         start, end = self._bounds or planning.bounds(self.topic, self._planning)
+        if start < self.topic.hot_offset:
+            planning.segments(self.topic, start, end)
         partitions = self._most_partitions if end - start > _SMALL else 1
         return _Scan(start, end, planning.tenant, planning.reader, partitions)
 
@@ -102,7 +104,7 @@ class TopicProvider(LazyDataset):
         node: Node | None = wanted.node if wanted is not None and self._prune() else None
         own = [name for name in columns if name not in ENGINE_COLUMNS]
         while start < end:
-            chunk = self._log.read(scan.reader, self.topic, scan.tenant, start, end, node=node)
+            chunk = self._log.read(scan.reader, self.topic, scan.tenant, start, end, node=node, columns=own)
             start = chunk.end
             for group in coalesced(chunk.entries):
                 rows = join_columns([entry.batch for entry in group], own)

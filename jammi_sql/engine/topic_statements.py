@@ -168,7 +168,7 @@ def truncate_topic(session: Session, statement: statements.TruncateTopic, parame
             before = services.log.head(transaction, topic).next
         else:
             before = bound
-        services.log.truncate(transaction, topic, before)
+        services.log.truncate(transaction, topic, before, session.engine.clock.now_us())
     return CommandResult()
 
 

@@ -69,6 +69,7 @@ class SqliteStore:
     ) -> None:
         self.read_only = read_only
         self.location = str(file.path.parent)
+        self.folder = file.path.parent
         self._file = file
         self._lock_timeout = lock_timeout
         self._process = os.getpid()

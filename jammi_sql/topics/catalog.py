@@ -28,9 +28,11 @@ from .definition import (
     split_name,
 )
 from .remembered import Remembered
+from .segments.catalog import SegmentCatalog
 
 __all__ = ["CatalogTopic", "TopicCatalog", "tenant_text"]
 
+_PAST_ALL = (1 << 63) - 1
 _REMEMBERED = 4096  # topics whose schemas are kept decoded
 
 
@@ -66,6 +68,8 @@ class CatalogTopic:
     codecs: Mapping[int, Codec]
     first_offset: int
     next_offset: int
+    hot_offset: int
+    """Those below it are in segments."""
 
     @property
     def name(self) -> str:
@@ -81,8 +85,9 @@ class CatalogTopic:
 class TopicCatalog:
     """Reads and changes the catalogue's rows. Every change happens in a transaction that the caller gives."""
 
-    def __init__(self, queries: Mapping[str, NamedQuery], clock: Clock) -> None:
+    def __init__(self, queries: Mapping[str, NamedQuery], segments: SegmentCatalog, clock: Clock) -> None:
         self._queries = queries
+        self._segments = segments
         self._clock = clock
         # By number, newest version and that one's checksum, so that what a transaction reads of its own may be kept too.
         self._codecs: Remembered[tuple[int, int, int], dict[int, Codec]] = Remembered(_REMEMBERED)
@@ -114,6 +119,11 @@ class TopicCatalog:
         """The topic with that identity, whoever owns it."""
         rows = reader.query(self._queries["topic_by_uuid"], (str(topic_id),))
         found = self._nearest(reader, rows)
+        return found[0] if found else None
+
+    def numbered(self, reader: Reader, number: int) -> CatalogTopic | None:
+        """The topic with that number, whoever owns it."""
+        found = self._nearest(reader, reader.query(self._queries["topic_by_number"], (number,)))
         return found[0] if found else None
 
     def resolve(self, reader: Reader, definition: TopicDefinition) -> CatalogTopic:
@@ -160,8 +170,9 @@ class TopicCatalog:
             ) from error
         definition = TopicDefinition(path, codecs[version].schema, tenant, metadata, identity)
         return CatalogTopic(
-            number, namespace, name, definition, version, codecs, row["first_offset"], row["next_offset"]
-        )
+            number, namespace, name, definition, version, codecs,
+            row["first_offset"], row["next_offset"], row["hot_offset"],
+        )  # fmt: skip
 
     def _load_codecs(
         self, reader: Reader, number: int, version: int, newest: int | None, path: str
@@ -275,7 +286,8 @@ class TopicCatalog:
         transaction.execute(self._queries["rename_topic"], (topic.number, namespace, name))
 
     def drop(self, transaction: Transaction, topic: CatalogTopic) -> None:
-        """Remove it with all its batches."""
+        """Remove it with all its batches and segments."""
+        self._segments.drop_before(transaction, topic.number, _PAST_ALL, self._clock.now_us())
         transaction.execute(self._queries["delete_topic_batches"], (topic.number,))
         transaction.execute(self._queries["delete_topic"], (topic.number,))
 

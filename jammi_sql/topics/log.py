@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -20,9 +20,13 @@ from ..errors import DataCorrupted, OffsetEvicted, TopicNotFound
 from ..ports import NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
+from .entries import Chunk, LogEntry
 from .remembered import Remembered
+from .segments.catalog import SegmentCatalog
+from .segments.reader import SegmentReader
+from .segments.segment import Segment
 
-__all__ = ["EVERYBODY", "Append", "Chunk", "Everybody", "Head", "Log", "LogEntry"]
+__all__ = ["EVERYBODY", "Append", "Everybody", "Head", "Log"]
 
 
 class Everybody(Enum):
@@ -34,27 +38,12 @@ class Everybody(Enum):
 EVERYBODY = Everybody.EVERYBODY
 
 
-class LogEntry(NamedTuple):
-    """One batch read from the log. ``tenant`` is '' for none."""
-
-    offset: int
-    produced_us: int
-    tenant: str
-    batch: pa.RecordBatch
-
-
-class Chunk(NamedTuple):
-    """Some consecutive batches, and the offset at which to read on (those skipped are behind it)."""
-
-    entries: list[LogEntry]
-    end: int
-
-
 class Head(NamedTuple):
-    """The oldest offset kept and the next one to come."""
+    """The oldest offset kept and the next one to come. Offsets below ``hot`` are in segments."""
 
     first: int
     next: int
+    hot: int = 0
 
 
 class Append(NamedTuple):
@@ -67,6 +56,7 @@ class Append(NamedTuple):
     payload: pa.Buffer
 
 
+_Found = TypeVar("_Found")
 _TEXT: pa.DataType = pa.large_string()
 _BYTES: pa.DataType = pa.large_binary()
 _COLUMNS = ["header", "ranges", "payload"]
@@ -86,7 +76,9 @@ class Log:
     ended when it last wrote to them.
     """
 
-    def __init__(self, queries: Mapping[str, NamedQuery]) -> None:
+    def __init__(self, queries: Mapping[str, NamedQuery], segments: SegmentCatalog, files: SegmentReader) -> None:
+        self._segments = segments
+        self._files = files
         self._append = queries["append_batch"]
         self._headers = queries["batch_headers"]
         self._headers_ranges = queries["batch_headers_with_ranges"]
@@ -103,6 +95,8 @@ class Log:
         self._schemas = queries["topic_schemas"]
         self._newer: Remembered[tuple[int, int], Codec] = Remembered(1024)
         self._supposed: Remembered[int, _End] = Remembered(1024)
+        # Where the segments of topics end, as far as this process knows: where to look first, no more than that.
+        self._hot: Remembered[int, int] = Remembered(1024)
 
     # --- writing ---
 
@@ -146,11 +140,15 @@ class Log:
             self._supposed[number] = end
         return places
 
-    def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int) -> int:
-        """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept."""
+    def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int, now_us: int) -> int:
+        """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept.
+
+        A segment that ends there or before is dropped. The rest of one that goes on is out of sight.
+        """
         head = self.head(transaction, topic)
         before = max(head.first, min(before, head.next))
         transaction.execute(self._raise_floor, (topic.number, before))
+        self._segments.drop_before(transaction, topic.number, before, now_us)
         transaction.execute(self._remove, (topic.number, before))
         return before
 
@@ -167,10 +165,8 @@ class Log:
         """The heads of several topics, as of one moment."""
         table = reader.query(self._heads, (str(list(numbers)),))
         return {
-            number: Head(first, following)
-            for number, first, following in zip(
-                _integers(table, 0), _integers(table, 1), _integers(table, 2), strict=True
-            )
+            number: Head(first, following, hot)
+            for number, first, hot, following in zip(*(_integers(table, column) for column in range(4)), strict=True)
         }
 
     def offset_since(
@@ -181,19 +177,44 @@ class Log:
         Only batches that ``tenant`` may read count: the time of another tenant's publish is nobody else's business.
         """
         head = self.head(reader, topic)
-        if isinstance(tenant, Everybody):
-            found = reader.query(self._since, (topic.number, moment_us))
-        else:
-            found = reader.query(self._visible_since, (topic.number, moment_us, tenant_text(tenant)))
+        visible = _visible(tenant)
+        start = head.first
+        while start < head.hot:
+            segment = self._segments.since(reader, topic.number, start, moment_us)
+            batches = None if segment is None else self._files.batches(reader, segment)
+            if segment is None or batches is None:
+                break
+            for offset, _, produced_us, owner in batches.between(max(start, segment.first), segment.end):
+                if produced_us >= moment_us and (visible is None or owner in visible):
+                    return offset
+            start = segment.end
+        found = reader.query(
+            *(
+                (self._since, (topic.number, head.hot, moment_us))
+                if isinstance(tenant, Everybody)
+                else (self._visible_since, (topic.number, head.hot, moment_us, tenant_text(tenant)))
+            )
+        )
         return _integers(found, 0)[0] if found.num_rows else head.next
 
     def offset_of_newest(self, reader: Reader, topic: CatalogTopic, size: int) -> int:
-        """The offset from which on the newest batches have at most ``size`` bytes of payload together."""
-        found = reader.query(self._newest, (topic.number, size))
-        return _integers(found, 0)[0] + 1 if found.num_rows else topic.first_offset
+        """The offset from which on the newest batches have at most ``size`` bytes together: of payload, of files.
+
+        A segment counts as a whole.
+        """
+        head = self.head(reader, topic)
+        found = reader.query(self._newest, (topic.number, head.hot, size))
+        if found.num_rows:
+            return _integers(found, 0)[0] + 1
+        _, kept = self._segments.hot_size(reader, topic.number, head.hot, head.next)
+        for segment in reversed(self._segments.of_topic(reader, topic.number, head.first, head.hot)):
+            kept += segment.file_bytes
+            if kept > size:
+                return segment.end
+        return head.first
 
     def totals(self, reader: Reader, tenant: TenantId | None) -> dict[int, tuple[int, int]]:
-        """Rows and payload bytes of each topic that ``tenant`` may read."""
+        """Rows and bytes (of payload, of files) of each topic that ``tenant`` may read, outside of segments."""
         table = reader.query(self._totals, (tenant_text(tenant),))
         return {
             number: (rows, size)
@@ -207,37 +228,113 @@ class Log:
 
         Raises as ``read`` where the topic was dropped or some of them were removed.
         """
-        table = reader.query(self._counts, (topic.number, start, end, tenant_text(tenant), limit))
-        offsets = _integers(table, 0)
-        if start < end and (not offsets or start < offsets[0]):
-            self._check_kept(reader, topic, start)
-        return list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+        if start >= end:
+            return []
+
+        def from_segment(segment: Segment) -> list[tuple[int, int, int, str]] | None:
+            batches = self._files.batches(reader, segment)
+            if batches is None:
+                return None
+            stop = min(end, start + limit)
+            return [found for found in batches.between(start, stop) if found[3] in visible]
+
+        def from_store() -> list[tuple[int, int, int, str]] | None:
+            table = reader.query(self._counts, (topic.number, start, end, tenant_text(tenant), limit))
+            offsets = _integers(table, 0)
+            if (not offsets or start < offsets[0]) and self._has_moved(reader, topic, start):
+                return None
+            return list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+
+        visible = ("", tenant_text(tenant))
+        return self._look(reader, topic, start, from_segment, from_store)
 
     def read(
         self,
         reader: Reader,
         topic: CatalogTopic,
-        tenant: TenantId | None,
+        tenant: TenantId | Everybody | None,
         start: int,
         end: int,
         *,
         limit: int = 1024,
         byte_limit: int = 8 << 20,
         node: Node | None = None,
+        columns: Sequence[str] | None = None,
     ) -> Chunk:
         """The next batches of ``[start, end)`` that ``tenant`` may read, in offset order.
 
-        At most ``limit`` batches and about ``byte_limit`` bytes, at least one batch where there is one. Batches whose
-        column ranges show that ``node`` cannot hold are left out without being read. Each batch has the newest schema
-        of ``topic``. Raises ``OffsetEvicted`` when retention removed some of them, ``DataCorrupted`` for a damaged one.
+        At most ``limit`` batches and about ``byte_limit`` bytes; there may be none where ``Chunk.end`` is not ``end``
+        yet. Batches whose column ranges show that ``node`` cannot hold are left out without being read. Each batch has
+        the newest schema of ``topic``, or at least the ``columns`` of it. Raises ``OffsetEvicted`` when retention removed
+        some of them, ``DataCorrupted`` for a damaged one.
         """
+        schema = topic.codec.schema
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns], metadata=schema.metadata)  # type: ignore[arg-type] # invariant in the stubs
+
+        def from_segment(segment: Segment) -> Chunk | None:
+            if node is not None and not self._files.can_match(
+                segment, node, lambda version: self._codec(reader, topic, version, segment.first).schema
+            ):
+                return Chunk([], min(end, segment.end))
+            return self._files.read(
+                reader, segment, topic.name, _visible(tenant), start, end,
+                schema=schema, limit=limit, byte_limit=byte_limit,
+            )  # fmt: skip
+
+        return self._look(
+            reader, topic, start, from_segment,
+            lambda: self._from_store(reader, topic, tenant, start, end, limit, byte_limit, node),
+        )  # fmt: skip
+
+    def _look(
+        self,
+        reader: Reader,
+        topic: CatalogTopic,
+        start: int,
+        from_segment: Callable[[Segment], _Found | None],
+        from_store: Callable[[], _Found | None],
+    ) -> _Found:
+        """What is at ``start``, in whichever of the two places; either says ``None`` where it is not there (any more).
+
+        A compaction may move it between two questions, in one direction only, and a snapshot may be of before it.
+        """
+        if start < max(topic.hot_offset, self._hot.get(topic.number) or 0):
+            segment = self._segments.at(reader, topic.number, start)
+            found = None if segment is None else from_segment(segment)
+            if found is not None:
+                return found
+        found = from_store()
+        if found is not None:
+            return found
+        segment = self._segments.at(reader, topic.number, start)
+        if segment is not None:
+            if reader.committed:
+                self._hot[topic.number] = segment.end
+            found = from_segment(segment)
+            if found is not None:
+                return found
+        self._has_moved(reader, topic, start)  # for its error
+        raise _damaged(topic, start, "is missing")
+
+    def _from_store(
+        self,
+        reader: Reader,
+        topic: CatalogTopic,
+        tenant: TenantId | Everybody | None,
+        start: int,
+        end: int,
+        limit: int,
+        byte_limit: int,
+        node: Node | None,
+    ) -> Chunk | None:
+        """As ``read``, of batches that are in no segment; ``None`` where that at ``start`` is in one."""
         pruned = node is not None
-        parameters = (topic.number, start, end, tenant_text(tenant), limit)
+        parameters = (topic.number, start, end, _owner(tenant), limit)
         headers = reader.query(self._headers_ranges if pruned else self._headers, parameters)
         count = headers.num_rows
         if not count:
-            self._check_kept(reader, topic, start)
-            return Chunk([], end)
+            return None if self._has_moved(reader, topic, start) else Chunk([], end)
         offsets = _integers(headers, 0)
         stop = end if count < limit else offsets[-1] + 1
         sizes = _integers(headers, 4)
@@ -264,14 +361,14 @@ class Log:
                 )
             ]
             if not wanted:
-                self._check_kept(reader, topic, start)
-                return Chunk([], stop)
+                return None if self._has_moved(reader, topic, start) else Chunk([], stop)
         payloads = self._fetch(reader, topic, tenant, offsets, wanted)
         if payloads is None:
-            self._check_kept(reader, topic, start)
+            if self._has_moved(reader, topic, start):
+                return None
             raise DataCorrupted(f"topic {topic.name}: batches vanished between {start} and {stop}")
-        if start < offsets[0]:
-            self._check_kept(reader, topic, start)
+        if start < offsets[0] and self._has_moved(reader, topic, start):
+            return None
         row_counts = _integers(headers, 3)
         checksums = _integers(headers, 5)
         tenants = _texts(headers, headers.num_columns - 1)
@@ -307,7 +404,12 @@ class Log:
         return codec
 
     def _fetch(
-        self, reader: Reader, topic: CatalogTopic, tenant: TenantId | None, offsets: list[int], wanted: Sequence[int]
+        self,
+        reader: Reader,
+        topic: CatalogTopic,
+        tenant: TenantId | Everybody | None,
+        offsets: list[int],
+        wanted: Sequence[int],
     ) -> list[pa.Buffer] | None:
         """The payloads of the wanted headers; ``None`` when some are gone."""
         runs: list[tuple[int, int]] = []
@@ -318,7 +420,7 @@ class Log:
                 first = index
             previous = index
         runs.append((offsets[first], offsets[previous]))
-        text = tenant_text(tenant)
+        text = _owner(tenant)
         if len(runs) == 1:
             found = reader.query(self._payloads, (topic.number, *runs[0], text))
         else:
@@ -336,10 +438,22 @@ class Log:
             )
         return _buffers(found.column(0)) if found.num_rows == len(wanted) else None
 
-    def _check_kept(self, reader: Reader, topic: CatalogTopic, start: int) -> None:
+    def _has_moved(self, reader: Reader, topic: CatalogTopic, start: int) -> bool:
+        """Whether the batch at ``start`` is in a segment. ``OffsetEvicted`` where it was removed."""
         head = self.head(reader, topic)
         if start < head.first:
             raise OffsetEvicted(topic.name, start, head.first)
+        return start < head.hot
+
+
+def _owner(tenant: TenantId | Everybody | None) -> str:
+    """How a query names whose batches it wants."""
+    return "*" if isinstance(tenant, Everybody) else tenant_text(tenant)
+
+
+def _visible(tenant: TenantId | Everybody | None) -> tuple[str, str] | None:
+    """The tenants whose batches ``tenant`` may read, ``None`` for all."""
+    return None if isinstance(tenant, Everybody) else ("", tenant_text(tenant))
 
 
 def _header_ranges(offset: int, produced_us: int) -> dict[str, ColumnRange]:

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .log import LogEntry
+from .entries import LogEntry
 
 __all__ = ["ENGINE_COLUMNS", "RowRun", "coalesced", "relation_batch", "relation_schema"]
 
@@ -27,6 +28,8 @@ _ENGINE_FIELDS = (
 ENGINE_COLUMNS = frozenset(field.name for field in _ENGINE_FIELDS)
 
 TARGET_ROWS = 8192
+_MANY = 256
+"""Runs from which on it is cheaper to compute row numbers than to cut and join slices."""
 
 
 def relation_schema(schema: pa.Schema) -> pa.Schema:
@@ -125,5 +128,11 @@ def _row_indices(runs: Sequence[RowRun]) -> pa.Array:
         with _ramp_lock:
             _ramp = pa.array(range(longest), pa.int64())
     ramp = _ramp
+    if len(runs) > _MANY:
+        counts = np.fromiter((run.row_count for run in runs), np.int64, len(runs))
+        firsts = np.fromiter((run.first_row for run in runs), np.int64, len(runs))
+        starts = np.cumsum(counts) - counts
+        numbered: pa.Array = pa.array(np.arange(counts.sum()) + np.repeat(firsts - starts, counts))
+        return numbered
     slices = [ramp.slice(run.first_row, run.row_count) for run in runs]
     return slices[0] if len(slices) == 1 else pa.concat_arrays(slices)

@@ -21,6 +21,7 @@ _logger = logging.getLogger("jammi_sql.topics")
 AGE = "retention"
 BYTES = "retention_bytes"
 FOREVER = "forever"
+RETENTION_OPTIONS = frozenset((AGE, BYTES))
 
 _SECOND = 1_000_000
 _UNITS = {
@@ -141,7 +142,7 @@ class RetentionKeeper:
             if self._closed.is_set():
                 return
             with self._store.begin() as transaction:
-                self._log.truncate(transaction, topic, min(before + _STEP, keep_from))
+                self._log.truncate(transaction, topic, min(before + _STEP, keep_from), self._clock.now_us())
 
     def close(self) -> None:
         """End the thread."""

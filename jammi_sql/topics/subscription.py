@@ -19,7 +19,8 @@ from ..ports import Broker, Clock, Reader
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
 from .delivery import BrokerSubscription, DeliveredBatch
-from .log import Log, LogEntry
+from .entries import LogEntry
+from .log import Log
 from .offset import Offset, datetime_of, microseconds_of
 from .predicate import Predicate
 from .watch import HeadWatch

@@ -1,4 +1,4 @@
--- Catalogue and log of topics, for SQLite. No text or blob column may come back NULL.
+-- Catalogue and log of topics, for SQLite. No text or blob column may come back NULL. The tenant '*' is everybody.
 
 -- name: append_batch
 -- ?1 is a list: topic, offset, produced_us, tenant, version, row_count, checksum, namespace, name. Appends nothing where
@@ -23,7 +23,7 @@ WHERE number IN (SELECT value FROM json_each(?1));
 -- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, tenant utf8
 SELECT offset, produced_us, version, row_count, byte_count, checksum, tenant
 FROM batch
-WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND (?4 = '*' OR tenant IN ('', ?4))
 ORDER BY offset
 LIMIT ?5;
 
@@ -31,57 +31,59 @@ LIMIT ?5;
 -- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, ranges binary, tenant utf8
 SELECT offset, produced_us, version, row_count, byte_count, checksum, ranges, tenant
 FROM batch
-WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND (?4 = '*' OR tenant IN ('', ?4))
 ORDER BY offset
 LIMIT ?5;
 
 -- name: batch_payloads
 -- returns: payload binary
 SELECT payload FROM batch
-WHERE topic = ?1 AND offset >= ?2 AND offset <= ?3 AND tenant IN ('', ?4)
+WHERE topic = ?1 AND offset >= ?2 AND offset <= ?3 AND (?4 = '*' OR tenant IN ('', ?4))
 ORDER BY offset;
 
 -- name: batch_counts
 -- returns: offset int64, row_count int64, produced_us int64, tenant utf8
 SELECT offset, row_count, produced_us, tenant FROM batch
-WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND tenant IN ('', ?4)
+WHERE topic = ?1 AND offset >= ?2 AND offset < ?3 AND (?4 = '*' OR tenant IN ('', ?4))
 ORDER BY offset
 LIMIT ?5;
 
 -- name: topic_heads
--- returns: number int64, first_offset int64, next_offset int64
+-- returns: number int64, first_offset int64, hot_offset int64, next_offset int64
 SELECT
     number,
     first_offset,
+    hot_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE number IN (SELECT value FROM json_each(?1));
 
 -- name: first_offset_since
 -- returns: offset int64
-SELECT offset FROM batch WHERE topic = ?1 AND produced_us >= ?2 ORDER BY offset LIMIT 1;
+SELECT offset FROM batch WHERE topic = ?1 AND offset >= ?2 AND produced_us >= ?3 ORDER BY offset LIMIT 1;
 
 -- name: first_visible_offset_since
 -- returns: offset int64
 SELECT offset FROM batch
-WHERE topic = ?1 AND produced_us >= ?2 AND tenant IN ('', ?3)
+WHERE topic = ?1 AND offset >= ?2 AND produced_us >= ?3 AND tenant IN ('', ?4)
 ORDER BY offset
 LIMIT 1;
 
 -- name: newest_past_size
 -- returns: offset int64
 SELECT offset
-FROM (SELECT offset, sum(byte_count) OVER (ORDER BY offset DESC) AS kept FROM batch WHERE topic = ?1)
-WHERE kept > ?2
+FROM (SELECT offset, sum(byte_count) OVER (ORDER BY offset DESC) AS kept FROM batch WHERE topic = ?1 AND offset >= ?2)
+WHERE kept > ?3
 ORDER BY offset DESC
 LIMIT 1;
 
 -- name: topics_with_retention
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, hot_offset int64, next_offset int64
 SELECT
     number, uuid, tenant, namespace, name, metadata, version,
     (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
     first_offset,
+    hot_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE metadata LIKE '%"retention"%' OR metadata LIKE '%"retention_bytes"%';
@@ -89,6 +91,7 @@ WHERE metadata LIKE '%"retention"%' OR metadata LIKE '%"retention_bytes"%';
 -- name: raise_floor
 UPDATE topic SET
     first_offset = ?2,
+    hot_offset = max(hot_offset, ?2),
     floor_offset = max(floor_offset, ?2),
     floor_us = max(floor_us, coalesce((SELECT max(produced_us) FROM batch WHERE topic = ?1 AND offset < ?2), 0))
 WHERE number = ?1;
@@ -98,39 +101,56 @@ DELETE FROM batch WHERE topic = ?1 AND offset < ?2;
 
 -- name: topic_totals
 -- returns: number int64, row_count int64, byte_count int64
-SELECT topic AS number, sum(row_count) AS row_count, sum(byte_count) AS byte_count FROM batch WHERE tenant IN ('', ?1) GROUP BY topic;
+SELECT number, sum(row_count) AS row_count, sum(byte_count) AS byte_count
+FROM topic AS t JOIN batch AS b ON b.topic = t.number AND b.offset >= t.hot_offset
+WHERE b.tenant IN ('', ?1)
+GROUP BY number;
 
 -- name: topics_visible
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, hot_offset int64, next_offset int64
 SELECT
     number, uuid, tenant, namespace, name, metadata, version,
     (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
     first_offset,
+    hot_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE tenant IN ('', ?1)
 ORDER BY namespace, name, tenant;
 
 -- name: topics_named
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, hot_offset int64, next_offset int64
 SELECT
     number, uuid, tenant, namespace, name, metadata, version,
     (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
     first_offset,
+    hot_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE tenant IN ('', ?1) AND name IN (SELECT value FROM json_each(?2))
 ORDER BY namespace, name, tenant;
 
 -- name: topic_by_uuid
--- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, next_offset int64
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, hot_offset int64, next_offset int64
 SELECT
     number, uuid, tenant, namespace, name, metadata, version,
     (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
     first_offset,
+    hot_offset,
     coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
 FROM topic
 WHERE uuid = ?1;
+
+-- name: topic_by_number
+-- returns: number int64, uuid utf8, tenant utf8, namespace utf8, name utf8, metadata utf8, version int64, checksum int64, first_offset int64, hot_offset int64, next_offset int64
+SELECT
+    number, uuid, tenant, namespace, name, metadata, version,
+    (SELECT s.checksum FROM topic_schema AS s WHERE s.topic = number AND s.version = topic.version) AS checksum,
+    first_offset,
+    hot_offset,
+    coalesce((SELECT offset + 1 FROM batch WHERE topic = number ORDER BY offset DESC LIMIT 1), floor_offset) AS next_offset
+FROM topic
+WHERE number = ?1;
 
 -- name: topic_schemas
 -- returns: version int64, checksum int64, ipc binary

@@ -168,7 +168,6 @@ def test_views_and_subqueries(conn: Connection) -> None:
         "REFRESH TABLE k",
         "REFRESH SOURCE x",
         "COPY t FROM 'file.csv'",
-        "CALL jammi.compact('t')",
         "KILL 'x'",
         "SELECT * FROM t ASOF JOIN t AS u ON t.a = u.a AND t.a >= u.a",
     ],

@@ -327,7 +327,6 @@ def test_the_words_of_a_query_are_its_identifiers_folded_or_unquoted() -> None:
         ("REFRESH TABLE t", "REFRESH", 0),
         ("CREATE CACHED TABLE t AS SELECT 1", "CREATE CACHED TABLE", 0),
         ("COPY t (a) FROM 'x'", "COPY ... FROM", 0),
-        ("CALL jammi.compact('t')", "CALL", 0),
         ("KILL '1'", "KILL", 0),
         ("SELECT * FROM a ASOF JOIN b ON x", "ASOF JOIN", 16),
         ("INSERT INTO t SELECT * FROM (SELECT 1) ASOF LEFT JOIN b ON x", "ASOF JOIN", 39),

@@ -341,6 +341,8 @@ def test_the_first_batch_of_a_long_replay_comes_before_the_rest_is_read(engine: 
 
 
 def test_a_long_replay_holds_a_bounded_part_of_the_log(engine: Engine) -> None:
+    assert engine.services.segments.keeper is not None
+    engine.services.segments.keeper.close()  # all of it is to be read from the store
     publish_many(engine, 200, size=20_000)  # about 100 MB
     gc.collect()
     subscription, reader = replay_counted(engine)

@@ -1,0 +1,23 @@
+"""CALL: procedures of the engine."""
+
+from __future__ import annotations
+
+from .brackets import read_items
+from .cursor import Cursor
+from .statements import Call, Statement
+
+__all__ = ["read_call"]
+
+
+def read_call(cursor: Cursor) -> Statement:
+    """``CALL jammi.procedure([argument, ...])``; which procedures there are is the engine's business."""
+    cursor.grammar = "CALL jammi.compact('topic')"
+    cursor.expect("CALL")
+    procedure = cursor.name("the procedure's name")
+    if cursor.symbol() == "(" and cursor.symbol(1) == ")":
+        cursor.index += 2
+        cursor.finish()
+        return Call(procedure, ())
+    items = read_items(cursor, "an argument")
+    cursor.finish()
+    return Call(procedure, tuple(cursor.rewriting.fragment(item[0].start, item[-1].end) for item in items))

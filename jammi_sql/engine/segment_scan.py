@@ -1,0 +1,182 @@
+"""DataFusion's own Parquet scan of a topic's segments, beside the scan of what is in none."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from datafusion import DataFrame, LogicalPlan, SessionContext, col, lit
+from datafusion.object_store import AmazonS3, GoogleCloud, MicrosoftAzure
+
+from ..errors import FeatureNotSupported
+from ..tenancy import TenantId
+from ..topics.catalog import CatalogTopic, tenant_text
+from ..topics.relation import OFFSET, TENANT, relation_schema
+from ..topics.remembered import Remembered
+from ..topics.segments.segment import Segment
+from ..topics.segments.storage import SegmentStorage
+
+__all__ = ["SegmentScans"]
+
+_TEMPLATES = 1024
+_ANY_FILE = "file:///segment.parquet"
+
+
+class SegmentScans:
+    """Makes scans of segment files.
+
+    DataFusion's Python interface takes one path per scan. Its plans in protobuf form take many, so the plan of one file
+    that need not exist is made once per schema, and the paths are put into its bytes.
+    """
+
+    def __init__(self, storage: SegmentStorage) -> None:
+        self._storage = storage
+        self._templates: Remembered[tuple[int, int], bytes | None] = Remembered(_TEMPLATES)
+        self._reached: weakref.WeakSet[SessionContext] = weakref.WeakSet()
+
+    def frame(
+        self,
+        context: SessionContext,
+        topic: CatalogTopic,
+        segments: Sequence[Segment],
+        tenant: TenantId | None,
+        start: int,
+        end: int,
+    ) -> DataFrame | None:
+        """The rows of ``segments`` with offsets in ``[start, end)`` that ``tenant`` may read, unordered.
+
+        ``None`` where DataFusion's scan would not have exactly the topic's types.
+        """
+        template = self._template(topic)
+        if template is None:
+            return None
+        self._reach(context)
+        visible = ("", tenant_text(tenant))
+        open_ones = [segment for segment in segments if segment.is_open_to(visible)]
+        mixed = [segment for segment in segments if segment not in open_ones and segment.rows_of(visible)]
+        found: DataFrame | None = None
+        for group in (open_ones, mixed):
+            if not group:
+                continue
+            paths = [self._storage.file_url(segment.path) for segment in group]
+            plan = LogicalPlan.from_bytes(context, _with_paths(template, paths))
+            frame = context.create_dataframe_from_logical_plan(plan)
+            if group is mixed:
+                frame = frame.filter(col(TENANT).is_null() | (col(TENANT) == lit(visible[1])))
+            if group[0].first < start:
+                frame = frame.filter(col(OFFSET) >= lit(start))
+            if group[-1].end > end:
+                frame = frame.filter(col(OFFSET) < lit(end))
+            found = frame if found is None else found.union(frame)
+        return found
+
+    def _template(self, topic: CatalogTopic) -> bytes | None:
+        key = (topic.number, topic.version)
+        known = self._templates.get(key)
+        if known is None:
+            known = self._templates[key] = _planned(relation_schema(topic.codec.schema))
+        return known or None
+
+    def _reach(self, context: SessionContext) -> None:
+        """Tell DataFusion how to reach an object store."""
+        if self._storage.local or context in self._reached:
+            return
+        parts = urlsplit(self._storage.url)
+        store = _object_store(parts.scheme, parts.netloc, self._storage.options)
+        context.register_object_store(f"{parts.scheme}://", store, parts.netloc)
+        self._reached.add(context)
+
+
+def _planned(schema: pa.Schema) -> bytes:
+    """The bytes of a plan that scans one file; none where it would give other types than ``schema``.
+
+    On a thread of its own: this is asked for while DataFusion plans, where it must not be called.
+    """
+    made: list[bytes] = []
+
+    def make() -> None:
+        scratch = SessionContext()
+        try:
+            plan = scratch.read_parquet(_ANY_FILE, schema=schema).logical_plan().to_bytes(scratch)
+            again = scratch.create_dataframe_from_logical_plan(LogicalPlan.from_bytes(scratch, plan)).schema()
+        except Exception:  # a type that its protobuf form lacks
+            return
+        if again.equals(schema):
+            made.append(plan)
+
+    thread = threading.Thread(target=make, name="jammi-plan")
+    thread.start()
+    thread.join()
+    return made[0] if made else b""
+
+
+# --- protobuf ------------------------------------------------------------------------------------
+# LogicalPlanNode { ListingTableScanNode listing_scan = 1 }, ListingTableScanNode { repeated string paths = 2; ... }
+
+_SCAN, _PATH = 0x0A, 0x12
+
+
+def _with_paths(plan: bytes, paths: Sequence[str]) -> bytes:
+    """The plan of one file as that of ``paths``."""
+    if plan[0] != _SCAN:
+        raise FeatureNotSupported("DataFusion writes the plan of a scan in another form")
+    length, start = _varint(plan, 1)
+    scan, rest = plan[start : start + length], plan[start + length :]
+    if scan[0] != _PATH:
+        raise FeatureNotSupported("DataFusion writes the plan of a scan in another form")
+    length, start = _varint(scan, 1)
+    encoded = [path.encode() for path in paths]
+    scan = b"".join(bytes([_PATH]) + _as_varint(len(path)) + path for path in encoded) + scan[start + length :]
+    return bytes([_SCAN]) + _as_varint(len(scan)) + scan + rest
+
+
+def _varint(data: bytes, place: int) -> tuple[int, int]:
+    """A number, and the place behind it."""
+    value = shift = 0
+    while True:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value, place
+
+
+def _as_varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+# --- object stores -------------------------------------------------------------------------------
+
+
+def _object_store(scheme: str, bucket: str, options: dict[str, str]) -> Any:
+    """DataFusion's access to a bucket: credentials from the environment, as pyarrow takes them."""
+    if scheme == "s3":
+        endpoint = options.get("endpoint_override") or os.environ.get("AWS_ENDPOINT_URL")
+        plain = options.get("scheme") == "http" or (endpoint or "").startswith("http://")
+        if endpoint is not None and "://" not in endpoint:
+            endpoint = f"{options.get('scheme', 'https')}://{endpoint}"
+        return AmazonS3(
+            bucket_name=bucket,
+            region=options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+            access_key_id=os.environ.get("AWS_ACCESS_KEY_ID"),
+            secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY"),
+            session_token=os.environ.get("AWS_SESSION_TOKEN"),
+            endpoint=endpoint,
+            allow_http=plain,
+        )
+    if scheme == "gs":
+        return GoogleCloud(bucket_name=bucket)
+    container, _, host = bucket.partition("@")
+    account = host.split(".")[0] or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME")
+    return MicrosoftAzure(container_name=container, account=account)

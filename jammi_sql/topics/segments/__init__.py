@@ -1,0 +1,1 @@
+"""Segments: sealed stretches of topics' logs as Parquet files."""

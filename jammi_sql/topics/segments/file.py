@@ -1,0 +1,321 @@
+"""The Parquet file of a segment: the engine's columns and the topic's, in offset order.
+
+The file is made for pruning: statistics per row group and page, and a bloom filter for text and bytes where it costs
+little beside the values. Statistics are left out where they would mislead: Parquet's take no account of NaN, which is
+the greatest number in SQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from ...arrow.batches import join
+from ...arrow.ipc import checksum
+from ...arrow.layouts import converted
+from ...arrow.storage import column_codec
+from ...errors import DataCorrupted
+from ..relation import ENGINE_COLUMNS, RowRun, relation_batch, relation_schema
+from .segment import Segment, SegmentBatches
+from .storage import SegmentStorage
+
+__all__ = ["SegmentFile", "WrittenFile", "check_file", "parquet_type", "write_file"]
+
+_GROUP_ROWS = 1 << 20
+_BLOOM_SHARE = 0.1
+"""The most that a bloom filter may add to a column's bytes."""
+_BLOOM_BITS = 10
+"""Per distinct value, for one false answer in a hundred."""
+_READ_BYTES = 8 << 20
+_READ_ROWS = (1024, 131072)
+_DELTA = {"_offset": "DELTA_BINARY_PACKED", "_row_idx": "DELTA_BINARY_PACKED", "_produced_at": "DELTA_BINARY_PACKED"}
+_MAGIC = b"PAR1"
+
+
+class WrittenFile(NamedTuple):
+    """What the catalogue keeps of a file."""
+
+    size: int
+    footer: int
+    encoded: tuple[str, ...]
+
+
+# --- writing ---
+
+
+def write_file(
+    storage: SegmentStorage, path: str, batches: SegmentBatches, rows: Sequence[pa.RecordBatch], schema: pa.Schema
+) -> WrittenFile:
+    """Write the rows of all ``batches``, each of ``rows`` with the topic's ``schema``, as one file.
+
+    Raises ``FeatureNotSupported`` for a type that no file can hold, ``StoreIOError``, ``DiskFull``.
+    """
+    runs = [
+        RowRun(offset, produced, tenant, count)
+        for offset, count, produced, tenant in batches.between(batches.first, batches.end)
+    ]
+    joined = relation_batch(runs, join(rows), relation_schema(schema), None)
+    columns: list[pa.Array] = []
+    fields: list[pa.Field] = []
+    encoded: list[str] = []
+    for field, column in zip(joined.schema, joined.columns, strict=True):
+        if _holds(column):
+            columns.append(column)
+            fields.append(field)
+        else:
+            codec = column_codec(field.type)
+            values = codec.encode(column).values
+            columns.append(values)
+            fields.append(pa.field(field.name, values.type, field.nullable))
+            encoded.append(field.name)
+    kept = pa.schema(fields, metadata=joined.schema.metadata)  # type: ignore[arg-type] # invariant in the stubs
+    table = pa.Table.from_arrays(columns, schema=kept)
+
+    def write(sink: Any) -> None:
+        with pq.ParquetWriter(
+            sink,
+            table.schema,
+            compression="zstd",
+            use_dictionary=[leaf for leaf in _leaves(table.schema) if leaf not in _DELTA],  # type: ignore[arg-type] # or a list
+            column_encoding=_DELTA,
+            write_statistics=_comparable(table),
+            write_page_index=True,
+            write_page_checksum=True,
+            sorting_columns=[pq.SortingColumn(0), pq.SortingColumn(1)],
+            bloom_filter_options=_bloom_filters(table),
+        ) as writer:
+            writer.write_table(table, row_group_size=_GROUP_ROWS)
+
+    size = storage.create(path, write)
+    with storage.open(path) as file:
+        return WrittenFile(size, _footer(file, size), tuple(encoded))
+
+
+def parquet_type(data_type: Any) -> pa.DataType | None:
+    """What Parquet makes of a type, ``None`` where pyarrow writes it not at all."""
+    if isinstance(data_type, pa.BaseExtensionType):
+        return None if parquet_type(data_type.storage_type) is None else data_type
+    if types.is_interval(data_type) or types.is_run_end_encoded(data_type) or types.is_union(data_type):
+        return None
+    if types.is_decimal(data_type) and not 0 <= data_type.scale <= data_type.precision:
+        return None
+    if types.is_date64(data_type):
+        return pa.date32()
+    if types.is_time32(data_type):
+        return pa.time32("ms")
+    if types.is_timestamp(data_type) and data_type.unit == "s":
+        return pa.timestamp("ms", data_type.tz)
+    if types.is_dictionary(data_type):
+        value = parquet_type(data_type.value_type)
+        return data_type if value is not None and value.equals(data_type.value_type) else None
+    if not types.is_nested(data_type):
+        return data_type  # type: ignore[no-any-return]
+    if not data_type.num_fields or types.is_list_view(data_type) or types.is_large_list_view(data_type):
+        return None
+    parts = [parquet_type(data_type.field(index).type) for index in range(data_type.num_fields)]
+    same = all(part is not None and part.equals(data_type.field(index).type) for index, part in enumerate(parts))
+    return data_type if same else None
+
+
+def _holds(column: pa.Array) -> bool:
+    """Whether Parquet gives the very values back."""
+    kept = parquet_type(column.type)
+    if kept is None:
+        return False
+    if kept.equals(column.type):
+        return True
+    try:
+        return bool(column.cast(kept).cast(column.type).equals(column))
+    except pa.ArrowInvalid:  # seconds that are too many for milliseconds
+        return False
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """The paths of the columns that Parquet makes of ``schema``."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), sink)
+    found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [found.column(index).path for index in range(len(found))]
+
+
+def _comparable(table: pa.Table) -> list[str]:
+    """The columns whose statistics are right in SQL's order."""
+    return [
+        field.name
+        for field in table.schema
+        if not types.is_nested(field.type) and not _has_nan(table.column(field.name))
+    ]
+
+
+def _has_nan(column: pa.ChunkedArray) -> bool:
+    return types.is_floating(column.type) and (types.is_float16(column.type) or bool(pc.any(pc.is_nan(column)).as_py()))
+
+
+def _bloom_filters(table: pa.Table) -> dict[str, Any] | None:
+    """For the columns of text and bytes where it adds little: their ranges say next to nothing about one value."""
+    found: dict[str, Any] = {}
+    for field in table.schema:
+        if not any(test(field.type) for test in _LOOKED_UP) or field.name in ENGINE_COLUMNS:
+            continue
+        column = table.column(field.name)
+        distinct = int(pc.count_distinct(column).as_py())
+        if distinct and distinct * _BLOOM_BITS / 8 <= column.nbytes * _BLOOM_SHARE:
+            found[field.name] = {"ndv": distinct, "fpp": 0.01}
+    return found or None
+
+
+_LOOKED_UP = (
+    types.is_string,
+    types.is_large_string,
+    types.is_binary,
+    types.is_large_binary,
+    types.is_fixed_size_binary,
+)
+
+
+# --- reading ---
+
+
+def check_file(storage: SegmentStorage, segment: Segment, topic: str) -> None:
+    """``DataCorrupted``, which names it, where the file is missing, cut or another one than was written."""
+    try:
+        size = storage.size(segment.path)
+        if size is None:
+            raise FileNotFoundError
+        if size != segment.file_bytes:
+            raise _damaged(storage, segment, topic, f"has {size} bytes where {segment.file_bytes} were written")
+        with storage.open(segment.path) as file:
+            if _footer(file, size) != segment.footer:
+                raise _damaged(storage, segment, topic, "is not the file that was written")
+    except FileNotFoundError as error:
+        raise _damaged(storage, segment, topic, "is missing") from error
+
+
+def _footer(file: Any, size: int) -> int:
+    """The checksum of a footer; -1 where there is none."""
+    file.seek(max(0, size - 8))
+    tail = file.read(8)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != _MAGIC or length + 12 > size:
+        return -1
+    file.seek(size - 8 - length)
+    return checksum(file.read(length))
+
+
+def _damaged(storage: SegmentStorage, segment: Segment, topic: str, how: str) -> DataCorrupted:
+    return DataCorrupted(
+        f"topic {topic}: segment {storage.display(segment.path)}, offsets {segment.first} to {segment.end - 1}, {how}",
+        hint=f"put the file back, or TRUNCATE TOPIC {topic} BEFORE {segment.end}; the other offsets can be read",
+    )
+
+
+class SegmentFile:
+    """The rows of a segment's file from one on, with the columns of a schema; read on in pieces, at once in a few MB."""
+
+    def __init__(
+        self, storage: SegmentStorage, segment: Segment, topic: str, schema: pa.Schema, first_row: int
+    ) -> None:
+        """``schema`` has columns of the segment's version of the topic, or newer ones, which are NULL."""
+        self._storage = storage
+        self._segment = segment
+        self._topic = topic
+        self.schema = schema
+        with self._reading():
+            self._source = storage.open(segment.path)
+            self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
+        metadata = self._file.metadata
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        self.width = max(1, sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows))
+        """Bytes of a row, about, before it is pressed."""
+        self._present = [field for field in schema if field.name in self._file.schema_arrow.names]
+        self._batches = self._read(first_row)
+        self._batch: pa.RecordBatch | None = None
+        self._place = 0
+
+    def _read(self, skip: int) -> Iterator[pa.RecordBatch]:
+        metadata = self._file.metadata
+        groups = list(range(metadata.num_row_groups))
+        while groups and skip >= (count := metadata.row_group(groups[0]).num_rows):
+            skip -= count
+            del groups[0]
+        if not groups:
+            return
+        rows = max(_READ_ROWS[0], min(_READ_ROWS[1], _READ_BYTES // self.width))
+        names = [field.name for field in self._present]
+        if not names:
+            names = ["_offset"]  # something must tell how many rows there are
+        for batch in self._file.iter_batches(rows, row_groups=groups, columns=names):
+            if skip >= batch.num_rows:
+                skip -= batch.num_rows
+                continue
+            yield self._exact(batch.slice(skip))
+            skip = 0
+
+    def _exact(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with exactly the types of the schema."""
+        columns: list[pa.Array] = []
+        for field in self.schema:
+            index = batch.schema.get_field_index(field.name)
+            if index < 0:
+                columns.append(pa.nulls(batch.num_rows, field.type))
+            elif field.name in self._segment.encoded:
+                columns.append(column_codec(field.type).decode(batch.column(index)))
+            else:
+                columns.append(converted(batch.column(index), field.type))
+        if not columns:
+            return batch.select([])
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def take(self, count: int) -> pa.RecordBatch:
+        """The next ``count`` rows, as one batch. ``DataCorrupted`` where there are not so many."""
+        batch = self._batch
+        if batch is not None and self._place + count <= batch.num_rows:
+            taken = batch.slice(self._place, count)
+            self._place += count
+            return taken
+        parts = [] if batch is None or self._place == batch.num_rows else [batch.slice(self._place)]
+        missing = count - sum(part.num_rows for part in parts)
+        while missing:
+            with self._reading():
+                batch = next(self._batches, None)
+            if batch is None:
+                raise _damaged(self._storage, self._segment, self._topic, "has fewer rows than it should")
+            self._batch, self._place = batch, min(missing, batch.num_rows)
+            parts.append(batch.slice(0, self._place))
+            missing -= self._place
+        return join(parts)
+
+    def skip(self, count: int) -> None:
+        """Pass the next ``count`` rows over."""
+        if count:
+            self.take(count)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._batches = iter(())
+        self._batch = None
+        self._file.close()
+        self._source.close()
+
+    def _reading(self) -> _Reading:
+        return _Reading(self._storage, self._segment, self._topic)
+
+
+class _Reading:
+    """Around what reads the file: pyarrow's errors say nothing of topics and offsets."""
+
+    def __init__(self, storage: SegmentStorage, segment: Segment, topic: str) -> None:
+        self._place = (storage, segment, topic)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, FileNotFoundError):
+            raise _damaged(*self._place, "is missing") from error
+        if isinstance(error, (pa.ArrowException, OSError)):
+            raise _damaged(*self._place, "cannot be read") from error

@@ -1,0 +1,45 @@
+"""The thread that compacts and sweeps in the background."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from ...errors import Error
+from .compactor import Compactor
+from .sweeper import SegmentSweeper
+
+__all__ = ["SegmentKeeper"]
+
+_logger = logging.getLogger("jammi_sql.topics")
+
+
+class SegmentKeeper:
+    """One thread per engine that moves, once a second, what is sealed, and deletes files that nobody needs."""
+
+    def __init__(self, compactor: Compactor, sweeper: SegmentSweeper, interval: float = 1.0) -> None:
+        self._compactor = compactor
+        self._sweeper = sweeper
+        self._interval = interval
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="jammi-segments", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        told = ""
+        while not self._closed.wait(self._interval):
+            reason = ""
+            for work in (self._compactor.round, self._sweeper.round):
+                try:
+                    work(self._closed)
+                except Exception as error:  # a keeper that died would let the store grow without a word
+                    reason = error.message if isinstance(error, Error) else repr(error)
+            if reason and reason != told and not self._closed.is_set():
+                _logger.warning("segments cannot be kept: %s", reason)
+            told = reason
+
+    def close(self) -> None:
+        """End the thread, after what it is writing."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout=60)

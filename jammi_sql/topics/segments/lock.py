@@ -1,0 +1,73 @@
+"""One compaction at a time on a store, in whichever process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...errors import LockNotAvailable, StoreIOError
+
+__all__ = ["CompactionLock"]
+
+_PAUSE = 0.05
+
+
+class CompactionLock:
+    """A lock on a file of the store's folder, which the system gives back when its holder dies.
+
+    Two engines of one process exclude each other too: each opens the file anew, and ``flock`` is of what was opened.
+    """
+
+    def __init__(self, path: Path, timeout: float = 600.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._within = threading.Lock()
+
+    @contextmanager
+    def held(self, check: Callable[[], None]) -> Iterator[None]:
+        """Wait for it; ``check`` is called meanwhile. ``LockNotAvailable`` (55P03) after the timeout."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            with self.tried() as held:
+                if held:
+                    yield
+                    return
+            check()
+            if time.monotonic() >= deadline:
+                raise LockNotAvailable(
+                    f"another compaction of the store still ran after {self._timeout:g} s", hint="try again later"
+                )
+            time.sleep(_PAUSE)
+
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Take it if it is free; whether it was."""
+        if not self._within.acquire(blocking=False):
+            yield False
+            return
+        try:
+            handle = self._take()
+            try:
+                yield handle is not None
+            finally:
+                if handle is not None:
+                    os.close(handle)
+        finally:
+            self._within.release()
+
+    def _take(self) -> int | None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreIOError(f"the lock {self._path} cannot be opened: {error.strerror}") from error
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        os.close(handle)
+        return None
