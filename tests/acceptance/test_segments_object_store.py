@@ -49,9 +49,7 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
 def filled(connection: Connection) -> None:
     connection.execute("CREATE TOPIC events (id BIGINT, name VARCHAR)")
     for start in (0, 100, 200):
-        connection.execute(
-            "INSERT INTO events SELECT value + ?, 'n' || value FROM generate_series(1, 100)", (start,)
-        )
+        connection.execute("INSERT INTO events SELECT value + ?, 'n' || value FROM generate_series(1, 100)", (start,))
     assert connection.execute("CALL jammi.compact('events')").fetchall() == [("events", 1, 300)]
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import pyarrow as pa
 
 from ... import faults
 from ...arrow.batches import join
@@ -27,8 +30,10 @@ __all__ = ["Compacted", "Compactor", "SegmentSize"]
 
 _logger = logging.getLogger("jammi_sql.topics")
 
-_LEFT_OVERS = 64
-"""Batches removed in one transaction, so that publishers do not wait for long."""
+_FEWEST, _MOST = 16, 8192
+"""Batches that are removed in one transaction."""
+_STEP_SECONDS = 0.01
+"""How long such a transaction may keep others waiting, about."""
 _READ_BATCHES = 4096
 
 
@@ -205,12 +210,12 @@ class Compactor:
         faults.point("compact.after_switch")
         measured = self._measured.get(topic.number)
         if measured is not None and measured.start == hot:
-            moved = [entry for entry in entries if entry.offset >= hot]
+            moved = batches.rows_between(hot, batches.end)
             self._measured[topic.number] = _Measured(
                 batches.end,
                 max(batches.end, measured.end),
-                max(0, measured.rows - sum(entry.batch.num_rows for entry in moved)),
-                max(0, measured.size - sum(entry.batch.nbytes for entry in moved)),
+                max(0, measured.rows - moved),
+                measured.size * max(0, measured.rows - moved) // max(1, measured.rows),
             )
         return segment.row_count if switched else 0
 
@@ -241,27 +246,38 @@ class Compactor:
     def _stretch(self, topic: CatalogTopic, start: int, end: int) -> list[LogEntry]:
         """The batches from ``start`` on that make one segment."""
         entries: list[LogEntry] = []
-        rows = size = 0
+        rows, size = 0, 0.0
         following = start
         while following < end and rows < self._size.rows and size < self._size.size:
             chunk = self._log.read(self._store, topic, EVERYBODY, following, end, limit=_READ_BATCHES)
+            following = chunk.end
+            if not chunk.entries:
+                continue
+            # Asked once per chunk: the bytes of one batch take longer to find than all the rest that is done with it.
+            table = pa.Table.from_batches([entry.batch for entry in chunk.entries])
+            width = table.nbytes / table.num_rows
             for entry in chunk.entries:
                 if rows >= self._size.rows or size >= self._size.size:
                     break
+                count = entry.batch.num_rows
                 entries.append(entry)
-                rows += entry.batch.num_rows
-                size += entry.batch.nbytes
-            following = chunk.end
+                rows += count
+                size += count * width
         return entries
 
     def _remove_left_overs(self, topic: int, check: Callable[[], None]) -> None:
+        """In steps as large as they can be without keeping publishers from the store for long."""
+        count = _FEWEST
         while True:
             check()
             with self._store.begin() as transaction:
-                removed = self._segments.remove_left_overs(transaction, topic, _LEFT_OVERS)
+                began = time.perf_counter()
+                removed = self._segments.remove_left_overs(transaction, topic, count)
+                took = time.perf_counter() - began
             faults.point("compact.after_removal")
-            if removed < _LEFT_OVERS:
+            if removed < count:
                 return
+            count = min(_MOST, count * 2) if took < _STEP_SECONDS / 2 else max(_FEWEST, count // 2)
 
 
 class _Measured(NamedTuple):
