@@ -12,7 +12,7 @@ import pyarrow as pa
 from jammi_sql import Engine
 from jammi_sql.topics import TopicDefinition
 
-__all__ = ["SCHEMA", "RawInserts", "batch_of", "fill", "new_topic"]
+__all__ = ["SCHEMA", "RawInserts", "batch_of", "fill", "mixed_batch", "new_topic"]
 
 SCHEMA = pa.schema([("id", pa.int64()), ("category", pa.string()), ("value", pa.float64())])
 _CATEGORIES = np.array([f"category {number}" for number in range(16)])
@@ -22,6 +22,14 @@ def batch_of(rows: int, first: int = 0) -> pa.RecordBatch:
     """``rows`` rows with ids from ``first`` on."""
     ids = np.arange(first, first + rows)
     return pa.record_batch([pa.array(ids), pa.array(_CATEGORIES[ids % 16]), pa.array(ids * 0.5)], schema=SCHEMA)
+
+
+def mixed_batch(rows: int, first: int) -> pa.RecordBatch:
+    """As ``batch_of``, with values and categories in no order, which do not press to nothing."""
+    ids = np.arange(first, first + rows)
+    mixed = (ids * 2_654_435_761) % 4_294_967_291
+    values = mixed % 40_000 * 0.25  # whose sums are exact in any order
+    return pa.record_batch([pa.array(ids), pa.array(_CATEGORIES[mixed % 16]), pa.array(values)], schema=SCHEMA)
 
 
 def new_topic(engine: Engine, name: str) -> TopicDefinition:

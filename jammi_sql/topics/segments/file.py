@@ -277,14 +277,27 @@ class SegmentFile:
                     read_dictionary=texts,
                     page_checksum_verification=True,
                 )
-        metadata = self._file.metadata
-        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        self.width = max(1, sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows))
-        """Bytes of a row, about, before it is pressed."""
         self._present = [field for field in schema if field.name in self._file.schema_arrow.names]
+        self.width = sum(map(self._expected_width, self._present)) or 1.0
+        """Bytes of a row in memory, about."""
         self._batches = self._read(first_row)
         self._batch: pa.RecordBatch | None = None
         self._place = 0
+
+    def _expected_width(self, field: pa.Field) -> float:
+        """Bytes of a value of a column in memory, about: of text and nested values from their bytes in the file."""
+        try:
+            return field.type.bit_width / 8
+        except ValueError:
+            pass
+        metadata = self._file.metadata
+        size = sum(
+            group.column(index).total_uncompressed_size
+            for group in map(metadata.row_group, range(metadata.num_row_groups))
+            for index in range(metadata.num_columns)
+            if group.column(index).path_in_schema.split(".")[0] == field.name
+        )
+        return 16 + size / max(1, metadata.num_rows)
 
     def _read(self, skip: int) -> Iterator[pa.RecordBatch]:
         metadata = self._file.metadata
@@ -294,7 +307,7 @@ class SegmentFile:
             del groups[0]
         if not groups:
             return
-        rows = max(_READ_ROWS[0], min(_READ_ROWS[1], _READ_BYTES // self.width))
+        rows = max(_READ_ROWS[0], min(_READ_ROWS[1], int(_READ_BYTES / self.width)))
         names = [field.name for field in self._present]
         if not names:
             names = ["_offset"]  # something must tell how many rows there are
@@ -335,6 +348,7 @@ class SegmentFile:
             if batch is None:
                 raise _damaged(self._storage, self._segment, self._topic, "has fewer rows than it should")
             self._batch, self._place = batch, min(missing, batch.num_rows)
+            self.width = batch.nbytes / batch.num_rows
             parts.append(batch.slice(0, self._place))
             missing -= self._place
         return join(parts)

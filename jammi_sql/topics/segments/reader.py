@@ -71,7 +71,7 @@ class SegmentReader:
             self.check(segment, topic)
             file = SegmentFile(self._storage, segment, topic, schema, batches.rows_between(segment.first, start))
         entries: list[LogEntry] = []
-        size = passed = 0
+        size, passed = 0.0, 0
         following, stop = start, min(end, segment.end)
         try:
             for offset, count, produced, tenant in batches.between(start, min(stop, start + limit)):
