@@ -287,7 +287,8 @@ class SegmentFile:
     def _expected_width(self, field: pa.Field) -> float:
         """Bytes of a value of a column in memory, about: of text and nested values from their bytes in the file."""
         try:
-            return field.type.bit_width / 8
+            bits: int = field.type.bit_width
+            return bits / 8
         except ValueError:
             pass
         metadata = self._file.metadata
