@@ -184,9 +184,9 @@ class Log:
             batches = None if segment is None else self._files.batches(reader, segment)
             if segment is None or batches is None:
                 break
-            for offset, _, produced_us, owner in batches.between(max(start, segment.first), segment.end):
-                if produced_us >= moment_us and (visible is None or owner in visible):
-                    return offset
+            offset = batches.first_since(start, moment_us, visible)
+            if offset is not None:
+                return offset
             start = segment.end
         found = reader.query(
             *(

@@ -138,11 +138,12 @@ class RetentionKeeper:
             keep_from = max(keep_from, self._log.offset_of_newest(self._store, topic, retention.size))
             self._measured[topic.number] = topic.next_offset
         keep_from = min(keep_from, topic.next_offset - 1)
-        for before in range(topic.first_offset, keep_from, _STEP):
-            if self._closed.is_set():
-                return
+        first = topic.first_offset
+        while first < keep_from and not self._closed.is_set():
+            # Of segments all at once: that is a few rows of the catalogue.
+            step = min(keep_from, max(first + _STEP, topic.hot_offset))
             with self._store.begin() as transaction:
-                self._log.truncate(transaction, topic, min(before + _STEP, keep_from), self._clock.now_us())
+                first = self._log.truncate(transaction, topic, step, self._clock.now_us())
 
     def close(self) -> None:
         """End the thread."""

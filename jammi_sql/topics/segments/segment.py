@@ -105,6 +105,13 @@ class SegmentBatches:
         """The rows of the batches with offsets in ``[start, end)``."""
         return int(self.row_counts[max(0, start - self.first) : max(0, end - self.first)].sum())
 
+    def first_since(self, start: int, moment_us: int, visible: Sequence[str] | None) -> int | None:
+        """The first offset from ``start`` on produced at or after ``moment_us``, of the tenants ``visible`` (all)."""
+        low = max(start - self.first, int(np.searchsorted(self.produced_us, moment_us)))
+        wanted = [number for number, name in enumerate(self.names) if visible is None or name in visible]
+        found = np.flatnonzero(np.isin(self.tenant_numbers[low:], wanted))
+        return self.first + low + int(found[0]) if len(found) else None
+
     def between(self, start: int, end: int) -> Iterator[tuple[int, int, int, str]]:
         """Offset, row count, time and tenant of the batches with offsets in ``[start, end)``."""
         low, high = start - self.first, min(end, self.end) - self.first
