@@ -32,6 +32,7 @@ from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
+from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
 from .running import Running
@@ -47,7 +48,6 @@ __all__ = ["Session"]
 
 Parameters = Mapping[str, pa.Scalar]
 
-_REMEMBERED_TEXT = 4096  # characters; programs send the same short statements again and again
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
@@ -77,6 +77,7 @@ class Session:
         self.scope = TransactionScope(engine.services.store, self.running.check, engine.services.tables)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
+        self.known = Known()
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
         self._lock = threading.RLock()
@@ -225,7 +226,7 @@ class Session:
 
     def _parse(self, text: str) -> list[Parsed]:
         services = self.engine.services
-        short = type(text) is str and len(text) <= _REMEMBERED_TEXT
+        short = type(text) is str and len(text) <= REMEMBERED_TEXT
         known = services.parsed.get(text) if short else None
         if known is None:
             known = parse(text, services.functions.defaults)
