@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from ..plan.direct import (
     DirectChange,
     DirectSelect,
     Value,
+    array_of,
     arrays_of,
     direct_delete,
     direct_select,
@@ -182,8 +184,7 @@ def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
         if isinstance(parameters, pa.RecordBatch):
             array = repeated(value, column.field, parameters)
         else:
-            arrays = arrays_of([[value]], [column.field], parameters)
-            array = None if arrays is None else arrays[0]
+            array = array_of((value,), column.field.type, parameters)
         if array is None:
             return None
         encoded = column.codec.encode(array)
@@ -207,17 +208,24 @@ class _Compiled:
 
     query: NamedQuery
     places: tuple[_Place, ...]
+    names: list[str]
     guarded: bool
 
     def bound(self, tenant: TenantId | None, read: Read, rows: int) -> pa.RecordBatch | None:
         """What to bind; ``None`` where a value is not plainly of its column's type."""
-        arrays: list[pa.Array] = [pa.array([tenant_text(tenant)] * rows, pa.string())]
+        owner = _one_text(tenant_text(tenant))
+        arrays: list[pa.Array] = [owner if rows == 1 else pa.repeat(owner[0], rows)]
         for place in self.places:
             array = read(place.column, place.value)
             if array is None or (array.null_count and not place.null):
                 return None
             arrays.append(array)
-        return pa.RecordBatch.from_arrays(arrays, names=[str(number) for number in range(len(arrays))])
+        return pa.RecordBatch.from_arrays(arrays, names=self.names)
+
+
+@lru_cache(maxsize=256)
+def _one_text(text: str) -> pa.Array:
+    return pa.array([text], pa.string())
 
 
 def _compile(table: CatalogTable, change: DirectChange) -> _Compiled | None:
@@ -254,7 +262,8 @@ def _compile(table: CatalogTable, change: DirectChange) -> _Compiled | None:
             return None
         conditions.append(f"{ddl.quoted(column.physical)} = {place(column, value, null=False)}")
     text = ddl.change_where(table.storage, assignments, [*conditions, *guards])
-    return _Compiled(NamedQuery(f"table {table.name}", text, None), tuple(places), bool(guards))
+    bound = [str(number) for number in range(len(places) + 1)]
+    return _Compiled(NamedQuery(f"table {table.name}", text, None), tuple(places), bound, bool(guards))
 
 
 def _addition(

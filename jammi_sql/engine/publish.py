@@ -77,11 +77,10 @@ def publish_known(session: Session, topic: CatalogTopic, rows: pa.RecordBatch) -
     ``topic`` was known before the transaction, and may have become another since."""
     if rows.num_rows > ROWS_PER_BATCH:
         return False
-    with session.scope.trying() as transaction:
-        try:
-            session.engine.publisher.publish_all(transaction, topic, session.tenant, (rows,))
-        except (TopicNotFound, NotNullViolation):
-            return False
+    try:
+        session.engine.publisher.publish_all(session.scope.written(), topic, session.tenant, (rows,))
+    except (TopicNotFound, NotNullViolation):
+        return False
     return True
 
 

@@ -67,6 +67,9 @@ class Session:
         autocommit: bool = True,
         on_close: Callable[[], None] | None = None,
     ) -> None:
+        from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
+
+        self._handlers, self._opens_no_transaction = HANDLERS, OPENS_NO_TRANSACTION
         self.engine = engine
         self._on_close = on_close
         self.settings = Settings()
@@ -247,16 +250,14 @@ class Session:
         return parsed[0]
 
     def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
-        from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
-
         with self._lock, calling():
             self._check_open()
             self._check_parameters(parsed, parameters)
             statement = parsed.statement
-            if not self.autocommit and not self.scope.is_open and not isinstance(statement, OPENS_NO_TRANSACTION):
+            if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return HANDLERS[type(statement)](self, statement, parameters)
+            self.running.begin(self.settings.statement_timeout)
+            return self._handlers[type(statement)](self, statement, parameters)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -496,8 +497,8 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return insert_many(self, parsed, parameters)
+            self.running.begin(self.settings.statement_timeout)
+            return insert_many(self, parsed, parameters)
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
@@ -507,8 +508,8 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return ingest(self, name, reader, mode, temporary=temporary)
+            self.running.begin(self.settings.statement_timeout)
+            return ingest(self, name, reader, mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
         """The columns that a statement would return, without running it."""

@@ -379,7 +379,8 @@ class TableCatalog:
 
     def raise_version_of(self, transaction: Transaction, table: CatalogTable) -> bool:
         """Say that rows will change, before they do: ``False``, and nothing is said, where ``table`` was altered since."""
-        return bool(transaction.execute(self._queries["raise_data_version_of"], (table.number, table.schema_version)))
+        text = ddl.raise_data_version(table.number, table.schema_version)
+        return bool(transaction.execute(NamedQuery(f"table {table.name}", text, None)))
 
     def lower_version(self, transaction: Transaction, table: CatalogTable) -> None:
         """Take ``raise_version_of`` back, since no row changed."""

@@ -69,7 +69,7 @@ class Append(NamedTuple):
 
 _TEXT: pa.DataType = pa.large_string()
 _BYTES: pa.DataType = pa.large_binary()
-_BOUND = pa.schema([("header", _TEXT), ("ranges", _BYTES), ("payload", _BYTES)])
+_BOUND = pa.schema([("header", _TEXT), ("payload", _BYTES)])
 
 
 class _End(NamedTuple):
@@ -370,16 +370,15 @@ def _header(append: Append, offset: int, produced_us: int, last_us: int) -> byte
             checksum(append.payload, header_seed(append.tenant, topic.version, append.row_count)),
             topic.namespace,
             topic.local_name,
+            append.ranges.hex(),
         )
     )
 
 
 def _bind(headers: Sequence[bytes], appends: Sequence[Append]) -> pa.RecordBatch:
     """The rows to insert."""
-    ranges = [append.ranges for append in appends]
     payloads = [append.payload for append in appends]
-    columns = [_column(_TEXT, headers), _column(_BYTES, ranges), _column(_BYTES, payloads)]
-    return pa.RecordBatch.from_arrays(columns, schema=_BOUND)
+    return pa.RecordBatch.from_arrays([_column(_TEXT, headers), _column(_BYTES, payloads)], schema=_BOUND)
 
 
 def _column(data_type: pa.DataType, values: Sequence[bytes] | Sequence[pa.Buffer]) -> pa.Array:

@@ -41,9 +41,6 @@ UPDATE companion SET namespace = ?2, name = ?3, schema_version = schema_version 
 -- name: raise_data_version
 UPDATE companion SET data_version = data_version + 1 WHERE number = ?1;
 
--- name: raise_data_version_of
-UPDATE companion SET data_version = data_version + 1 WHERE number = ?1 AND schema_version = ?2;
-
 -- name: lower_data_version
 UPDATE companion SET data_version = data_version - 1 WHERE number = ?1;
 
