@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from types import TracebackType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 from weakref import WeakSet
@@ -41,41 +40,6 @@ class _Exceptions:
     InternalError = errors.InternalError
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
-
-
-class SessionCall:
-    """What ``Connection._session`` returns: a class, since each statement is one, and a generator takes longer."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> SessionPort:
-        connection = self._connection
-        connection._take_turn()
-        try:
-            connection._lock.acquire()
-            try:
-                connection._check_open()
-            except BaseException:
-                connection._lock.release()
-                raise
-        except BaseException:
-            connection._turn.release()
-            raise
-        return connection._port
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        connection = self._connection
-        try:
-            if kind is not None and issubclass(kind, KeyboardInterrupt):
-                connection._port.cancel()
-        finally:
-            connection._lock.release()
-            connection._turn.release()
 
 
 class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exceptions are ours
@@ -327,21 +291,25 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
 
     # --- inside, for Cursor -------------------------------------------------------------------------
 
-    def _session(self) -> SessionCall:
+    @contextmanager
+    def _session(self) -> Iterator[SessionPort]:
         """The session, for one call; Ctrl-C in it cancels the statement that runs."""
-        return SessionCall(self)
+        with self._taking_turn(), self._lock:
+            try:
+                self._check_open()
+                yield self._port
+            except KeyboardInterrupt:
+                self._port.cancel()
+                raise
 
     @contextmanager
     def _taking_turn(self) -> Iterator[None]:
-        self._take_turn()
+        while not self._turn.acquire(timeout=INTERRUPT_INTERVAL):
+            self._check_open()  # another thread's statement is running, or its tenant_scope block
         try:
             yield
         finally:
             self._turn.release()
-
-    def _take_turn(self) -> None:
-        while not self._turn.acquire(timeout=INTERRUPT_INTERVAL):
-            self._check_open()  # another thread's statement is running, or its tenant_scope block
 
     def _check_open(self) -> None:
         if self.closed:

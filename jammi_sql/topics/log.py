@@ -363,7 +363,7 @@ def _header(append: Append, offset: int, produced_us: int, last_us: int) -> byte
             topic.number,
             offset,
             produced_us,
-            last_us,
+            f"{offset} {last_us}",
             append.tenant,
             topic.version,
             append.row_count,
