@@ -11,8 +11,7 @@ import atexit
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from datafusion import SessionConfig
 
@@ -65,14 +64,16 @@ def call_ended() -> None:
         _calls -= 1
 
 
-@contextmanager
-def calling() -> Iterator[None]:
+class calling:
     """Around a part of a thread's work that calls DataFusion; may be nested."""
-    call_began()
-    _held.count += 1
-    try:
-        yield
-    finally:
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        call_began()
+        _held.count += 1
+
+    def __exit__(self, *_: object) -> None:
         _held.count -= 1
         call_ended()
 

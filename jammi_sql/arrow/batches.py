@@ -192,7 +192,9 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema, required: Sequence[int], t
     if not batch.schema.equals(schema):
         batch = _arrange(batch, schema, target)
     for index in required:
-        _check_not_null(batch.column(index), schema.field(index), target)
+        column = batch.column(index)
+        if column.null_count or pa.types.is_nested(column.type):  # to ask the field costs more than to encode it
+            _check_not_null(column, schema.field(index), target)
     return batch
 
 

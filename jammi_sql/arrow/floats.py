@@ -19,7 +19,7 @@ class FloatCodec(ColumnCodec):
     """As doubles; a NaN as the 8 bytes, most significant first, of the double with its sign and payload."""
 
     def encode(self, array: pa.Array) -> Encoded:
-        doubles: Any = array.cast(self.storage)
+        doubles: Any = array if array.type.equals(self.storage) else array.cast(self.storage)
         view = numbers(doubles, np.float64)
         if len(view) == 0 or not np.isnan(view.min()):
             return Encoded(doubles)

@@ -63,7 +63,8 @@ class IntegerCodec(ColumnCodec):
     """Integers, dates, times, timestamps and durations: the number that Arrow has."""
 
     def encode(self, array: pa.Array) -> Encoded:
-        return Encoded(integer_keys(array).cast(self.storage))
+        keys = integer_keys(array)
+        return Encoded(keys if keys.type.equals(self.storage) else keys.cast(self.storage))
 
     def decode(self, values: pa.Array, specials: pa.Array | None = None) -> pa.Array:
         if not pa.types.is_temporal(self.data_type):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -314,18 +313,9 @@ class Cursor:
 
     # --- inside -------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _running(self) -> Iterator[SessionPort]:
+    def _running(self) -> _Running:
         """The session for the length of one call, with nothing left of the statement before."""
-        self._check_open()
-        self._drop()
-        self._rowcount = -1
-        with self._connection._session() as session:
-            self._calling = True
-            try:
-                yield session
-            finally:
-                self._calling = False
+        return _Running(self)
 
     def _keep(self, result: Result) -> None:
         self._rowcount = result.rowcount
@@ -358,3 +348,28 @@ class Cursor:
         if not self._bounded:
             raise UnboundedResult("the result never ends, so it cannot be read to its end", hint=_READ_LIVE)
         return buffer
+
+
+class _Running:
+    """What ``Cursor._running`` returns: a class, since each statement is one, and a generator takes longer."""
+
+    __slots__ = ("_call", "_cursor")
+
+    def __init__(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._call = cursor._connection._session()
+
+    def __enter__(self) -> SessionPort:
+        cursor = self._cursor
+        cursor._check_open()
+        cursor._drop()
+        cursor._rowcount = -1
+        session = self._call.__enter__()
+        cursor._calling = True
+        return session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cursor._calling = False
+        self._call.__exit__(kind, error, trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ def bind(keys: Sequence[str], parameters: object) -> dict[str, Any]:
     is asked for), Arrow data of one row for either, or ``None`` for a statement without any.
     Raises ``ProgrammingError`` 07001 when number or style are wrong, and what ``scalars.scalar`` raises.
     """
+    if parameters is None and not keys:
+        return {}
     if is_arrow(parameters):
         with reading():
             table = as_reader(parameters).read_all()
@@ -66,16 +69,17 @@ def bind_many(keys: Sequence[str], parameters: object) -> pa.RecordBatchReader:
 def _one_set(keys: Sequence[str], parameters: object) -> list[object]:
     if parameters is None:
         parameters = ()
-    if isinstance(parameters, Mapping):
-        if keys and _positional(keys):
-            raise _wrong(keys, "a mapping is given")
-        if missing := [key for key in keys if key not in parameters]:
-            raise _wrong(keys, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
-        return [parameters[key] for key in keys]
-    if isinstance(parameters, (str, bytes, bytearray, memoryview)) or not isinstance(
-        parameters, (Sequence, np.ndarray)
-    ):
-        raise _no_parameters(parameters, "a sequence or a mapping")
+    if not isinstance(parameters, (tuple, list)):  # asked first: to ask an abstract class takes ten times as long
+        if isinstance(parameters, Mapping):
+            if keys and _positional(keys):
+                raise _wrong(keys, "a mapping is given")
+            if missing := [key for key in keys if key not in parameters]:
+                raise _wrong(keys, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+            return [parameters[key] for key in keys]
+        if isinstance(parameters, (str, bytes, bytearray, memoryview)) or not isinstance(
+            parameters, (Sequence, np.ndarray)
+        ):
+            raise _no_parameters(parameters, "a sequence or a mapping")
     if keys and not _positional(keys):
         raise _wrong(keys, "a sequence is given")
     if len(parameters) != _count(keys):
@@ -105,10 +109,12 @@ def _renamed(keys: Sequence[str], reader: pa.RecordBatchReader) -> pa.RecordBatc
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
+@lru_cache(maxsize=512)
 def _positional(keys: Sequence[str]) -> bool:
     return all(key.isdecimal() for key in keys)
 
 
+@lru_cache(maxsize=512)
 def _count(keys: Sequence[str]) -> int:
     return max((int(key) for key in keys), default=0)
 

@@ -65,7 +65,7 @@ def describe_insert(session: Session, statement: statements.Insert, parameters: 
     rows = f", one batch per {ROWS_PER_BATCH} rows" if isinstance(target, CatalogTopic) else ""
     kind = "Publish: topic" if isinstance(target, CatalogTopic) else "Insert: table"
     step = f"{kind} {target.name}{rows}, one transaction"
-    if session.settings.pushdown and direct_rows(statement, target, parameters) is not None:
+    if session.settings.pushdown and direct_rows(session, statement, target, parameters) is not None:
         return [("jammi_plan", f"{step}, without a planner")]
     source = statement_source(session, statement, target_schema(target), default_values(target), parameters)
     schema = pa.schema([target_schema(target).field(name).with_nullable(True) for name in source.columns])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -22,6 +24,7 @@ from ..plan.direct import (
     DirectChange,
     DirectSelect,
     Value,
+    array_of,
     arrays_of,
     direct_delete,
     direct_select,
@@ -34,6 +37,7 @@ from ..results import BatchResult, IterableSource
 from ..tables import ddl
 from ..tables.catalog import CatalogTable, StoredColumn
 from ..tables.condition import equal_to
+from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic, tenant_text
 from .changes import is_own
 
@@ -47,28 +51,47 @@ Parameters = Mapping[str, pa.Scalar]
 
 
 def direct_rows(
-    statement: statements.Insert, target: CatalogTopic | CatalogTable, parameters: Parameters
+    session: Session, statement: statements.Insert, target: CatalogTopic | CatalogTable, parameters: Parameters
 ) -> pa.RecordBatch | None:
-    """The rows of ``VALUES`` of literals and parameters with the target's columns; ``None`` for any other source."""
+    """The rows of ``VALUES`` of literals and parameters with the target's columns; ``None`` for any other source.
+
+    That a column is NOT NULL is looked at by who writes them.
+    """
+    schema, owner = _shape(target)
+    values = session.known.derived(statement, owner, lambda: _values(statement, target, schema.names))
+    if values is None:
+        return None
+    arrays = arrays_of(list(values.values()), [schema.field(name) for name in values], parameters)
+    if arrays is None:
+        return None
+    given = dict(zip(values, arrays, strict=True))
+    count = len(arrays[0])
+    columns = [given[field.name] if field.name in given else pa.nulls(count, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _shape(target: CatalogTopic | CatalogTable) -> tuple[pa.Schema, object]:
+    """The columns of a relation, and what it has as long as they are the same."""
+    if isinstance(target, CatalogTable):
+        return target.schema, target.columns
+    return target.codec.schema, target.codec
+
+
+def _values(
+    statement: statements.Insert, target: CatalogTopic | CatalogTable, every: list[str]
+) -> dict[str, list[Value]] | None:
+    """The values of ``VALUES`` by column, those that are left out missing; ``None`` for any other source."""
     source = statement.source
     if source is None or source.keyword != "VALUES" or statement.defaults or statement.alias is not None:
         return None
-    schema = target.schema if isinstance(target, CatalogTable) else target.codec.schema
-    names = schema.names if statement.columns is None else list(statement.columns)
-    if len(set(names)) != len(names) or not set(schema.names).issuperset(names):
+    names = every if statement.columns is None else list(statement.columns)
+    if len(set(names)) != len(names) or not set(every).issuperset(names):
         return None
-    left_out = [name for name in schema.names if name not in names]
+    left_out = [name for name in every if name not in names]
     if isinstance(target, CatalogTable) and any(target.column(name).default is not None for name in left_out):
         return None
     values = rows_of(source.body, len(names))
-    arrays = None if values is None else arrays_of(values, [schema.field(name) for name in names], parameters)
-    if arrays is None:
-        return None
-    count = len(arrays[0])
-    given = dict(zip(names, arrays, strict=True))
-    columns = [given[field.name] if field.name in given else pa.nulls(count, field.type) for field in schema]
-    nullable = pa.schema([field.with_nullable(True) for field in schema])
-    return pa.RecordBatch.from_arrays(columns, schema=nullable)
+    return None if values is None else dict(zip(names, values, strict=True))
 
 
 def is_direct(session: Session, statement: statements.Update | statements.Delete) -> bool:
@@ -76,11 +99,13 @@ def is_direct(session: Session, statement: statements.Update | statements.Delete
 
     None is where ``SET jammi.pushdown = off`` leaves everything to DataFusion.
     """
-    return session.settings.pushdown and _direct(statement) is not None
+    return session.settings.pushdown and _direct(session, statement) is not None
 
 
-def _direct(statement: statements.Update | statements.Delete) -> DirectChange | None:
-    return direct_update(statement) if isinstance(statement, statements.Update) else direct_delete(statement)
+def _direct(session: Session, statement: statements.Update | statements.Delete) -> DirectChange | None:
+    if isinstance(statement, statements.Update):
+        return session.known.derived(statement, None, lambda: direct_update(statement))
+    return session.known.derived(statement, None, lambda: direct_delete(statement))
 
 
 def change_directly(
@@ -90,26 +115,28 @@ def change_directly(
     statement: statements.Update | statements.Delete,
     parameters: Parameters | pa.RecordBatch,
 ) -> int | None:
-    """Change the row with a key; returns how many rows were changed, ``None`` where DataFusion must compute it.
+    """Change the row with a key; returns how many rows were changed, ``None`` where DataFusion must compute it or
+    ``table`` was altered since it was looked up.
 
     With a ``RecordBatch`` the statement is meant once for each of its rows; where ``None`` comes back, some of them may
     have been changed, and the caller undoes that.
     """
-    change = _direct(statement)
+    change = _direct(session, statement)
+    if change is None:
+        return None
+    compiled = session.known.derived(statement, table.columns, lambda: _compile(table, change))
     rows = parameters.num_rows if isinstance(parameters, pa.RecordBatch) else 1
-    compiled = None if change is None else _compile(table, change, _reader(parameters), rows)
-    if compiled is None:
+    arrays = None if compiled is None else compiled.bound(session.tenant, _reader(parameters), rows)
+    tables = session.engine.services.tables
+    if compiled is None or arrays is None or not tables.raise_version_of(transaction, table):
         return None
-    query, arrays, guarded = compiled
-    tenant = pa.array([tenant_text(session.tenant)] * rows, pa.string())
-    bind = pa.RecordBatch.from_arrays([tenant, *arrays], names=[str(number) for number in range(len(arrays) + 1)])
-    changed = transaction.execute(query, bind)
+    changed = transaction.execute(compiled.query, arrays)
     faults.point("table.after_update" if isinstance(statement, statements.Update) else "table.after_delete")
-    if guarded and changed != rows:
-        return None
     if changed:
-        session.engine.services.tables.raise_version(transaction, table)
-    return changed
+        faults.point("table.after_version")
+    else:
+        tables.lower_version(transaction, table)
+    return None if compiled.guarded and changed != rows else changed
 
 
 def select_directly(session: Session, text: str, parameters: Parameters) -> BatchResult | None:
@@ -157,8 +184,7 @@ def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
         if isinstance(parameters, pa.RecordBatch):
             array = repeated(value, column.field, parameters)
         else:
-            arrays = arrays_of([[value]], [column.field], parameters)
-            array = None if arrays is None else arrays[0]
+            array = array_of((value,), column.field.type, parameters)
         if array is None:
             return None
         encoded = column.codec.encode(array)
@@ -167,26 +193,54 @@ def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
     return read
 
 
-def _compile(
-    table: CatalogTable, change: DirectChange, read: Read, rows: int
-) -> tuple[NamedQuery, list[pa.Array], bool] | None:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A parameter of the store's statement: a value of a column's type, which may be NULL or not."""
+
+    column: StoredColumn
+    value: Value
+    null: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
     """The statement of the store, its parameters but the tenant, and whether rows may be left alone by a guard."""
+
+    query: NamedQuery
+    places: tuple[_Place, ...]
+    names: list[str]
+    guarded: bool
+
+    def bound(self, tenant: TenantId | None, read: Read, rows: int) -> pa.RecordBatch | None:
+        """What to bind; ``None`` where a value is not plainly of its column's type."""
+        owner = _one_text(tenant_text(tenant))
+        arrays: list[pa.Array] = [owner if rows == 1 else pa.repeat(owner[0], rows)]
+        for place in self.places:
+            array = read(place.column, place.value)
+            if array is None or (array.null_count and not place.null):
+                return None
+            arrays.append(array)
+        return pa.RecordBatch.from_arrays(arrays, names=self.names)
+
+
+@lru_cache(maxsize=256)
+def _one_text(text: str) -> pa.Array:
+    return pa.array([text], pa.string())
+
+
+def _compile(table: CatalogTable, change: DirectChange) -> _Compiled | None:
     names = {column.name: column for column in table.columns}
     key = {name for name, _ in change.key}
     if not key <= names.keys() or not any(key.issuperset(unique) for unique in table.keys):
         return None
     in_keys = {name for unique in table.keys for name in unique}
-    arrays: list[pa.Array] = []
+    places: list[_Place] = []
     assignments: list[str] = []
     guards: list[str] = []
 
-    def place(column: StoredColumn, value: Value, *, null: bool) -> str | None:
-        """The parameter for a value of a column's type, which may be NULL or not."""
-        array = read(column, value)
-        if array is None or (array.null_count and not null):
-            return None
-        arrays.append(array)
-        return f"?{len(arrays) + 1}"
+    def place(column: StoredColumn, value: Value, *, null: bool) -> str:
+        places.append(_Place(column, value, null))
+        return f"?{len(places) + 1}"
 
     for name, value in change.assignments:
         column = names.get(name)
@@ -199,24 +253,21 @@ def _compile(
             expression, guard = added
             guards.append(guard)
         else:
-            parameter = place(column, value, null=column.field.nullable)
-            if parameter is None:
-                return None
-            expression = parameter
+            expression = place(column, value, null=column.field.nullable)
         assignments.append(f"{ddl.quoted(column.physical)} = {expression}")
     conditions = [f"{ddl.TENANT} = ?1"]
     for name, value in change.key:
         column = names[name]
-        parameter = None if types.is_floating(column.field.type) else place(column, value, null=False)
-        if parameter is None:
+        if types.is_floating(column.field.type):
             return None
-        conditions.append(f"{ddl.quoted(column.physical)} = {parameter}")
+        conditions.append(f"{ddl.quoted(column.physical)} = {place(column, value, null=False)}")
     text = ddl.change_where(table.storage, assignments, [*conditions, *guards])
-    return NamedQuery(f"table {table.name}", text, None), arrays, bool(guards)
+    bound = [str(number) for number in range(len(places) + 1)]
+    return _Compiled(NamedQuery(f"table {table.name}", text, None), tuple(places), bound, bool(guards))
 
 
 def _addition(
-    names: Mapping[str, StoredColumn], target: StoredColumn, addition: Addition, place: Callable[..., str | None]
+    names: Mapping[str, StoredColumn], target: StoredColumn, addition: Addition, place: Callable[..., str]
 ) -> tuple[str, str] | None:
     """The expression of the store, and what must hold for it to be DataFusion's."""
     column = names.get(addition.column)
@@ -225,17 +276,13 @@ def _addition(
     operator = "-" if addition.negative else "+"
     quoted = ddl.quoted(column.physical)
     if types.is_float64(column.field.type) and types.is_float64(target.field.type):
-        parameter = place(column, addition.value, null=False)
-        expression = f"{quoted} {operator} {parameter}"
-        guard = f"typeof({quoted}) = 'real' AND typeof({expression}) = 'real'"
-    elif _is_small_integer(column.field.type) and _is_small_integer(target.field.type):
-        parameter = place(_BIGINT, addition.value, null=False)
-        expression = f"{quoted} {operator} {parameter}"
+        expression = f"{quoted} {operator} {place(column, addition.value, null=False)}"
+        return expression, f"typeof({quoted}) = 'real' AND typeof({expression}) = 'real'"
+    if _is_small_integer(column.field.type) and _is_small_integer(target.field.type):
+        expression = f"{quoted} {operator} {place(_BIGINT, addition.value, null=False)}"
         least, greatest = _bounds(target.field.type)
-        guard = f"typeof({expression}) = 'integer' AND {expression} BETWEEN {least} AND {greatest}"
-    else:
-        return None
-    return None if parameter is None else (expression, guard)
+        return expression, f"typeof({expression}) = 'integer' AND {expression} BETWEEN {least} AND {greatest}"
+    return None
 
 
 def _is_small_integer(data_type: pa.DataType) -> bool:

@@ -20,7 +20,7 @@ from .changes import changing, default_of, is_own
 from .direct import change_directly, direct_rows, is_direct
 from .insert_source import Default, InsertSource, planned, rows_source, statement_source
 from .live import bounded_relations
-from .publish import publish_rows, published_rows
+from .publish import publish_known, publish_rows, published_rows
 from .relations import inserted_relations
 from .staging import Staged, remaining
 from .table_insert import insert_batches, insert_rows
@@ -42,9 +42,15 @@ def insert(session: Session, statement: statements.Insert, parameters: Parameter
         body = typed(session, statement.body.body, parameters)
         return _into_own(session, statement, body, parameters, {}, session.context)
     found_inside = session.scope.has_written
+    plain = session.settings.pushdown and statement.returning is None and statement.on_conflict is None
+    if plain and found_inside:
+        known = session.known.relation(session.tenant, session.path(statement.target))
+        rows = direct_rows(session, statement, known, parameters) if isinstance(known, CatalogTopic) else None
+        if rows is not None and isinstance(known, CatalogTopic) and publish_known(session, known, rows):
+            return CommandResult(rows.num_rows)
     target = insert_target(session, statement)
-    if session.settings.pushdown and statement.returning is None and statement.on_conflict is None:
-        rows = direct_rows(statement, target, parameters)
+    if plain:
+        rows = direct_rows(session, statement, target, parameters)
         if rows is not None and isinstance(target, CatalogTable):
             count = insert_batches(session, statement.target, target, iter((rows,)))
             if count is not None:

@@ -10,20 +10,20 @@ import pyarrow as pa
 
 from ..arrow.batches import upgrade
 from ..dialect import statements
-from ..errors import ReservedName, TopicNotFound, UndefinedTable
+from ..errors import NotNullViolation, ReservedName, TopicNotFound, UndefinedTable
 from ..results import BatchResult, CommandResult, Result
 from ..topics.catalog import CatalogTopic
 from ..topics.relation import ENGINE_COLUMNS
 from .changes import returned
 from .live import bounded_relations
 from .relations import inserted_relations
-from .staging import remaining, staging
+from .staging import ROWS_PER_BATCH, remaining, staging
 from .topic_statements import define, owner
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["create_topic_as", "publish_rows", "published_rows"]
+__all__ = ["create_topic_as", "publish_known", "publish_rows", "published_rows"]
 
 Parameters = Mapping[str, pa.Scalar]
 
@@ -59,6 +59,7 @@ def publish_rows(
         if single is not None and found_inside:  # one batch is one statement of the store
             with session.scope.trying() as transaction:
                 first, end = publisher.publish_all(transaction, topic, tenant, (single,))
+                session.known.keep(transaction, tenant, (topic.namespace, topic.local_name), topic)
             return Published(staged.rows, first, end)
         with session.scope.writing() as transaction:
             current = session.engine.services.catalog.by_id(transaction, topic.definition.id)
@@ -69,6 +70,18 @@ def publish_rows(
             batches = (upgrade(batch, current.codec.schema) for batch in staged.batches())
             first, end = publisher.publish_all(transaction, current, tenant, batches)
         return Published(staged.rows, first, end)
+
+
+def publish_known(session: Session, topic: CatalogTopic, rows: pa.RecordBatch) -> bool:
+    """Publish rows in the open transaction, as one batch; ``False``, and nothing is done, where that does not go at once:
+    ``topic`` was known before the transaction, and may have become another since."""
+    if rows.num_rows > ROWS_PER_BATCH:
+        return False
+    try:
+        session.engine.publisher.publish_all(session.scope.written(), topic, session.tenant, (rows,))
+    except (TopicNotFound, NotNullViolation):
+        return False
+    return True
 
 
 def published_rows(

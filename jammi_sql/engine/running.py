@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -27,15 +25,14 @@ class Running:
         self._cancelled = threading.Event()
         self._closed = False
 
-    @contextmanager
-    def statement(self, timeout: float | None) -> Iterator[None]:
-        """One statement, which may take ``timeout`` seconds from now on, its result included."""
-        with self._lock:
-            if not self._closed:
-                self._cancelled.clear()
+    def begin(self, timeout: float | None) -> None:
+        """A statement begins, which may take ``timeout`` seconds from now on, its result included."""
+        if self._cancelled.is_set():
+            with self._lock:
+                if not self._closed:
+                    self._cancelled.clear()
         self._limit = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        yield
 
     def check(self) -> None:
         """``QueryCanceled`` when the running statement was cancelled or is over its time; for loops that write."""

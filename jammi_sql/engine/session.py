@@ -33,6 +33,7 @@ from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
 from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
+from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
 from .running import Running
@@ -48,7 +49,6 @@ __all__ = ["Session"]
 
 Parameters = Mapping[str, pa.Scalar]
 
-_REMEMBERED_TEXT = 4096  # characters; programs send the same short statements again and again
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
@@ -68,6 +68,9 @@ class Session:
         autocommit: bool = True,
         on_close: Callable[[], None] | None = None,
     ) -> None:
+        from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
+
+        self._handlers, self._opens_no_transaction = HANDLERS, OPENS_NO_TRANSACTION
         self.engine = engine
         self._on_close = on_close
         self.settings = Settings()
@@ -78,6 +81,7 @@ class Session:
         self.scope = TransactionScope(engine.services.store, self.running.check, engine.services.tables)
         self._tenant = TenantBinding(tenant)
         self.relations = SessionRelations(self)
+        self.known = Known()
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
         self._lock = threading.RLock()
@@ -226,7 +230,7 @@ class Session:
 
     def _parse(self, text: str) -> list[Parsed]:
         services = self.engine.services
-        short = type(text) is str and len(text) <= _REMEMBERED_TEXT
+        short = type(text) is str and len(text) <= REMEMBERED_TEXT
         known = services.parsed.get(text) if short else None
         if known is None:
             known = parse(text, services.functions.defaults)
@@ -247,16 +251,14 @@ class Session:
         return parsed[0]
 
     def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
-        from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
-
         with self._lock, calling():
             self._check_open()
             self._check_parameters(parsed, parameters)
             statement = parsed.statement
-            if not self.autocommit and not self.scope.is_open and not isinstance(statement, OPENS_NO_TRANSACTION):
+            if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return HANDLERS[type(statement)](self, statement, parameters)
+            self.running.begin(self.settings.statement_timeout)
+            return self._handlers[type(statement)](self, statement, parameters)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -505,8 +507,8 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return insert_many(self, parsed, parameters)
+            self.running.begin(self.settings.statement_timeout)
+            return insert_many(self, parsed, parameters)
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
@@ -516,8 +518,8 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            with self.running.statement(self.settings.statement_timeout):
-                return ingest(self, name, reader, mode, temporary=temporary)
+            self.running.begin(self.settings.statement_timeout)
+            return ingest(self, name, reader, mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
         """The columns that a statement would return, without running it."""

@@ -41,14 +41,21 @@ def change_row(
 ) -> Result | None:
     """Change one row by its key in one statement of the store, where that means the same; ``None`` for any other change.
 
-    The table is looked up inside of the transaction, where nobody else alters it.
+    The table is looked up inside of the transaction, where nobody else alters it, unless it still is what it was known as.
     """
     if is_own(session, statement.target) or not is_direct(session, statement):
         return None
+    path = session.path(statement.target)
     with session.scope.trying() as transaction:
+        known = session.known.relation(session.tenant, path)
+        if isinstance(known, CatalogTable):
+            changed = change_directly(session, transaction, known, statement, parameters)
+            if changed is not None:
+                return CommandResult(changed)
         table = session.find_relation(statement.target, transaction, tables_first=True)
         if not isinstance(table, CatalogTable):
             return None
+        session.known.keep(transaction, session.tenant, path, table)
         changed = change_directly(session, transaction, table, statement, parameters)
         if changed is not None:
             return CommandResult(changed)

@@ -132,23 +132,24 @@ class TransactionScope:
     def savepoint(self, name: str) -> None:
         """Begin a nested part."""
         self._require("SAVEPOINT")
-        self._written().savepoint(name)
+        self.written().savepoint(name)
 
     def rollback_to(self, name: str) -> None:
         """``UndefinedObject`` where there is no such savepoint."""
         self._require("ROLLBACK TO")
-        self._written().rollback_to(name)
+        self.written().rollback_to(name)
 
     def release(self, name: str) -> None:
         """``UndefinedObject`` where there is no such savepoint."""
         self._require("RELEASE")
-        self._written().release(name)
+        self.written().release(name)
 
     def _require(self, what: str) -> None:
         if not self._open:
             raise NoActiveTransaction(f"{what} outside a transaction", hint="BEGIN opens one")
 
-    def _written(self) -> Transaction:
+    def written(self) -> Transaction:
+        """The transaction of the store, begun where this is the first that the open one writes."""
         if self._transaction is None:
             transaction = self._store.begin(check=self._check)
             try:
@@ -178,7 +179,7 @@ class TransactionScope:
             with self._store.begin(check=self._check) as transaction:
                 yield transaction
             return
-        transaction = self._written()
+        transaction = self.written()
         transaction.savepoint(_STATEMENT)
         try:
             yield transaction
@@ -198,7 +199,7 @@ class TransactionScope:
             return
         self._open = True
         try:
-            yield self._written()
+            yield self.written()
         except BaseException:
             self.rollback()
             raise
@@ -209,7 +210,7 @@ class TransactionScope:
         """As ``changing``, without a way back to its beginning inside an open transaction: for a statement that is one
         statement of the store, or that goes on with ``changing``."""
         if self._open:
-            yield self._written()
+            yield self.written()
             return
         with self.changing() as transaction:
             yield transaction

@@ -24,6 +24,7 @@ __all__ = [
     "DirectChange",
     "DirectSelect",
     "Placeholder",
+    "array_of",
     "arrays_of",
     "direct_delete",
     "direct_select",
@@ -260,14 +261,15 @@ def arrays_of(
     """
     arrays: list[pa.Array] = []
     for column, field in zip(values, fields, strict=True):
-        array = _array(column, field.type, parameters)
+        array = array_of(column, field.type, parameters)
         if array is None:
             return None
         arrays.append(array)
     return arrays
 
 
-def _array(values: Sequence[Value], data_type: pa.DataType, parameters: Mapping[str, pa.Scalar]) -> pa.Array | None:
+def array_of(values: Sequence[Value], data_type: pa.DataType, parameters: Mapping[str, pa.Scalar]) -> pa.Array | None:
+    """As ``arrays_of``, of one column."""
     if len(values) == 1 and isinstance(values[0], Placeholder):
         scalar = parameters[values[0].key]
         if scalar.type.equals(data_type):
@@ -302,7 +304,7 @@ def _array(values: Sequence[Value], data_type: pa.DataType, parameters: Mapping[
 def repeated(value: Value, field: pa.Field, rows: pa.RecordBatch) -> pa.Array | None:
     """As ``arrays_of``, for a value that is a parameter's column in ``rows``, or the same in each of them."""
     if not isinstance(value, Placeholder):
-        one = _array([value], field.type, {})
+        one = array_of([value], field.type, {})
         return None if one is None else pa.repeat(one[0], rows.num_rows)
     array: pa.Array = rows.column(value.key)
     if array.type.equals(field.type):

@@ -377,6 +377,15 @@ class TableCatalog:
             transaction.execute(self._queries["set_specials"], (table.number, _names(present.union(specials))))
         faults.point("table.after_version")
 
+    def raise_version_of(self, transaction: Transaction, table: CatalogTable) -> bool:
+        """Say that rows will change, before they do: ``False``, and nothing is said, where ``table`` was altered since."""
+        text = ddl.raise_data_version(table.number, table.schema_version)
+        return bool(transaction.execute(NamedQuery(f"table {table.name}", text, None)))
+
+    def lower_version(self, transaction: Transaction, table: CatalogTable) -> None:
+        """Take ``raise_version_of`` back, since no row changed."""
+        transaction.execute(self._queries["lower_data_version"], (table.number,))
+
     @staticmethod
     def check_owner(table: CatalogTable, tenant: TenantId | None) -> None:
         """``PermissionDenied`` where ``tenant`` may use a global table but not change it for everybody."""

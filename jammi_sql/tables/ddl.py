@@ -156,6 +156,15 @@ def change_where(storage: str, assignments: Sequence[str], conditions: Sequence[
     return f"{verb} WHERE {' AND '.join(conditions)}"
 
 
+def raise_data_version(number: int, schema_version: int) -> str:
+    """An UPDATE of a table's row in the catalogue, if it has that version. Without parameters: to bind two takes as long as
+    to run it."""
+    return (
+        "UPDATE companion SET data_version = data_version + 1 "
+        f"WHERE number = {number} AND schema_version = {schema_version}"
+    )
+
+
 def last_id(storage: str) -> str:
     """The greatest id, 0 where there is no row."""
     return f"SELECT coalesce(max({ID}), 0) AS last FROM {quoted(storage)}"

@@ -59,7 +59,7 @@ class Append(NamedTuple):
 _Found = TypeVar("_Found")
 _TEXT: pa.DataType = pa.large_string()
 _BYTES: pa.DataType = pa.large_binary()
-_COLUMNS = ["header", "ranges", "payload"]
+_BOUND = pa.schema([("header", _TEXT), ("payload", _BYTES)])
 
 
 class _End(NamedTuple):
@@ -106,39 +106,42 @@ class Log:
         ``None``, with the transaction to be rolled back, when one of the topics is not what the catalogue says any more
         (dropped, renamed, or with another schema version).
         """
-        first = appends[0].topic.number
-        supposed = self._supposed.get(first) if len(appends) == 1 else None
+        numbers = {append.topic.number for append in appends}
+        supposed = self._supposed.get(appends[0].topic.number) if len(numbers) == 1 else None
         if supposed is not None:
             # Mostly nobody else wrote meanwhile. The statement appends nothing if somebody did, or a rollback took back
-            # what is supposed here; to ask first costs more than the insert.
-            places = self._append_at(transaction, appends, {first: supposed}, now_us)
-            if places is not None:
-                return places
-        table = transaction.query(self._ends, (str(list({append.topic.number for append in appends})),))
+            # what is supposed here; to ask first costs more than an insert.
+            places, count = self._append_at(transaction, appends, dict.fromkeys(numbers, supposed), now_us)
+            if count:
+                return places if count == len(appends) else None
+        table = transaction.query(self._ends, (str(list(numbers)),))
         ends = {
             number: _End(offset, produced_us)
             for number, offset, produced_us in zip(*(_integers(table, column) for column in range(3)), strict=True)
         }
-        if any(append.topic.number not in ends for append in appends):
+        if ends.keys() != numbers:
             return None
-        return self._append_at(transaction, appends, ends, now_us)
+        places, count = self._append_at(transaction, appends, ends, now_us)
+        return places if count == len(appends) else None
 
     def _append_at(
         self, transaction: Transaction, appends: Sequence[Append], ends: dict[int, _End], now_us: int
-    ) -> list[tuple[int, int]] | None:
-        """Append at the ends given, or answer ``None`` where they are not the ends."""
+    ) -> tuple[list[tuple[int, int]], int]:
+        """Append at the ends given. Returns the places, and how many were appended there: all, unless these are no ends."""
         places: list[tuple[int, int]] = []
+        headers: list[bytes] = []
         for append in appends:
-            number = append.topic.number
-            offset, produced_us = ends[number]
-            produced_us = max(produced_us, now_us)
+            topic = append.topic
+            offset, last_us = ends[topic.number]
+            produced_us = max(last_us, now_us)
+            headers.append(_header(append, offset, produced_us, last_us))
             places.append((offset, produced_us))
-            ends[number] = _End(offset + 1, produced_us)
-        if transaction.execute(self._append, _bind(appends, places)) != len(appends):
-            return None
-        for number, end in ends.items():
-            self._supposed[number] = end
-        return places
+            ends[topic.number] = _End(offset + 1, produced_us)
+        count = transaction.execute(self._append, _bind(headers, appends))
+        if count == len(appends):
+            for number, end in ends.items():
+                self._supposed[number] = end
+        return places, count
 
     def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int, now_us: int) -> int:
         """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept.
@@ -464,30 +467,32 @@ def _header_ranges(offset: int, produced_us: int) -> dict[str, ColumnRange]:
     }
 
 
-def _bind(appends: Sequence[Append], places: Sequence[tuple[int, int]]) -> pa.RecordBatch:
-    """The rows to insert. All that is short goes as one text, which SQLite takes apart: each column of a bound batch
-    costs, to make and to bind, a third of what SQLite needs for the insert itself.
+def _header(append: Append, offset: int, produced_us: int, last_us: int) -> bytes:
+    """All that is short, as one text, which SQLite takes apart: each column of a bound batch costs, to make and to bind,
+    a third of what SQLite needs for the insert itself.
     """
-    headers = [
-        orjson.dumps(
-            (
-                append.topic.number,
-                offset,
-                produced_us,
-                append.tenant,
-                append.topic.version,
-                append.row_count,
-                checksum(append.payload, header_seed(append.tenant, append.topic.version, append.row_count)),
-                append.topic.namespace,
-                append.topic.local_name,
-            )
+    topic = append.topic
+    return orjson.dumps(
+        (
+            topic.number,
+            offset,
+            produced_us,
+            f"{offset} {last_us}",
+            append.tenant,
+            topic.version,
+            append.row_count,
+            checksum(append.payload, header_seed(append.tenant, topic.version, append.row_count)),
+            topic.namespace,
+            topic.local_name,
+            append.ranges.hex(),
         )
-        for append, (offset, produced_us) in zip(appends, places, strict=True)
-    ]
-    ranges = [append.ranges for append in appends]
+    )
+
+
+def _bind(headers: Sequence[bytes], appends: Sequence[Append]) -> pa.RecordBatch:
+    """The rows to insert."""
     payloads = [append.payload for append in appends]
-    columns = [_column(_TEXT, headers), _column(_BYTES, ranges), _column(_BYTES, payloads)]
-    return pa.RecordBatch.from_arrays(columns, names=_COLUMNS)
+    return pa.RecordBatch.from_arrays([_column(_TEXT, headers), _column(_BYTES, payloads)], schema=_BOUND)
 
 
 def _column(data_type: pa.DataType, values: Sequence[bytes] | Sequence[pa.Buffer]) -> pa.Array:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from .. import faults
 from ..arrow.batches import as_batch, conform
-from ..arrow.ranges import encode_ranges
+from ..arrow.ranges import MINIMUM_ROWS, encode_ranges
 from ..errors import (
     BatchSchemaMismatch,
     Error,
@@ -60,12 +60,24 @@ class _Attempt:
 class _Publish:
     """One publish that waits for its commit."""
 
-    __slots__ = ("_signal", "abandoned", "append", "attempt", "batch", "check", "error", "offset", "refused", "tenant")
+    __slots__ = (
+        "_append",
+        "_signal",
+        "abandoned",
+        "attempt",
+        "batch",
+        "check",
+        "error",
+        "offset",
+        "refused",
+        "tenant",
+        "topic",
+    )
 
     def __init__(
-        self, append: Append, tenant: TenantId | None, batch: pa.RecordBatch, check: Callable[[], None] | None = None
+        self, topic: CatalogTopic, tenant: TenantId | None, batch: pa.RecordBatch, check: Callable[[], None] | None
     ) -> None:
-        self.append = append
+        self.topic = topic
         self.tenant = tenant
         self.batch = batch
         self.check = check
@@ -74,12 +86,22 @@ class _Publish:
         self.attempt: _Attempt | None = None
         self.refused = False
         self.abandoned = False
+        self._append: Append | None = None
         self._signal: threading.Lock | None = None
 
     @property
     def done(self) -> bool:
         """Whether there is an answer for its caller; an offset alone is none before it is on disk."""
         return self.error is not None or (self.attempt is not None and self.attempt.committed)
+
+    @property
+    def append(self) -> Append:
+        """What goes into the log, encoded when it is first asked for."""
+        if self._append is None:
+            topic, batch = self.topic, self.batch
+            payload = topic.codec.encode(batch)
+            self._append = Append(topic, tenant_text(self.tenant), batch.num_rows, encode_ranges(batch), payload)
+        return self._append
 
     def look(self) -> None:
         """Let the caller's ``check`` end this publish, and no other one."""
@@ -165,6 +187,8 @@ class Publisher:
         ``check`` is called some five times a second while it waits; what it raises ends it, and nothing is published.
         """
         publish = self._prepare(topic, tenant, batch, check)
+        if batch.num_rows >= MINIMUM_ROWS:
+            _ = publish.append  # by the threads at once; small ones by who leads, without a fight for Python's lock
         try:
             leads = self._enqueue(publish)
             while True:
@@ -229,9 +253,7 @@ class Publisher:
             )
         codec = topic.codec
         batch = conform(batch, codec.schema, codec.required, f"topic {topic.name}")
-        payload = codec.encode(batch)
-        append = Append(topic, tenant_text(tenant), batch.num_rows, encode_ranges(batch), payload)
-        return _Publish(append, tenant, batch, check)
+        return _Publish(topic, tenant, batch, check)
 
     # --- group commit ---
 
@@ -296,15 +318,20 @@ class Publisher:
     def _lead(self) -> None:
         """Commit what waits, once."""
         with self._lock:
-            count, size = 0, 0
-            for waiting in self._waiting:
-                if count >= GROUP_COUNT or size >= GROUP_BYTES:
-                    break
-                count += 1
-                size += waiting.append.payload.size
-            group, rest = list(islice(self._waiting, count)), deque(islice(self._waiting, count, None))
-            self._taken, self._waiting = group, rest
-        self._commit(group)
+            taken, rest = list(islice(self._waiting, GROUP_COUNT)), deque(islice(self._waiting, GROUP_COUNT, None))
+            self._taken, self._waiting = taken, rest
+        group, size = [], 0
+        for publish in taken:
+            if size >= GROUP_BYTES:
+                break  # the others wait where they waited
+            try:
+                size += publish.append.payload.size
+            except Exception as error:
+                publish.error = error
+            else:
+                group.append(publish)
+        if group:
+            self._commit(group)
 
     def _commit(self, group: list[_Publish]) -> bool:
         """Commit them together, or each alone where that fails. ``False``: the store could not be written at all."""
@@ -326,7 +353,7 @@ class Publisher:
                 attempt.committing = True
                 transaction.commit()
                 return True
-            reason = TopicNotFound(f"topic {group[0].append.topic.name} changed or was dropped")
+            reason = TopicNotFound(f"topic {group[0].topic.name} changed or was dropped")
         except Exception as error:
             if leader.refused:
                 raise
@@ -373,7 +400,7 @@ class Publisher:
         for publish in publishes:
             offset = publish.offset
             assert offset is not None
-            topic = publish.append.topic
+            topic = publish.topic
             try:
                 faults.point("publish.before_hand_over")
                 self._broker.publish(

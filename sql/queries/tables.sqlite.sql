@@ -41,6 +41,9 @@ UPDATE companion SET namespace = ?2, name = ?3, schema_version = schema_version 
 -- name: raise_data_version
 UPDATE companion SET data_version = data_version + 1 WHERE number = ?1;
 
+-- name: lower_data_version
+UPDATE companion SET data_version = data_version - 1 WHERE number = ?1;
+
 -- name: set_specials
 UPDATE companion SET specials = ?2 WHERE number = ?1;
 
