@@ -103,6 +103,8 @@ class Log:
         self._schemas = queries["topic_schemas"]
         self._newer: Remembered[tuple[int, int], Codec] = Remembered(1024)
         self._supposed: Remembered[int, _End] = Remembered(1024)
+        self.truncations = 0
+        """How often this process removed batches: what was read before one of them is not to be shown after it."""
 
     # --- writing ---
 
@@ -152,7 +154,11 @@ class Log:
         before = max(head.first, min(before, head.next))
         transaction.execute(self._raise_floor, (topic.number, before))
         transaction.execute(self._remove, (topic.number, before))
+        transaction.after_commit(self._removed)
         return before
+
+    def _removed(self) -> None:
+        self.truncations += 1
 
     # --- reading ---
 

@@ -1,0 +1,161 @@
+"""The live end of a topic: what was handed over last, who reads it and who waits for more."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from .chain import Chain
+from .delivered import DeliveredBatch
+from .predicate import Predicate
+from .selection import Selection
+from .wake import Waiter, wake
+
+if TYPE_CHECKING:
+    from .delivery import BrokerSubscription
+
+__all__ = ["Tail"]
+
+_DIRECTLY = 8
+"""So many who wait are woken by the publisher itself, which is quickest; to wake more would hold up its next publish."""
+
+
+class Tail:
+    """The batches of one topic from now on, for all its live subscriptions of one broker.
+
+    A hand-over is one append, however many subscriptions there are. Slow readers hold at most ``capacity`` batches and
+    ``byte_capacity`` bytes together; who is slower finds the rest in the log. ``head`` is the offset below which the
+    log is known to have all. ``dispatch`` lets ``tell`` be called soon, in another thread.
+    """
+
+    def __init__(
+        self, capacity: int, byte_capacity: int = 64 << 20, dispatch: Callable[[Tail], None] | None = None
+    ) -> None:
+        self.capacity = capacity
+        self.byte_capacity = byte_capacity
+        self.chain: Chain[DeliveredBatch] = Chain(capacity, byte_capacity)
+        self.head = 0
+        self._dispatch = dispatch
+        self._members: weakref.WeakSet[BrokerSubscription] = weakref.WeakSet()
+        self._selections: weakref.WeakValueDictionary[tuple[Predicate, pa.Schema | None], Selection] = (
+            weakref.WeakValueDictionary()
+        )
+        # The selections for which somebody waits.
+        self._waiting: set[Selection] = set()
+        self._mutex = threading.Lock()
+
+    # --- the broker's side ---
+
+    def append(self, delivered: DeliveredBatch) -> None:
+        """Hand a batch over. Never blocks."""
+        self.chain.append(delivered, delivered.batch.nbytes)
+        with self._mutex:
+            self.head = max(self.head, delivered.offset.value + 1)
+            crowd = len(self._waiting) > _DIRECTLY or sum(len(one.waiting) for one in self._waiting) > _DIRECTLY
+            dispatch = self._dispatch if crowd else None
+            woken = self._take(self._waiting) if dispatch is None else ()
+        if dispatch is None:
+            wake(woken)
+        else:
+            dispatch(self)
+
+    def tell(self) -> None:
+        """Wake those for whom there is something in what was handed over."""
+        with self._mutex:
+            waiting = list(self._waiting)
+        for selection in waiting:
+            if selection.tell():
+                with self._mutex:
+                    woken = self._take([selection])
+                wake(woken)
+
+    def notify(self, head: int) -> None:
+        """Say that offsets below ``head`` are in the log."""
+        with self._mutex:
+            if head <= self.head:
+                return
+            self.head = head
+            woken = self._take(self._waiting)
+        wake(woken)
+
+    def drop(self) -> None:
+        """Say that the topic seems to be gone; the readers look."""
+        for member in self.members:
+            member.dropped = member.roused = True
+        self.wake_all()
+
+    def wake_all(self) -> None:
+        """Wake all who wait."""
+        with self._mutex:
+            woken = self._take(self._waiting)
+        wake(woken)
+
+    def _take(self, selections: Iterable[Selection]) -> list[Waiter]:
+        woken: list[Waiter] = []
+        for selection in list(selections):
+            woken += selection.waiting.values()
+            selection.waiting.clear()
+            self._waiting.discard(selection)
+        return woken
+
+    # --- the readers' side ---
+
+    def select(self, predicate: Predicate, schema: pa.Schema | None) -> Selection:
+        """The selection that all readers with this condition share."""
+        with self._mutex:
+            selection = self._selections.get((predicate, schema))
+            if selection is None:
+                selection = self._selections[predicate, schema] = Selection(self, predicate, schema)
+            return selection
+
+    def await_more(self, selection: Selection, who: object, waiter: Waiter) -> None:
+        """Let ``waiter`` be woken once, when there is something; who calls then looks once more."""
+        with self._mutex:
+            selection.waiting[who] = waiter
+            self._waiting.add(selection)
+
+    def forget(self, selection: Selection, who: object) -> Waiter | None:
+        """End the wait of ``who``; its waiter, where that was not woken."""
+        with self._mutex:
+            waiter = selection.waiting.pop(who, None)
+            if not selection.waiting:
+                self._waiting.discard(selection)
+        return waiter
+
+    def wake_one(self, selection: Selection, who: object) -> None:
+        """Wake ``who``, if it waits."""
+        waiter = self.forget(selection, who)
+        if waiter is not None:
+            wake([waiter])
+
+    # --- who is there ---
+
+    def join(self, member: BrokerSubscription) -> None:
+        """Have one more subscription."""
+        with self._mutex:
+            self._members.add(member)
+
+    def leave(self, member: BrokerSubscription) -> None:
+        """Have one less."""
+        with self._mutex:
+            self._members.discard(member)
+
+    @property
+    def members(self) -> list[BrokerSubscription]:
+        """The open subscriptions that nobody has let go of."""
+        with self._mutex:
+            return list(self._members)
+
+    @property
+    def deserted(self) -> bool:
+        """Whether there is none."""
+        return not len(self._members)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is more than one."""
+        return len(self._members) > 1
