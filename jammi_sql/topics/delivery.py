@@ -29,7 +29,7 @@ class BrokerSubscription:
     """
 
     __slots__ = (
-        "__weakref__", "_found", "_from", "_on_close", "_place", "closed", "dropped", "id", "last_delivered", "roused",
+        "__weakref__", "_found", "_from", "_on_close", "_place", "_waiter", "closed", "dropped", "id", "last_delivered", "roused",
         "tail", "topic_id",
     )  # fmt: skip
 
@@ -55,6 +55,7 @@ class BrokerSubscription:
         self._from = from_offset.value if from_offset is not None else 0
         self._found: list[Selected] = []  # in reverse
         self._on_close = on_close
+        self._waiter: Waiter | None = None
         self._place: Place | None = None  # once closed, it holds nothing of the tail
         self.narrow(predicate, None)
         self.tail.join(self)
@@ -78,7 +79,7 @@ class BrokerSubscription:
         self._found = []
         self.tail.leave(self)
         if place is not None:
-            self.tail.wake_one(place.selection, self.id)
+            self.tail.wake_one(place.selection, self._waiter)
         if self._on_close is not None:
             self._on_close()
 
@@ -119,7 +120,8 @@ class BrokerSubscription:
         place = self._place
         if place is None:
             return False
-        self.tail.await_more(place.selection, self.id, waiter)
+        self._waiter = waiter
+        self.tail.await_more(place.selection, waiter)
         roused, self.roused = self.roused, False
         return not (roused or self.closed or self.head > following or place.selection.has_unread(place))
 
@@ -127,7 +129,8 @@ class BrokerSubscription:
         """Wait no more."""
         place = self._place
         if place is not None:
-            self.tail.forget(place.selection, self.id)
+            self.tail.forget(place.selection, self._waiter)
+            self._waiter = None
 
     def next(self, timeout: float | None = None) -> DeliveredBatch:
         """The next batch with a matching row. Raises ``TimeoutError``, and ``StopIteration`` once closed."""

@@ -124,8 +124,12 @@ class Predicate:
         if self.matches_all:
             return [batch if batch.num_rows else None for batch in batches]
         if len(batches) == 1:
-            kept = batches[0].filter(self.mask(batches[0]))
-            return [kept if kept.num_rows else None]
+            batch = batches[0]
+            alone = self.mask(batch)
+            count = alone.true_count
+            if count in (0, batch.num_rows):  # mostly: and to filter costs more than to look
+                return [batch if count else None]
+            return [batch.filter(alone)]
         joined = join(batches)
         mask: pa.BooleanArray = pc.fill_null(self.mask(joined), False)  # type: ignore[type-var, assignment] # stubs
         kept = joined.filter(mask)

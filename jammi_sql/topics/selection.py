@@ -71,7 +71,7 @@ class Selection:
 
     def __init__(self, tail: Tail, predicate: Predicate, schema: pa.Schema | None) -> None:
         self.predicate = predicate
-        self.waiting: dict[object, Waiter] = {}
+        self.waiting: set[Waiter] = set()
         """Who is to be woken when there is something; the tail's lock guards it."""
         self.moved = 0.0
         """When the last batch was looked at, in seconds of ``time.monotonic``."""

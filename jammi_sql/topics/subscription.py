@@ -211,6 +211,8 @@ class Subscription:
 
     def _patience(self, deadline: float | None = None) -> float | None:
         """Seconds until there is something to do other than to wait; ``None`` for none."""
+        if deadline is None and self._idle_timeout is None and self._end_us is None:
+            return None
         limits = [limit - time.monotonic() for limit in (deadline, self._idle_deadline) if limit is not None]
         if self._end_us is not None and self._clock is not None:
             limits.append((self._end_us - self._clock.now_us()) / 1e6 + 0.001)
@@ -344,7 +346,8 @@ class Subscription:
         return self
 
     async def __anext__(self) -> DeliveredBatch:
-        await self.wait_async()
+        if not self._ready:
+            await self.wait_async()
         with self._reading:
             if not self._ready or self.closed:
                 raise StopAsyncIteration
@@ -362,20 +365,19 @@ class Subscription:
             if self._behind:
                 suspended = await self._read_async() or suspended
                 continue
-            self._take_live()
-            self._check_topic()
-            self._check_idle()
-            if not self._must_wait() or self._behind:
-                continue
             assert live is not None
             arrived: asyncio.Future[None] = loop.create_future()
+            waits = live.await_more(arrived, self._next)
             try:
-                if live.await_more(arrived, self._next):
-                    await _at_most(arrived, self._patience())
+                if waits:
                     suspended = True
+                    await _at_most(arrived, self._patience())
             finally:
                 live.forget()
+            self._take_live()
+            self._check_topic()
             self._check_clock()
+            self._check_idle()
         if not suspended:  # who always finds something leaves room for the others
             await asyncio.sleep(0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ __all__ = ["Tail"]
 
 _DIRECTLY = 8
 """So many who wait are woken by the publisher itself, which is quickest; to wake more would hold up its next publish."""
+_FED = 1.0
+"""Seconds for which a publisher of this process counts as one that goes on."""
 
 
 class Tail:
@@ -39,6 +42,7 @@ class Tail:
         self.byte_capacity = byte_capacity
         self.chain: Chain[DeliveredBatch] = Chain(capacity, byte_capacity)
         self.head = 0
+        self._fed_at = 0.0
         self._dispatch = dispatch
         self._members: weakref.WeakSet[BrokerSubscription] = weakref.WeakSet()
         self._selections: weakref.WeakValueDictionary[tuple[Predicate, pa.Schema | None], Selection] = (
@@ -55,6 +59,7 @@ class Tail:
         self.chain.append(delivered, delivered.batch.nbytes)
         with self._mutex:
             self.head = max(self.head, delivered.offset.value + 1)
+            self._fed_at = time.monotonic()
             crowd = len(self._waiting) > _DIRECTLY or sum(len(one.waiting) for one in self._waiting) > _DIRECTLY
             dispatch = self._dispatch if crowd else None
             woken = self._take(self._waiting) if dispatch is None else ()
@@ -67,11 +72,10 @@ class Tail:
         """Wake those for whom there is something in what was handed over."""
         with self._mutex:
             waiting = list(self._waiting)
-        for selection in waiting:
-            if selection.tell():
-                with self._mutex:
-                    woken = self._take([selection])
-                wake(woken)
+        told = [selection for selection in waiting if selection.tell()]
+        with self._mutex:
+            woken = self._take(told)
+        wake(woken)  # of an event loop all at once
 
     def notify(self, head: int) -> None:
         """Say that offsets below ``head`` are in the log."""
@@ -97,8 +101,8 @@ class Tail:
     def _take(self, selections: Iterable[Selection]) -> list[Waiter]:
         woken: list[Waiter] = []
         for selection in list(selections):
-            woken += selection.waiting.values()
-            selection.waiting.clear()
+            woken += selection.waiting
+            selection.waiting = set()
             self._waiting.discard(selection)
         return woken
 
@@ -112,24 +116,26 @@ class Tail:
                 selection = self._selections[predicate, schema] = Selection(self, predicate, schema)
             return selection
 
-    def await_more(self, selection: Selection, who: object, waiter: Waiter) -> None:
+    def await_more(self, selection: Selection, waiter: Waiter) -> None:
         """Let ``waiter`` be woken once, when there is something; who calls then looks once more."""
         with self._mutex:
-            selection.waiting[who] = waiter
+            selection.waiting.add(waiter)
             self._waiting.add(selection)
 
-    def forget(self, selection: Selection, who: object) -> Waiter | None:
-        """End the wait of ``who``; its waiter, where that was not woken."""
+    def forget(self, selection: Selection, waiter: Waiter) -> bool:
+        """End a wait; whether it had not ended yet."""
+        if waiter not in selection.waiting:
+            return False
         with self._mutex:
-            waiter = selection.waiting.pop(who, None)
+            waited = waiter in selection.waiting
+            selection.waiting.discard(waiter)
             if not selection.waiting:
                 self._waiting.discard(selection)
-        return waiter
+        return waited
 
-    def wake_one(self, selection: Selection, who: object) -> None:
-        """Wake ``who``, if it waits."""
-        waiter = self.forget(selection, who)
-        if waiter is not None:
+    def wake_one(self, selection: Selection, waiter: Waiter) -> None:
+        """Wake it, if it waits."""
+        if self.forget(selection, waiter):
             wake([waiter])
 
     # --- who is there ---
@@ -154,6 +160,11 @@ class Tail:
     def deserted(self) -> bool:
         """Whether there is none."""
         return not len(self._members)
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether a crowd waits here that a publisher of this process has just handed something over to."""
+        return len(self._members) > _DIRECTLY and time.monotonic() - self._fed_at < _FED
 
     @property
     def crowded(self) -> bool:

@@ -21,6 +21,11 @@ _ROUND = 2.0
 """Seconds after which it sees whether its subscriptions are still there."""
 
 
+_GRACE = 0.01
+"""Seconds that a commit has to be handed over, where a crowd would otherwise read the log because of this process's own
+publish: its commit is seen here before its thread has come to hand it over."""
+
+
 class HeadWatch:
     """One thread per engine which tells live subscriptions of new offsets in the log.
 
@@ -148,9 +153,16 @@ class HeadWatch:
         if not watched:
             return
         heads = self._log.heads(self._store, list(watched))
+        awaited: list[tuple[Tail, int]] = []
         for topic, tails in watched.items():
             for tail in tails:
-                if topic in heads:
-                    tail.notify(heads[topic].next)
-                else:
+                if topic not in heads:
                     tail.drop()
+                elif tail.head < heads[topic].next and tail.is_fed:
+                    awaited.append((tail, heads[topic].next))
+                else:
+                    tail.notify(heads[topic].next)
+        if awaited:
+            self._sleep(_GRACE)
+            for tail, head in awaited:
+                tail.notify(head)

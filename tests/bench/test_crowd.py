@@ -28,16 +28,15 @@ SECONDS = 10.0
 SCHEMA = pa.schema([("id", pa.int64()), ("kind", pa.int64()), ("sent", pa.float64())])
 
 
-def _conditions(count: int) -> list[Predicate]:
-    return [Predicate.from_sql(SCHEMA, f"kind = {number % CONDITIONS}") for number in range(count)]
-
-
 class _Crowd:
     """Subscribers in one event loop of their own thread, each of which checks what it gets."""
 
     def __init__(self, engine: Engine, topic: TopicDefinition, size: int, wanted: Callable[[int], list[int]]) -> None:
         self.delays: list[float] = []
-        self.subscriptions = [engine.subscriber.subscribe(topic, one) for one in _conditions(size)]
+        predicates = [Predicate.from_sql(SCHEMA, f"kind = {kind}") for kind in range(CONDITIONS)]
+        self.subscriptions = [
+            engine.subscriber.subscribe(topic, predicates[number % CONDITIONS]) for number in range(size)
+        ]
         self._wanted = [wanted(kind) for kind in range(CONDITIONS)]
         self.cpu = 0.0
         self.started = threading.Event()
