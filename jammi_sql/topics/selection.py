@@ -140,14 +140,14 @@ class Selection:
 
     def _advance(self) -> None:
         """Look at what the tail got; the lock is held."""
+        if not self._source.followed:
+            return
         read = self._tail.chain.read(self._source)
         if read is None:
             self._source = self._tail.chain.end
             self._start = self._end = max(self._end, self._tail.head)
             return
         items, source = read
-        if not items:
-            return
         run: list[DeliveredBatch] = []
         following = self._end
         for item in items:

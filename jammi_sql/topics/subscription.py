@@ -172,16 +172,12 @@ class Subscription:
         entries = [item.entry for item in reversed(self._ready)]
         self._ready = []
         if entries:
-            self._count(entries)
+            self._waiting_since = None
+            self.delivered += len(entries)
+            self.rows += sum(entry.batch.num_rows for entry in entries)
+            if self._live is not None:
+                self._live.last_delivered = entries[-1].offset
         return entries
-
-    def _count(self, entries: Sequence[LogEntry]) -> None:
-        """Note that they are handed out."""
-        self._waiting_since = None
-        self.delivered += len(entries)
-        self.rows += sum(entry.batch.num_rows for entry in entries)
-        if self._live is not None:
-            self._live.last_delivered = entries[-1].offset
 
     def _wait(self, timeout: float | None) -> None:
         """Until something is ready or the end is reached."""
@@ -207,7 +203,7 @@ class Subscription:
             self._waiting_since = time.monotonic()
 
     def _must_wait(self) -> bool:
-        return not self._ready and not self.ended
+        return not (self._ready or self.ended)
 
     def _patience(self, deadline: float | None = None) -> float | None:
         """Seconds until there is something to do other than to wait; ``None`` for none."""
@@ -244,9 +240,9 @@ class Subscription:
         """Whether nothing can come any more."""
         if self.closed or (self._end is not None and self._next >= self._end):
             return True
-        if self._behind:
+        if self._live is not None and not self._live.closed and not self._idle_over:
             return False
-        return self._live is None or self._live.closed or self._idle_over
+        return not self._behind
 
     @property
     def _behind(self) -> bool:
@@ -333,7 +329,12 @@ class Subscription:
 
     def _deliver(self) -> DeliveredBatch:
         item = self._ready.pop()
-        self._count((item.entry,))
+        entry = item.entry
+        self._waiting_since = None
+        self.delivered += 1
+        self.rows += entry.batch.num_rows
+        if self._live is not None:
+            self._live.last_delivered = entry.offset
         return item.delivered
 
     def __iter__(self) -> Iterator[DeliveredBatch]:
@@ -355,18 +356,15 @@ class Subscription:
 
     async def wait_async(self) -> None:
         """As waiting in ``next``, without blocking the event loop: the log is read in a thread, the tail is not."""
-        if not self._must_wait():
-            return
-        live = self._live
-        loop = asyncio.get_running_loop()
         suspended = False
         self._begin_wait()
         while self._must_wait():
             if self._behind:
                 suspended = await self._read_async() or suspended
                 continue
+            live = self._live
             assert live is not None
-            arrived: asyncio.Future[None] = loop.create_future()
+            arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waits = live.await_more(arrived, self._next)
             try:
                 if waits:
@@ -375,10 +373,11 @@ class Subscription:
             finally:
                 live.forget()
             self._take_live()
-            self._check_topic()
-            self._check_clock()
-            self._check_idle()
-        if not suspended:  # who always finds something leaves room for the others
+            if not self._ready:
+                self._check_topic()
+                self._check_clock()
+                self._check_idle()
+        if not suspended and self._ready:  # who always finds something leaves room for the others
             await asyncio.sleep(0)
 
     async def _read_async(self) -> bool:
