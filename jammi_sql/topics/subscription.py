@@ -150,6 +150,11 @@ class Subscription:
         """The next offset to come, as far as this subscription knows."""
         return max(self._head, self._next, 0 if self._live is None else self._live.head)
 
+    def want_only(self, condition: Predicate) -> None:
+        """Be spared the live batches that ``condition`` leaves out; before the first is read."""
+        if self._live is not None:
+            self._live.narrow(condition, self.topic.codec.schema)
+
     def end_after(self, moment_us: int, clock: Clock) -> None:
         """End with the last batch produced at or before ``moment_us``, which may be in the future."""
         self._end_us = moment_us
