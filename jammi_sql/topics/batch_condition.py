@@ -17,7 +17,8 @@ __all__ = ["BatchCondition"]
 class BatchCondition(Predicate):
     """Leaves out the batches in which no row fulfils a filter, and leaves the others whole, for the statement to filter.
 
-    It has but to be right about what it leaves out: a batch of which the kernels cannot tell is not.
+    It has but to be right about what it leaves out: a batch of which the kernels cannot tell is not. It spares a crowd
+    to be woken; for a few it would be a second evaluation.
     """
 
     __slots__ = ("_filter",)
@@ -35,6 +36,16 @@ class BatchCondition(Predicate):
             if known is None:
                 known = _known[key] = cls(condition)
             return known
+
+    @property
+    def optional(self) -> bool:
+        """The statement filters what it gets."""
+        return True
+
+    @property
+    def quick(self) -> bool:
+        """It is kernels alone."""
+        return True
 
     @property
     def matches_all(self) -> bool:

@@ -105,6 +105,11 @@ class Predicate:
         return self._evaluator is None or self._program is not None
 
     @property
+    def optional(self) -> bool:
+        """Whether its batches may be handed out without it, as they are filtered later on."""
+        return False
+
+    @property
     def pruning_node(self) -> Node | None:
         """What every matching row fulfils, for skipping batches by their column ranges."""
         return None if self._pushed is None else self._pushed.node

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from .tail import Tail
     from .wake import Waiter
 
-__all__ = ["Place", "Selected", "Selection"]
+__all__ = ["Handed", "Place", "Selected", "Selection"]
+
+Handed: TypeAlias = tuple[DeliveredBatch, int]
+"""What a broker handed over, and its size in bytes."""
 
 _BYTES = 16 << 20
 """What slow readers of one condition keep of it, beside what the tail keeps."""
@@ -148,40 +152,44 @@ class Selection:
             self._start = self._end = max(self._end, self._tail.head)
             return
         items, source = read
-        run: list[DeliveredBatch] = []
+        run: list[Handed] = []
         following = self._end
-        for item in items:
-            offset = item.offset.value
+        for handed in items:
+            offset = handed[0].offset.value
             if offset < following:
                 continue
             if offset > following:
                 self._look_at(run)
                 run = []
                 self._start = self._end = offset
-            run.append(item)
+            run.append(handed)
             following = offset + 1
         self._look_at(run)
         self._source = source
         self.moved = time.monotonic()
 
-    def _look_at(self, run: list[DeliveredBatch]) -> None:
+    def _look_at(self, run: list[Handed]) -> None:
         """Append what matches of consecutive batches. One that cannot be computed counts as not handed over."""
         if not run:
             return
         try:
-            batches = [item.batch if self._schema is None else upgrade(item.batch, self._schema) for item in run]
-            kept = self.predicate.select(batches)
+            kept: Sequence[pa.RecordBatch | None] = [
+                item.batch if self._schema is None else upgrade(item.batch, self._schema) for item, _ in run
+            ]
+            if not (self.predicate.optional and self._tail.is_small):
+                kept = self.predicate.select(kept)  # type: ignore[arg-type] # all of them are batches yet
         except Exception:  # each reader finds it in the log, and gets the error for itself
             if len(run) > 1:
-                for item in run:
-                    self._look_at([item])
+                for one in run:
+                    self._look_at([one])
             else:
-                self._start = self._end = run[0].offset.value + 1
+                self._start = self._end = run[0][0].offset.value + 1
             return
-        for item, batch in zip(run, kept, strict=True):
+        for (item, size), batch in zip(run, kept, strict=True):
             offset = item.offset.value
             if batch is not None:
                 entry = LogEntry(offset, microseconds_of(item.produced_at), tenant_text(item.tenant), batch)
-                delivered = item if batch is item.batch else None
-                self._chain.append(Selected(self._start, entry, delivered), batch.nbytes)
+                whole = batch is item.batch
+                selected = Selected(self._start, entry, item if whole else None)
+                self._chain.append(selected, size if whole else batch.nbytes)
             self._end = offset + 1

@@ -13,7 +13,7 @@ import pyarrow as pa
 from .chain import Chain
 from .delivered import DeliveredBatch
 from .predicate import Predicate
-from .selection import Selection
+from .selection import Handed, Selection
 from .wake import Waiter, wake
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Tail:
     ) -> None:
         self.capacity = capacity
         self.byte_capacity = byte_capacity
-        self.chain: Chain[DeliveredBatch] = Chain(capacity, byte_capacity)
+        self.chain: Chain[Handed] = Chain(capacity, byte_capacity)
         self.head = 0
         self._fed_at = 0.0
         self._dispatch = dispatch
@@ -56,7 +56,8 @@ class Tail:
 
     def append(self, delivered: DeliveredBatch) -> None:
         """Hand a batch over. Never blocks."""
-        self.chain.append(delivered, delivered.batch.nbytes)
+        size = delivered.batch.nbytes
+        self.chain.append((delivered, size), size)
         with self._mutex:
             self.head = max(self.head, delivered.offset.value + 1)
             self._fed_at = time.monotonic()
@@ -164,7 +165,12 @@ class Tail:
     @property
     def is_fed(self) -> bool:
         """Whether a crowd waits here that a publisher of this process has just handed something over to."""
-        return len(self._members) > _DIRECTLY and time.monotonic() - self._fed_at < _FED
+        return not self.is_small and time.monotonic() - self._fed_at < _FED
+
+    @property
+    def is_small(self) -> bool:
+        """Whether so few are here that the publisher wakes them itself."""
+        return len(self._members) <= _DIRECTLY
 
     @property
     def crowded(self) -> bool:
