@@ -85,6 +85,8 @@ class Selection:
         self._chain: Chain[Selected] = Chain(tail.capacity, min(tail.byte_capacity, _BYTES))
         # Offsets of the last unbroken run: all of them were looked at.
         self._start = self._end = 0
+        self._matches = 0
+        self._told = (0, 0)
         self._mutex = threading.Lock()
 
     def place(self) -> Place:
@@ -138,9 +140,12 @@ class Selection:
         if not self.predicate.quick:
             return True  # let it cost the time of those who want it
         with self._mutex:
-            end, start = self._chain.end, self._start
             self._advance()
-            return self._chain.end is not end or self._start != start or self._tail.head > self._end
+            told = (self._matches, self._start)
+            # Not whether it moved right now: a reader may have looked before, and that is news to the others.
+            news = told != self._told or self._tail.head > self._end
+            self._told = told
+            return news
 
     def _advance(self) -> None:
         """Look at what the tail got; the lock is held."""
@@ -192,4 +197,5 @@ class Selection:
                 whole = batch is item.batch
                 selected = Selected(self._start, entry, item if whole else None)
                 self._chain.append(selected, size if whole else batch.nbytes)
+                self._matches += 1
             self._end = offset + 1

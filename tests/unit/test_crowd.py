@@ -7,6 +7,7 @@ import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,13 +16,14 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.errors import InvalidTextRepresentation, OffsetEvicted
-from jammi_sql.topics import DeliveredBatch, Predicate, Subscription
+from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription
 from jammi_sql.topics.log import Chunk, Log
 from jammi_sql.topics.selection import Selection
 from jammi_sql.topics.watch import HeadWatch
 from tests.topic_support import LIMIT, SCHEMA, TENANT_A, TENANT_B, batch_of, definition, offsets, receive, until
 
 TOPIC = definition("events.changes")
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 SIZE = 300
 CONDITIONS = 20
 
@@ -160,6 +162,7 @@ def test_rows_that_all_match_are_handed_on_without_a_copy(engine: Engine) -> Non
 
 
 def test_who_waits_is_not_woken_by_what_does_not_match(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HeadWatch, "_tell", lambda watch: None)
     read: list[Subscription] = []
     take_live = Subscription._take_live
     monkeypatch.setattr(Subscription, "_take_live", lambda one: (read.append(one), take_live(one))[1])
@@ -194,6 +197,20 @@ def test_a_condition_that_rarely_matches_holds_nothing_and_needs_no_log_afterwar
         publish(engine, 1500, 1501)
         assert [offsets(one.result(LIMIT)) for one in waiting] == [[1500]] * 20
     assert reads == []
+
+
+@pytest.mark.parametrize("size", [1, 20])
+def test_what_matched_is_let_go_of_once_all_have_it(engine: Engine, size: int) -> None:
+    subscriptions = [engine.subscriber.subscribe(TOPIC, condition(0)) for _ in range(size)]
+    (selection,) = selections_of(subscriptions)
+    with ThreadPoolExecutor(size) as pool:
+        for first in (0, CONDITIONS):
+            waiting = [pool.submit(receive, one, 1) for one in subscriptions]
+            until(lambda: len(selection.waiting) == size, "all wait")
+            publish(engine, first, first + CONDITIONS)
+            for one in waiting:
+                one.result(LIMIT)
+            assert len(selection._chain) == 0
 
 
 def test_statements_with_equal_filters_share_what_they_leave_out(engine: Engine) -> None:
@@ -441,3 +458,19 @@ def test_damage_that_a_condition_rules_out_is_no_error_though_others_read_it(
         )
 
     assert asyncio.run(run()).offset.value == 2
+
+
+def test_those_who_wait_are_woken_also_by_what_another_reader_has_looked_at_already(engine: Engine) -> None:
+    subscriptions = [engine.subscriber.subscribe(TOPIC) for _ in range(20)]
+    awake = engine.subscriber.subscribe(TOPIC)
+    (selection,) = selections_of([*subscriptions, awake])
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(receive, one, 1) for one in subscriptions]
+        until(lambda: len(selection.waiting) == 20, "all wait")
+        with selection._tail._mutex:  # the dispatcher cannot come between
+            batch = DeliveredBatch(Offset(0), MOMENT, batch_of([0]), None)
+            selection._tail.chain.append((batch, 1), 1)
+            assert selection.read(selection.place(), 1) == ([], 1)
+        selection._tail.tell()
+        for one in waiting:
+            one.result(LIMIT)
