@@ -19,6 +19,7 @@ from jammi_sql.errors import InvalidTextRepresentation, OffsetEvicted
 from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription
 from jammi_sql.topics.log import Chunk, Log
 from jammi_sql.topics.selection import Selection
+from jammi_sql.topics.shared_reads import SharedReads
 from jammi_sql.topics.watch import HeadWatch
 from tests.topic_support import LIMIT, SCHEMA, TENANT_A, TENANT_B, batch_of, definition, offsets, receive, until
 
@@ -312,6 +313,20 @@ def test_an_interrupted_wait_leaves_nobody_behind(engine: Engine, monkeypatch: p
     assert offsets(receive(subscription, 1)) == [0]
 
 
+def test_closing_wakes_who_waits(engine: Engine) -> None:
+    subscriptions = [engine.subscriber.subscribe(TOPIC) for _ in range(20)]
+    (selection,) = selections_of(subscriptions)
+    with ThreadPoolExecutor(20) as pool:
+        waiting = [pool.submit(list, one) for one in subscriptions]
+        until(lambda: len(selection.waiting) == 20, "all wait")
+        for one in subscriptions:
+            one.close()
+        try:
+            assert [one.result(LIMIT) for one in waiting] == [[]] * 20
+        finally:
+            selection._tail.wake_all()
+
+
 # --- the dispatcher ---
 
 
@@ -377,6 +392,9 @@ def count_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_who_is_behind_at_the_same_place_shares_the_reads(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(engine, 0, 40)
     reads = count_reads(monkeypatch)
+    in_threads: list[int] = []
+    shared_read = SharedReads.read
+    monkeypatch.setattr(SharedReads, "read", lambda *arguments: (in_threads.append(1), shared_read(*arguments))[1])
 
     async def run() -> list[list[int]]:
         subscriptions = [engine.subscriber.subscribe(TOPIC, None, number % 3) for number in range(200)]
@@ -386,6 +404,7 @@ def test_who_is_behind_at_the_same_place_shares_the_reads(engine: Engine, monkey
     for number, got in enumerate(asyncio.run(run())):
         assert got == list(range(number % 3, number % 3 + 37))
     assert len(reads) < 20
+    assert len(in_threads) < 20
     reads.clear()
     subscriptions = [engine.subscriber.subscribe(TOPIC, condition(0), 20) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
@@ -417,13 +436,13 @@ def test_shared_reads_keep_to_their_budget_and_are_forgotten_after_a_moment(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = engine.subscriber._shared
-    shared._budget = 300_000
+    shared._budget = 100_000
     for number in range(40):
-        engine.publisher.publish_scoped(TOPIC, None, batch_of(range(number, number + 1000)))
+        engine.publisher.publish_scoped(TOPIC, None, batch_of(range(number, number + 100)))
     subscriptions = [engine.subscriber.subscribe(TOPIC, None, number) for number in range(0, 40, 5)]
     for one in subscriptions:
         assert len(receive(one, 5)) == 5
-        assert shared._bytes <= 300_000
+        assert 0 < shared._bytes <= 100_000
         assert shared._bytes == sum(size for _, _, size in shared._order)
         assert {id(chunk) for chunks in shared._chunks.values() for chunk in chunks} == {
             id(chunk) for _, chunk, _ in shared._order
