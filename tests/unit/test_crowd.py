@@ -19,7 +19,7 @@ from jammi_sql.errors import InvalidTextRepresentation, OffsetEvicted
 from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription
 from jammi_sql.topics.log import Chunk, Log
 from jammi_sql.topics.selection import Selection
-from jammi_sql.topics.shared_reads import SharedReads
+from jammi_sql.topics.shared_reads import LogRead, ReadChunk, SharedReads
 from jammi_sql.topics.watch import HeadWatch
 from tests.topic_support import LIMIT, SCHEMA, TENANT_A, TENANT_B, batch_of, definition, offsets, receive, until
 
@@ -394,12 +394,23 @@ def test_who_is_behind_at_the_same_place_shares_the_reads(engine: Engine, monkey
     reads = count_reads(monkeypatch)
     in_threads: list[int] = []
     shared_read = SharedReads.read
-    monkeypatch.setattr(SharedReads, "read", lambda *arguments: (in_threads.append(1), shared_read(*arguments))[1])
+    begin = threading.Event()
+
+    def waiting_read(shared: SharedReads, read: LogRead) -> ReadChunk:
+        assert begin.wait(LIMIT)
+        in_threads.append(1)
+        return shared_read(shared, read)
+
+    monkeypatch.setattr(SharedReads, "read", waiting_read)
 
     async def run() -> list[list[int]]:
         subscriptions = [engine.subscriber.subscribe(TOPIC, None, number % 3) for number in range(200)]
         async with asyncio.timeout(LIMIT):
-            return list(await asyncio.gather(*(collected(one, 37) for one in subscriptions)))
+            tasks = [asyncio.ensure_future(collected(one, 37)) for one in subscriptions]
+            for _ in range(5):
+                await asyncio.sleep(0)  # all of them want to read
+            begin.set()
+            return list(await asyncio.gather(*tasks))
 
     for number, got in enumerate(asyncio.run(run())):
         assert got == list(range(number % 3, number % 3 + 37))
@@ -436,13 +447,13 @@ def test_shared_reads_keep_to_their_budget_and_are_forgotten_after_a_moment(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = engine.subscriber._shared
-    shared._budget = 100_000
+    shared._budget = 50_000
     for number in range(40):
         engine.publisher.publish_scoped(TOPIC, None, batch_of(range(number, number + 100)))
     subscriptions = [engine.subscriber.subscribe(TOPIC, None, number) for number in range(0, 40, 5)]
     for one in subscriptions:
         assert len(receive(one, 5)) == 5
-        assert 0 < shared._bytes <= 100_000
+        assert shared._bytes <= 50_000
         assert shared._bytes == sum(size for _, _, size in shared._order)
         assert {id(chunk) for chunks in shared._chunks.values() for chunk in chunks} == {
             id(chunk) for _, chunk, _ in shared._order
