@@ -10,6 +10,8 @@ from ..topics.definition import TopicDefinition, TopicId
 from ..topics.delivery import BrokerSubscription, ConsumerOffsetSnapshot, DeliveredBatch
 from ..topics.offset import Offset
 from ..topics.predicate import Predicate
+from ..topics.tail import Tail
+from .dispatcher import Dispatcher
 
 __all__ = ["InMemoryBroker", "PollingBroker"]
 
@@ -17,8 +19,8 @@ __all__ = ["InMemoryBroker", "PollingBroker"]
 class InMemoryBroker:
     """Hands batches to the subscriptions of this process.
 
-    Each subscription has a queue of at most ``capacity`` batches. When it is full the queue is dropped: its reader goes
-    to the log, the publisher never waits.
+    The subscriptions of a topic share its last ``capacity`` batches. Who is slower goes to the log; the publisher never
+    waits.
     """
 
     driver_kind = "memory"
@@ -28,43 +30,43 @@ class InMemoryBroker:
         if capacity < 1:
             raise InvalidParameter("the capacity of a broker is at least 1")
         self._capacity = capacity
-        # Of each topic its subscriptions, in a tuple that is replaced as a whole: a publish reads it without a lock.
-        self._topics: dict[TopicId, tuple[weakref.ref[BrokerSubscription], ...]] = {}
+        # A tail lives as long as its subscriptions. A publish looks for it without a lock.
+        self._tails: weakref.WeakValueDictionary[TopicId, Tail] = weakref.WeakValueDictionary()
+        self._dispatcher = Dispatcher()
         self._lock = threading.Lock()
         self._failure: str | None = None
 
     def register_topic(self, topic: TopicDefinition) -> None:
-        """Make ready for a topic; again is a no-op."""
-        with self._lock:
-            self._topics.setdefault(topic.id, ())
+        """Nothing to make ready."""
 
     def drop_topic(self, topic_id: TopicId) -> None:
         """Forget a topic and wake its readers; an unknown one is a no-op."""
         with self._lock:
-            references = self._topics.pop(topic_id, ())
-        for subscription in _alive(references):
-            subscription.drop()
+            tail = self._tails.pop(topic_id, None)
+        if tail is not None:
+            tail.drop()
 
     def publish(self, topic: TopicDefinition, delivered: DeliveredBatch) -> None:
         """Hand a committed batch to every subscription. Raises ``DriverError`` once after it was armed."""
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise DriverError(failure, hint="subscribers read the batch from the log")
-        for subscription in _alive(self._topics.get(topic.id, ())):
-            subscription.put(delivered)
+        tail = self._tails.get(topic.id)
+        if tail is not None:
+            tail.append(delivered)
 
     def subscribe(self, topic_id: TopicId, predicate: Predicate, from_offset: Offset | None) -> BrokerSubscription:
         """The batches handed over from now on. Letting go of it, or ``close``, ends it."""
-        subscription = BrokerSubscription(topic_id, predicate, from_offset, capacity=self._capacity)
         with self._lock:
-            others = _alive(self._topics.get(topic_id, ()))
-            self._topics[topic_id] = tuple(weakref.ref(one) for one in (*others, subscription) if not one.closed)
-        return subscription
+            tail = self._tails.get(topic_id)
+            if tail is None:
+                tail = self._tails[topic_id] = Tail(self._capacity, dispatch=self._dispatcher.dispatch)
+        return BrokerSubscription(topic_id, predicate, from_offset, tail=tail)
 
     def list_consumers(self, topic_id: TopicId) -> list[ConsumerOffsetSnapshot]:
         """One snapshot per live subscription. There is no acknowledgement here: it equals the delivery."""
-        subscriptions = _alive(self._topics.get(topic_id, ()))
-        return [subscription.snapshot() for subscription in subscriptions if not subscription.closed]
+        tail = self._tails.get(topic_id)
+        return [] if tail is None else [member.snapshot() for member in tail.members]
 
     def trigger_failure_for_next_publish(self, message: str) -> None:
         """Let the next ``publish`` raise ``DriverError(message)``, once. For tests."""
@@ -73,17 +75,11 @@ class InMemoryBroker:
     def close(self) -> None:
         """End all subscriptions."""
         with self._lock:
-            subscriptions = [
-                subscription for references in self._topics.values() for subscription in _alive(references)
-            ]
-            self._topics.clear()
-        for subscription in subscriptions:
-            subscription.close()
-
-
-def _alive(references: tuple[weakref.ref[BrokerSubscription], ...]) -> list[BrokerSubscription]:
-    """The subscriptions that nobody has let go of."""
-    return [subscription for reference in references if (subscription := reference()) is not None]
+            tails = list(self._tails.values())
+            self._tails.clear()
+        for tail in tails:
+            for member in tail.members:
+                member.close()
 
 
 class PollingBroker(InMemoryBroker):

@@ -24,9 +24,11 @@ from ..plan.arguments import EARLIEST, LATEST, Bound, Moment, idle_seconds, read
 from ..plan.shape import HINT, Shape, shape_of
 from ..ports import Reader
 from ..results import BatchResult, Result
+from ..topics.batch_condition import BatchCondition
 from ..topics.catalog import CatalogTopic
 from ..topics.log import Head
 from ..topics.predicate import Predicate
+from ..topics.relation import ENGINE_COLUMNS
 from .live_source import LiveProvider, LiveQuery, LiveSource
 from .planning import Planning
 from .relations import inserted_relations
@@ -184,6 +186,8 @@ def _streamed(
         subscription.description = "" if provider.pushed is None else str(provider.pushed)
         if session.settings.pushdown:
             subscription.pruning_node = live.filter.node
+            if not live.filter.columns & set(ENGINE_COLUMNS):
+                subscription.want_only(BatchCondition.of(live.filter, streamed.topic.codec.schema))
     source = LiveSource(subscription, live, shape.skip, shape.fetch)
     return session.result(source, bounded=_ends(streamed, shape))
 

@@ -43,8 +43,9 @@ _TOPICS = _schema(
     rows=_NUMBER, bytes=_NUMBER, retention=_TEXT,
 )  # fmt: skip
 _SUBSCRIPTIONS = _schema(
-    id=_TEXT, topic=_TEXT, predicate=_TEXT, last_delivered_offset=_NUMBER, lag=_NUMBER, since=_TIME
-)
+    id=_TEXT, topic=_TEXT, predicate=_TEXT, last_delivered_offset=_NUMBER, lag=_NUMBER, since=_TIME,
+    delivered=_NUMBER, rows=_NUMBER,
+)  # fmt: skip
 _SETTINGS = _schema(name=_TEXT, value=_TEXT, default=_TEXT, description=_TEXT)
 _TABLES = _schema(schema=_TEXT, name=_TEXT, tenant=_TEXT, kind=_TEXT, columns=_NUMBER, rows=_NUMBER, refreshed_at=_TIME)
 _SOURCES = _schema(name=_TEXT, type=_TEXT, uri=_TEXT, tenant=_TEXT, attached_at=_TIME)
@@ -108,6 +109,8 @@ def _subscriptions(session: Session, planning: Planning) -> list[dict[str, Any]]
             "last_delivered_offset": None if subscription.last_delivered < 0 else subscription.last_delivered,
             "lag": subscription.head - subscription.position,
             "since": subscription.since.astimezone(UTC),
+            "delivered": subscription.delivered,
+            "rows": subscription.rows,
         }
         for subscription in session.engine.subscriber.live
         if subscription.tenant == planning.tenant

@@ -97,6 +97,8 @@ class Log:
         self._supposed: Remembered[int, _End] = Remembered(1024)
         # Where the segments of topics end, as far as this process knows: where to look first, no more than that.
         self._hot: Remembered[int, int] = Remembered(1024)
+        self.truncations = 0
+        """How often this process removed batches: what was read before one of them is not to be shown after it."""
 
     # --- writing ---
 
@@ -153,7 +155,11 @@ class Log:
         transaction.execute(self._raise_floor, (topic.number, before))
         self._segments.drop_before(transaction, topic.number, before, now_us)
         transaction.execute(self._remove, (topic.number, before))
+        transaction.after_commit(self._removed)
         return before
+
+    def _removed(self) -> None:
+        self.truncations += 1
 
     # --- reading ---
 

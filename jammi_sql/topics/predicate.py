@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -34,9 +35,12 @@ class Predicate:
     Where all of its expressions are on the kernels' list, it is evaluated by them; everything else that DataFusion knows
     for one row, and batches of which the kernels cannot tell, is evaluated by DataFusion over many batches at a time.
     A row passes when the condition is true, not when it is unknown.
+
+    Two that are made alike are one object where it is certain that they mean the same: what is evaluated by kernels
+    depends on nothing but the row. So those who want the same find each other by it.
     """
 
-    __slots__ = ("_evaluator", "_program", "_pushed", "text")
+    __slots__ = ("__weakref__", "_evaluator", "_program", "_pushed", "text")
 
     def __init__(
         self, text: str, pushed: Filter | None, program: Program | None, evaluator: MaskEvaluator | None
@@ -49,7 +53,7 @@ class Predicate:
     @classmethod
     def match_all(cls) -> Predicate:
         """Every row."""
-        return cls("", None, None, None)
+        return _ALL
 
     @classmethod
     def from_sql(cls, schema: pa.Schema, text: str, *, context: SessionContext | None = None) -> Predicate:
@@ -73,19 +77,37 @@ class Predicate:
                 raise PredicateUnsupported("a predicate cannot hold a sub-query", hint=_HINT, position=0)
             pushed = pushed_filter(filtered.optimized_logical_plan(), schema)
             masked = frame.select(expression.alias("mask"))
-            program = _program(masked.optimized_logical_plan(), schema)
+            plan = masked.optimized_logical_plan()
+            program = _program(plan, schema)
             if program is None:
                 _check(filtered)
+            key = (text, plan.display_indent(), schema)
         except PredicateUnsupported:
             raise
         except Exception as error:
             raise _translate(error, text) from error
-        return cls(text, pushed, program, MaskEvaluator(masked, probe))
+        if program is None or context is not None:
+            return cls(text, pushed, program, MaskEvaluator(masked, probe))
+        with _known_lock:
+            known = _known.get(key)
+            if known is None:
+                known = _known[key] = cls(text, pushed, program, MaskEvaluator(masked, probe))
+        return known
 
     @property
     def matches_all(self) -> bool:
         """Whether it is ``match_all()``."""
         return self._evaluator is None
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes microseconds to evaluate, as a rule."""
+        return self._evaluator is None or self._program is not None
+
+    @property
+    def optional(self) -> bool:
+        """Whether its batches may be handed out without it, as they are filtered later on."""
+        return False
 
     @property
     def pruning_node(self) -> Node | None:
@@ -107,8 +129,12 @@ class Predicate:
         if self.matches_all:
             return [batch if batch.num_rows else None for batch in batches]
         if len(batches) == 1:
-            kept = batches[0].filter(self.mask(batches[0]))
-            return [kept if kept.num_rows else None]
+            batch = batches[0]
+            alone = self.mask(batch)
+            count = alone.true_count
+            if count in (0, batch.num_rows):  # mostly: and to filter costs more than to look
+                return [batch if count else None]
+            return [batch.filter(alone)]
         joined = join(batches)
         mask: pa.BooleanArray = pc.fill_null(self.mask(joined), False)  # type: ignore[type-var, assignment] # stubs
         kept = joined.filter(mask)
@@ -127,6 +153,12 @@ class Predicate:
 
     def __repr__(self) -> str:
         return f"Predicate({self.text!r})"
+
+
+_ALL = Predicate("", None, None, None)
+# By text and plan: the text has the literals in full, the plan says what ``now()`` was, and which types are meant.
+_known: weakref.WeakValueDictionary[tuple[str, str, pa.Schema], Predicate] = weakref.WeakValueDictionary()
+_known_lock = threading.Lock()
 
 
 def _check(frame: DataFrame) -> None:

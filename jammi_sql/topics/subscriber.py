@@ -14,6 +14,7 @@ from .delivery import DeliveredBatch
 from .log import Log
 from .offset import Offset
 from .predicate import Predicate
+from .shared_reads import SharedReads
 from .subscription import Subscription
 from .watch import HeadWatch
 
@@ -29,6 +30,7 @@ class Subscriber:
         self._log = log
         self._broker = broker
         self._watch = watch
+        self._shared = SharedReads(log, store)
         self._live: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._changing = threading.Lock()
 
@@ -66,7 +68,7 @@ class Subscriber:
         """A subscription on a resolved topic; ``until`` is inclusive, ``idle_timeout`` in seconds."""
         subscription = Subscription.open(
             reader or self._store, self._log, self._broker, self._watch, topic, tenant, predicate, start,
-            until=until, idle_timeout=idle_timeout,
+            until=until, idle_timeout=idle_timeout, shared=None if reader else self._shared,
         )  # fmt: skip
         with self._changing:
             self._live.add(subscription)

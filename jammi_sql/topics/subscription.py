@@ -7,13 +7,11 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
-from ..arrow.batches import upgrade
 from ..errors import Error, OffsetEvicted
 from ..ports import Broker, Clock, Reader
 from ..tenancy import TenantId
@@ -21,8 +19,10 @@ from .catalog import CatalogTopic, tenant_text
 from .delivery import BrokerSubscription, DeliveredBatch
 from .entries import LogEntry
 from .log import Log
-from .offset import Offset, datetime_of, microseconds_of
 from .predicate import Predicate
+from .selection import Selected
+from .shared_reads import LogRead, ReadChunk, SharedReads
+from .wake import finish
 from .watch import HeadWatch
 
 __all__ = ["Subscription"]
@@ -31,22 +31,28 @@ _logger = logging.getLogger("jammi_sql.topics")
 
 _FIRST_CHUNK = 16
 _LARGEST_CHUNK = 1024
-_CHUNK_BYTES = 8 << 20
 
 
 class Subscription:
     """Every batch of a topic from an offset on, in order, each once, none skipped.
 
     The subscription knows the offset that it needs next. It reads the log up to the head that it knows of, then takes
-    what the broker hands over as long as that is exactly the next offset; whatever else happens (a gap, a full queue, a
-    notice of the head watch) sends it back to the log. Offsets without a matching row are passed over in silence.
+    what the broker hands over as long as no offset is missing; whatever else happens (a gap, that it was too slow, a
+    notice of the head watch) sends it back to the log. Offsets without a matching row are passed over in silence. What
+    others want as well is decoded and selected once: the live end by a ``Selection``, the log by ``SharedReads``.
 
     ``pruning_node`` is what a row must fulfil to be wanted: batches whose column ranges rule it out are not read.
-    ``description`` is shown in ``jammi.system.subscriptions``.
+    ``description``, ``delivered`` (batches) and ``rows`` are shown in ``jammi.system.subscriptions``.
 
     It is an iterator and an async iterator of ``DeliveredBatch``, and a context manager. One reader at a time; ``close``
     may come from any thread and ends a waiting ``next`` at once.
     """
+
+    __slots__ = (
+        "__weakref__", "_chunk", "_clock", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live", "_log",
+        "_next", "_quiet_since", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since", "closed",
+        "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Subscription:
         idle_timeout: float | None = None,
         live: BrokerSubscription | None = None,
         head: int = 0,
+        shared: SharedReads | None = None,
     ) -> None:
         self.id = uuid.uuid4() if live is None else live.id
         self.topic = topic
@@ -70,8 +77,11 @@ class Subscription:
         self.description = predicate.text
         self.since = datetime.now(UTC)
         self.closed = False
+        self.delivered = 0
+        self.rows = 0
         self._reader = reader
         self._log = log
+        self._shared = shared
         self._tenants = ("", tenant_text(tenant))
         self._next = start
         self._head = head
@@ -85,7 +95,7 @@ class Subscription:
         self._waiting_since: float | None = None
         self._live = live
         self._chunk = _FIRST_CHUNK
-        self._ready: deque[LogEntry] = deque()
+        self._ready: list[Selected] = []  # the next one last
         self._reading = threading.Lock()
 
     @classmethod
@@ -102,6 +112,7 @@ class Subscription:
         *,
         until: int | None = None,
         idle_timeout: float | None = None,
+        shared: SharedReads | None = None,
     ) -> Subscription:
         """Attach to the live tail first and look at the log second, so that nothing falls between.
 
@@ -114,18 +125,21 @@ class Subscription:
             if first < head.first:
                 raise OffsetEvicted(topic.name, first, head.first)
             watch.add(topic.number, live)
+            live.narrow(predicate, topic.codec.schema)
         except BaseException:
             live.close()
             raise
         return cls(
             reader, log, topic, tenant, predicate, first,
-            until=until, idle_timeout=idle_timeout, live=live, head=head.next,
+            until=until, idle_timeout=idle_timeout, live=live, head=head.next, shared=shared,
         )  # fmt: skip
 
     @property
     def position(self) -> int:
         """The offset needed next."""
-        return self._ready[0].offset if self._ready else self._next
+        if self._ready:
+            return self._ready[-1].entry.offset
+        return self._next if self._live is None else self._live.passed(self._next)
 
     @property
     def last_delivered(self) -> int:
@@ -135,7 +149,12 @@ class Subscription:
     @property
     def head(self) -> int:
         """The next offset to come, as far as this subscription knows."""
-        return max(self._head, self._next)
+        return max(self._head, self._next, 0 if self._live is None else self._live.head)
+
+    def want_only(self, condition: Predicate) -> None:
+        """Be spared the live batches that ``condition`` leaves out; before the first is read."""
+        if self._live is not None:
+            self._live.narrow(condition, self.topic.codec.schema)
 
     def end_after(self, moment_us: int, clock: Clock) -> None:
         """End with the last batch produced at or before ``moment_us``, which may be in the future."""
@@ -156,12 +175,14 @@ class Subscription:
             return self._taken()
 
     def _taken(self) -> list[LogEntry]:
-        entries = list(self._ready)
-        self._ready.clear()
+        entries = [item.entry for item in reversed(self._ready)]
+        self._ready = []
         if entries:
             self._waiting_since = None
-        if entries and self._live is not None:
-            self._live.last_delivered = entries[-1].offset
+            self.delivered += len(entries)
+            self.rows += sum(entry.batch.num_rows for entry in entries)
+            if self._live is not None:
+                self._live.last_delivered = entries[-1].offset
         return entries
 
     def _wait(self, timeout: float | None) -> None:
@@ -172,7 +193,11 @@ class Subscription:
             if self._behind:
                 self._read_log()
             else:
-                self._take_live(self._patience(deadline))
+                self._take_live()
+            if self._must_wait() and not self._behind:
+                assert self._live is not None
+                self._live.wait(self._patience(deadline), self._next)
+                self._take_live()
                 self._check_topic()
                 self._check_clock()
                 self._check_idle()
@@ -184,10 +209,12 @@ class Subscription:
             self._waiting_since = time.monotonic()
 
     def _must_wait(self) -> bool:
-        return not self._ready and not self.ended
+        return not (self._ready or self.ended)
 
     def _patience(self, deadline: float | None = None) -> float | None:
         """Seconds until there is something to do other than to wait; ``None`` for none."""
+        if deadline is None and self._idle_timeout is None and self._end_us is None:
+            return None
         limits = [limit - time.monotonic() for limit in (deadline, self._idle_deadline) if limit is not None]
         if self._end_us is not None and self._clock is not None:
             limits.append((self._end_us - self._clock.now_us()) / 1e6 + 0.001)
@@ -219,9 +246,9 @@ class Subscription:
         """Whether nothing can come any more."""
         if self.closed or (self._end is not None and self._next >= self._end):
             return True
-        if self._behind:
+        if self._live is not None and not self._live.closed and not self._idle_over:
             return False
-        return self._live is None or self._live.closed or self._idle_over
+        return not self._behind
 
     @property
     def _behind(self) -> bool:
@@ -233,64 +260,63 @@ class Subscription:
             return None
         return max(self._quiet_since, self._waiting_since or 0.0) + self._idle_timeout
 
-    def _read_log(self) -> None:
+    def _request(self) -> LogRead:
+        """What is missing of the log."""
         stop = self._head if self._end is None else min(self._head, self._end)
-        chunk = self._log.read(
-            self._reader,
-            self.topic,
-            self.tenant,
-            self._next,
-            stop,
-            limit=self._chunk,
-            byte_limit=_CHUNK_BYTES,
-            node=self.pruning_node,
-        )
+        return LogRead(self.topic, self.tenant, self.pruning_node, self._next, stop, self._chunk)
+
+    @property
+    def _sharing(self) -> SharedReads | None:
+        """Where to look for what others read; ``None`` where there are none."""
+        return self._shared if self._live is not None and self._live.tail.crowded else None
+
+    def _read_log(self) -> None:
+        shared = self._sharing
+        if shared is not None:
+            # It is a hint as well: whatever is wrong with a read of somebody else, it may be nothing to this one.
+            with suppress(Exception):
+                chunk = shared.read(self._request())
+                self._accept_chunk(chunk)
+                return
+        self._accept_chunk(self._request().run(self._log, self._reader))
+
+    def _accept_chunk(self, chunk: ReadChunk) -> None:
+        """Take what was read for this subscription, or for one that needs the same."""
+        end = chunk.end if self._end is None else min(chunk.end, self._end)
+        if self._end_us is not None:
+            for entry in chunk.entries:
+                if self._next <= entry.offset < end and entry.produced_us > self._end_us and self._visible(entry):
+                    self._end = end = entry.offset
+                    break
+        # A condition that fails on a row fails there again, and skips nothing.
+        self._accept(chunk.select(self.predicate), end)
         self._chunk = min(self._chunk * 2, _LARGEST_CHUNK)
-        self._accept(chunk.entries)
-        self._next = chunk.end
         self._quiet_since = time.monotonic()
 
-    def _take_live(self, timeout: float | None) -> None:
+    def _take_live(self) -> None:
         live = self._live
-        assert live is not None
-        items, notice = live.take(timeout, self._head)
-        if items:
-            notice = max(notice, items[-1].offset.value + 1)
-        self._head = max(self._head, notice)
-        accepted: list[LogEntry] = []
-        following = self._next
-        for item in items:
-            offset = item.offset.value
-            if offset < following:
-                continue
-            if offset > following or (self._end is not None and offset >= self._end):
-                break  # one was not handed over: the log has it, and this one too
-            following = offset + 1
-            tenant = tenant_text(item.tenant)
-            if tenant in self._tenants:
-                batch = upgrade(item.batch, self.topic.codec.schema)
-                accepted.append(LogEntry(offset, microseconds_of(item.produced_at), tenant, batch))
-        self._accept(accepted)
-        # Only now: a condition that fails on a row fails there again, and skips nothing.
-        if following > self._next:
-            self._next = following
-            self._quiet_since = time.monotonic()
-
-    def _accept(self, entries: list[LogEntry]) -> None:
+        if live is None:
+            return
+        head = live.head  # known before it is read: what is below it is there, or missing
+        found, end = live.read(self._next)
         if self._end_us is not None:
-            late = next((place for place, entry in enumerate(entries) if entry.produced_us > self._end_us), None)
+            late = next((item.entry.offset for item in found if item.entry.produced_us > self._end_us), None)
             if late is not None:
-                self._end = entries[late].offset
-                entries = entries[:late]
-        if not entries:
-            return
-        if self.predicate.matches_all:
-            self._ready.extend(entries)
-            return
-        kept = self.predicate.select([entry.batch for entry in entries])
-        for entry, batch in zip(entries, kept, strict=True):
-            if batch is not None:
-                self._ready.append(entry._replace(batch=batch))
+                self._end = late if self._end is None else min(self._end, late)
+        if end > self._next:
+            self._quiet_since = live.moved
+            self._accept(found, end if self._end is None else min(end, self._end))
+        self._head = max(self._head, head)
+
+    def _visible(self, entry: LogEntry) -> bool:
+        return entry.tenant in self._tenants
+
+    def _accept(self, items: Sequence[Selected], end: int) -> None:
+        """Make ready what is needed of ``items``, which are all that matches up to offset ``end``."""
+        start = self._next
+        ready = [item for item in reversed(items) if start <= item.entry.offset < end and self._visible(item.entry)]
+        self._ready = ready + self._ready
+        self._next = max(start, end)
 
     # --- for readers one by one ---
 
@@ -308,13 +334,14 @@ class Subscription:
             return self._deliver()
 
     def _deliver(self) -> DeliveredBatch:
-        entry = self._ready.popleft()
+        item = self._ready.pop()
+        entry = item.entry
         self._waiting_since = None
+        self.delivered += 1
+        self.rows += entry.batch.num_rows
         if self._live is not None:
             self._live.last_delivered = entry.offset
-        produced_at = datetime_of(entry.produced_us)
-        tenant = TenantId(entry.tenant) if entry.tenant else None
-        return DeliveredBatch(Offset(entry.offset, produced_at), produced_at, entry.batch, tenant)
+        return item.delivered
 
     def __iter__(self) -> Iterator[DeliveredBatch]:
         return self
@@ -326,7 +353,8 @@ class Subscription:
         return self
 
     async def __anext__(self) -> DeliveredBatch:
-        await self.wait_async()
+        if not self._ready:
+            await self.wait_async()
         with self._reading:
             if not self._ready or self.closed:
                 raise StopAsyncIteration
@@ -334,36 +362,45 @@ class Subscription:
 
     async def wait_async(self) -> None:
         """As waiting in ``next``, without blocking the event loop: the log is read in a thread, the tail is not."""
-        if self._ready or self.ended:
-            return
-        live = self._live
-        arrived = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def arrive() -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(arrived.set)
-
-        if live is not None:
-            live.listen(arrive)
+        suspended = False
         self._begin_wait()
-        try:
-            while self._must_wait():
-                if self._behind:
-                    await asyncio.to_thread(self._locked_read)
-                    continue
-                arrived.clear()
-                self._take_live(0)
+        while self._must_wait():
+            if self._behind:
+                suspended = await self._read_async() or suspended
+                continue
+            live = self._live
+            assert live is not None
+            arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waits = live.await_more(arrived, self._next)
+            try:
+                if waits:
+                    suspended = True
+                    await _at_most(arrived, self._patience())
+            finally:
+                live.forget()
+            self._take_live()
+            if not self._ready:
                 self._check_topic()
-                self._check_idle()
-                if not self._must_wait() or self._head > self._next:
-                    continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(arrived.wait(), self._patience())
                 self._check_clock()
-        finally:
-            if live is not None:
-                live.listen(None)
+                self._check_idle()
+        if not suspended and self._ready:  # who always finds something leaves room for the others
+            await asyncio.sleep(0)
+
+    async def _read_async(self) -> bool:
+        """Read the log in a thread, unless somebody has read it; whether that took time."""
+        shared = self._sharing
+        if shared is not None:
+            with suppress(Exception):  # as above
+                request = self._request()
+                chunk, waited = shared.find(request), False
+                if chunk is None:
+                    chunk, waited = await shared.read_async(request), True
+                if chunk is not None:
+                    with self._reading:
+                        self._accept_chunk(chunk)
+                return waited
+        await asyncio.to_thread(self._locked_read)
+        return True
 
     def _locked_read(self) -> None:
         with self._reading:
@@ -381,6 +418,18 @@ class Subscription:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+async def _at_most(future: asyncio.Future[None], timeout: float | None) -> None:
+    """Wait for ``future``, at most ``timeout`` seconds."""
+    if timeout is None:
+        await future
+        return
+    timer = future.get_loop().call_later(timeout, finish, (future,))
+    try:
+        await future
+    finally:
+        timer.cancel()
 
 
 def _attach(broker: Broker, topic: CatalogTopic) -> BrokerSubscription:

@@ -10,6 +10,8 @@ from ..errors import Error
 from ..ports import CommitWatch, Store
 from .delivery import BrokerSubscription
 from .log import Log
+from .tail import Tail
+from .wake import closed_gate, wait
 
 __all__ = ["HeadWatch"]
 
@@ -17,6 +19,11 @@ _logger = logging.getLogger("jammi_sql.topics")
 
 _ROUND = 2.0
 """Seconds after which it sees whether its subscriptions are still there."""
+
+
+_GRACE = 0.01
+"""Seconds that a commit has to be handed over, where a crowd would otherwise read the log because of this process's own
+publish: its commit is seen here before its thread has come to hand it over."""
 
 
 class HeadWatch:
@@ -31,8 +38,9 @@ class HeadWatch:
         self._store = store
         self._log = log
         self._interval = interval
-        self._watched: dict[int, weakref.WeakSet[BrokerSubscription]] = {}
-        self._changed = threading.Condition(threading.Lock())
+        self._watched: dict[int, weakref.WeakSet[Tail]] = {}
+        self._changed = threading.Lock()
+        self._asleep: threading.Lock | None = None  # the gate at which the thread waits to be roused
         self._nudged = False
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -41,7 +49,7 @@ class HeadWatch:
     def add(self, topic: int, subscription: BrokerSubscription) -> None:
         """Tell ``subscription`` of the topic with this number from now on; it is forgotten when it is closed or gone."""
         with self._changed:
-            self._watched.setdefault(topic, weakref.WeakSet()).add(subscription)
+            self._watched.setdefault(topic, weakref.WeakSet()).add(subscription.tail)
             self._nudged = True
             alive = self._thread is not None and self._thread.is_alive()
             if not alive and not self._closed:
@@ -65,7 +73,9 @@ class HeadWatch:
             thread.join(timeout=10)
 
     def _rouse(self) -> None:
-        self._changed.notify()
+        gate, self._asleep = self._asleep, None
+        if gate is not None:
+            gate.release()
         if self._commits is not None:
             self._commits.wake()
 
@@ -93,24 +103,31 @@ class HeadWatch:
                             "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
                         )
                     untold = failing = True
-                    with self._changed:
-                        if not self._closed:
-                            self._changed.wait(min(self._interval, _ROUND))
+                    self._sleep(min(self._interval, _ROUND))
         finally:
             with self._changed:
                 self._let_go()
 
     def _somebody_subscribes(self) -> bool:
         """Wait until it is so; false when the watch is closed."""
-        with self._changed:
-            while not self._closed:
+        while not self._closed:
+            with self._changed:
                 self._prune()
                 if self._watched:
                     return True
                 self._let_go()
                 self._nudged = False
-                self._changed.wait()
-            return False
+            self._sleep(None)
+        return False
+
+    def _sleep(self, timeout: float | None) -> None:
+        """Until it is roused, at most ``timeout`` seconds."""
+        gate = closed_gate()
+        with self._changed:
+            if self._closed or (timeout is None and self._watched):
+                return
+            self._asleep = gate
+        wait(gate, timeout)
 
     def _take_nudge(self) -> bool:
         with self._changed:
@@ -124,21 +141,28 @@ class HeadWatch:
 
     def _prune(self) -> None:
         for topic in list(self._watched):
-            live = self._watched[topic]
-            for subscription in [subscription for subscription in live if subscription.closed]:
-                live.discard(subscription)
-            if not live:
+            tails = self._watched[topic]
+            for tail in [tail for tail in tails if tail.deserted]:
+                tails.discard(tail)
+            if not tails:
                 del self._watched[topic]
 
     def _tell(self) -> None:
         with self._changed:
-            watched = {topic: list(subscriptions) for topic, subscriptions in self._watched.items()}
+            watched = {topic: list(tails) for topic, tails in self._watched.items()}
         if not watched:
             return
         heads = self._log.heads(self._store, list(watched))
-        for topic, subscriptions in watched.items():
-            for subscription in subscriptions:
-                if topic in heads:
-                    subscription.notify(heads[topic].next)
+        awaited: list[tuple[Tail, int]] = []
+        for topic, tails in watched.items():
+            for tail in tails:
+                if topic not in heads:
+                    tail.drop()
+                elif tail.head < heads[topic].next and tail.is_fed:
+                    awaited.append((tail, heads[topic].next))
                 else:
-                    subscription.drop()
+                    tail.notify(heads[topic].next)
+        if awaited:
+            self._sleep(_GRACE)
+            for tail, head in awaited:
+                tail.notify(head)

@@ -7,11 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from jammi_sql.brokers import Broker, BrokerSubscription, InMemoryBroker, PollingBroker
 from jammi_sql.errors import BrokerUnavailable, DriverError, InvalidParameter
 from jammi_sql.topics import DeliveredBatch, Offset, Predicate, TopicId
+from jammi_sql.topics.tail import Tail
 from tests.topic_support import LIMIT, SCHEMA, batch_of, definition, numbers
 
 TOPIC = definition()
@@ -68,32 +70,61 @@ def test_a_predicate_and_a_first_offset_leave_out_the_rest() -> None:
         subscription.next(timeout=0.01)
 
 
-def test_a_full_queue_is_dropped_and_leaves_a_notice_how_far_the_topic_is() -> None:
+def read(subscription: BrokerSubscription, following: int) -> tuple[list[int], int]:
+    found, end = subscription.read(following)
+    return [one.entry.offset for one in found], end
+
+
+def test_who_is_too_slow_is_cut_off_and_finds_out_how_far_the_topic_is() -> None:
     broker = InMemoryBroker(capacity=3)
     subscription = broker.subscribe(TOPIC.id, Predicate.match_all(), None)
     hand_over(broker, 0, 4)
-    assert subscription.take(0, 0) == ([], 4)
+    assert (read(subscription, 0), subscription.head) == (([], 0), 4)
     hand_over(broker, 4, 6)
-    items, notice = subscription.take(0, 4)
-    assert ([item.offset.value for item in items], notice) == ([4, 5], 4)
+    assert read(subscription, 0) == ([], 0)
+    assert read(subscription, 4) == ([], 4)  # was read in vain: what is missing is in the log
+    assert read(subscription, 6) == ([], 6)
+    hand_over(broker, 6, 8)
+    assert read(subscription, 6) == ([6, 7], 8)
 
 
-def test_a_queue_is_bounded_by_bytes_too() -> None:
-    subscription = BrokerSubscription(TOPIC.id, Predicate.match_all(), None, capacity=1000, byte_capacity=10_000)
+def test_who_reads_alone_is_cut_off_and_the_others_are_not() -> None:
+    broker = InMemoryBroker(capacity=3)
+    slow, quick = (broker.subscribe(TOPIC.id, Predicate.match_all(), None) for _ in range(2))
+    for offset in range(10):
+        broker.publish(TOPIC, delivered(offset))
+        assert read(quick, offset) == ([offset], offset + 1)
+    assert read(slow, 0) == ([], 0)
+    hand_over(broker, 10, 11)
+    assert read(slow, 10) == ([10], 11)
+
+
+def test_what_slow_readers_hold_is_bounded_by_bytes_too_and_they_hold_it_together() -> None:
+    before = pa.total_allocated_bytes()
+    tail = Tail(1000, 10_000)
+    slow = [BrokerSubscription(TOPIC.id, Predicate.match_all(), None, tail=tail) for _ in range(50)]
+    size = delivered(0, rows=100).batch.nbytes
     for offset in range(100):
-        subscription.put(delivered(offset, rows=100))
-        assert sum(item.batch.nbytes for item in subscription._items) < 15_000
-    assert subscription.take(0, 0)[1] > 0
+        slow[0].put(delivered(offset, rows=100))
+        assert len(tail.chain) * size <= 10_000
+        assert pa.total_allocated_bytes() - before < 40_000
+    assert [one.head for one in slow] == [100] * 50
+    assert [read(one, 0) for one in slow] == [([], 0)] * 50
 
 
-@pytest.mark.parametrize("way", ["take", "next"])
-def test_taking_gives_the_bytes_of_the_queue_back(way: str) -> None:
-    subscription = BrokerSubscription(TOPIC.id, Predicate.match_all(), None, capacity=1000, byte_capacity=10_000)
+@pytest.mark.parametrize("way", ["read", "next", "close"])
+def test_what_nobody_wants_any_more_is_let_go_of(way: str) -> None:
+    tail = Tail(1000, 10_000)
+    subscription = BrokerSubscription(TOPIC.id, Predicate.match_all(), None, tail=tail)
     for offset in range(50):
         subscription.put(delivered(offset, rows=100))
-        taken = subscription.take(0, 0)[0] if way == "take" else [subscription.next(timeout=0)]
-        assert [one.offset.value for one in taken] == [offset]
-    assert subscription._notice == 0
+        if way == "read":
+            assert read(subscription, offset) == ([offset], offset + 1)
+        elif way == "next":
+            assert subscription.next(timeout=0).offset.value == offset
+        elif offset == 1:
+            subscription.close()
+        assert len(tail.chain) == (1 if way == "close" and offset == 0 else 0)
 
 
 def test_a_publisher_never_waits_for_a_reader_that_sleeps() -> None:
@@ -169,7 +200,7 @@ def test_closing_ends_waiting_readers_and_may_be_repeated() -> None:
         broker.close()
         assert [one.result(timeout=LIMIT) for one in waiting] == [[], [], []]
     subscriptions[0].put(delivered(0))
-    assert subscriptions[0].take(0, 0) == ([], 0)
+    assert subscriptions[0].read(0) == ([], 0)
 
 
 def test_a_broker_subscription_is_a_context_manager_and_an_iterator() -> None:

@@ -11,6 +11,9 @@ from jammi_sql import Engine
 from jammi_sql.stores.queries import load_queries
 from jammi_sql.topics.catalog import CatalogTopic
 from jammi_sql.topics.log import Append, Log
+from jammi_sql.topics.segments.catalog import SegmentCatalog
+from jammi_sql.topics.segments.reader import SegmentReader
+from jammi_sql.topics.segments.storage import SegmentStorage
 from tests.topic_support import batch_of, definition
 
 
@@ -26,10 +29,12 @@ def topic(engine: Engine) -> CatalogTopic:
 
 
 @pytest.fixture
-def logs() -> tuple[Log, Log]:
+def logs(tmp_path: Path) -> tuple[Log, Log]:
     """As of two processes."""
+    segments = SegmentCatalog(load_queries("segments", "sqlite"))
+    files = SegmentReader(segments, SegmentStorage.folder(tmp_path / "segments"))
     queries = load_queries("topics", "sqlite")
-    return Log(queries), Log(queries)
+    return Log(queries, segments, files), Log(queries, segments, files)
 
 
 def append(engine: Engine, log: Log, topic: CatalogTopic, count: int, now_us: int) -> list[tuple[int, int]] | None:

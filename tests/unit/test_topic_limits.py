@@ -332,11 +332,14 @@ def test_a_subscription_may_be_let_go_of_while_a_lock_is_held(engine: Engine, to
     assert isinstance(engine.broker, InMemoryBroker)
     live = [engine.subscriber.subscribe(topic) for _ in range(3)]
     for one in live:
-        one.cycle = one  # type: ignore[attr-defined]
-    del one
+        cycle: list[object] = [one]
+        cycle.append(cycle)
+    tail = one._live.tail  # type: ignore[union-attr]
+    del one, cycle
 
     def collect() -> None:
-        with engine.broker._lock, engine.services.watch._changed, engine.subscriber._changing:  # type: ignore[attr-defined]
+        locks = (engine.broker._lock, engine.services.watch._changed, engine.subscriber._changing)  # type: ignore[attr-defined]
+        with locks[0], locks[1], locks[2], tail._mutex:
             live.clear()
             gc.collect()
 

@@ -78,7 +78,8 @@ def watch_over(engine: Engine, store: FailingStore, interval: float) -> HeadWatc
 
 
 def head_of(subscription: BrokerSubscription, known: int) -> int:
-    return subscription.take(LIMIT, known)[1]
+    subscription.wait(LIMIT, known)
+    return subscription.head
 
 
 def test_a_subscription_is_told_of_each_commit_of_somebody_else(
@@ -171,7 +172,7 @@ def test_what_could_not_be_told_because_a_read_failed_is_told_later(
     engine.publisher.publish_scoped(topic, None, batch_of([0]))
     assert head_of(subscription, 0) == 1
     # The last hand-over was lost: it is nudged, without a commit after it, and just then the store fails.
-    subscription._notice = 0
+    subscription.tail.head = 0
     monkeypatch.setattr(Log, "heads", failing)
     watch.nudge()
     assert head_of(subscription, 0) == 1
