@@ -46,10 +46,10 @@ def written(storage: SegmentStorage, batches: list[pa.RecordBatch], name: str = 
 
 
 @given(data=st.data())
-@settings(max_examples=400 if THOROUGH else 60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400 if THOROUGH else 40, suppress_health_check=list(HealthCheck))
 def test_a_file_gives_every_type_back_to_the_last_bit(storage: SegmentStorage, data: st.DataObject) -> None:
     # A dictionary of 16-bit floats loses the payload of a NaN wherever its values are taken, segment or not.
-    kind = data.draw(st.sampled_from(SCALARS) | data_types(2).filter(lambda one: "values=halffloat" not in str(one)))
+    kind = data.draw(st.sampled_from(SCALARS) | data_types(1).filter(lambda one: "values=halffloat" not in str(one)))
     parts = [data.draw(arrays(kind, data.draw(st.integers(1, 4)))) for _ in range(data.draw(st.integers(1, 3)))]
     schema = pa.schema([pa.field("x", kind, metadata={"k": "v"}), pa.field("n", pa.int64())], metadata={"own": "1"})
     batches = [
