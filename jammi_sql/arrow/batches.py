@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset
 
 from ..errors import BatchSchemaMismatch, DataError, Error, FeatureNotSupported, InvalidParameter, NotNullViolation
+from .layouts import converted, plain_type
 
 __all__ = [
     "as_batch",
@@ -130,8 +131,26 @@ def join(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """The rows of all ``batches``, at least one, which share a schema; a single one is not copied."""
     if len(batches) == 1:
         return batches[0]
-    joined: pa.RecordBatch = pa.concat_batches(batches)  # type: ignore[attr-defined] # the stubs lack it
-    return joined
+    try:
+        joined: pa.RecordBatch = pa.concat_batches(batches)  # type: ignore[attr-defined] # the stubs lack it
+        return joined
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # dictionaries with nulls in them, or of nested values
+        schema = batches[0].schema
+        return pa.RecordBatch.from_arrays(
+            [_joined([batch.column(place) for batch in batches]) for place in range(len(schema))], schema=schema
+        )
+
+
+def _joined(parts: Sequence[pa.Array]) -> pa.Array:
+    wanted = parts[0].type
+    try:
+        return pa.concat_arrays(parts)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        plain = plain_type(wanted)
+        if plain.equals(wanted):
+            raise
+        whole: pa.Array = converted(pa.concat_arrays([converted(part, plain) for part in parts]), wanted)
+        return whole
 
 
 def join_columns(batches: Sequence[pa.RecordBatch], columns: Sequence[str]) -> pa.RecordBatch:
@@ -142,8 +161,11 @@ def join_columns(batches: Sequence[pa.RecordBatch], columns: Sequence[str]) -> p
     """
     if len(batches) == 1 or not columns:
         return batches[0].select(list(columns))
-    parts = pa.Table.from_batches(batches).select(list(columns)).combine_chunks().to_batches()
-    return join(parts)  # one, unless its text is past 2 GB, where it says so
+    table = pa.Table.from_batches(batches).select(list(columns))
+    try:
+        return join(table.combine_chunks().to_batches())  # one, unless its text is past 2 GB, where it says so
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return join([batch.select(list(columns)) for batch in batches])
 
 
 def _same_values(have: Any, want: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ..dialect import parse_identifier_path, statements
-from ..errors import InvalidParameter, ProgrammingError, StatementSyntaxError, UndefinedFunction
+from ..errors import InvalidParameter, ProgrammingError, StatementSyntaxError, TopicNotFound, UndefinedFunction
 from ..results import BatchResult, Result
 from ..topics.catalog import CatalogTopic
 
@@ -48,7 +48,12 @@ def _compact(session: Session, statement: statements.Call, parameters: Parameter
     done = []
     for topic in _topics(session, statement, parameters):
         services.catalog.check_owner(topic, session.tenant)
-        compacted = services.segments.compactor.compact(topic, session.running.check)
+        try:
+            compacted = services.segments.compactor.compact(topic, session.running.check)
+        except TopicNotFound:
+            if statement.arguments:
+                raise
+            continue  # dropped while the others were compacted
         done.append((topic.name, compacted.segments, compacted.rows))
     columns = [pa.array([row[place] for row in done], field.type) for place, field in enumerate(_COMPACTED)]
     return BatchResult.of(pa.Table.from_arrays(columns, schema=_COMPACTED))

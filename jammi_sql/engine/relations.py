@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..arrow.dataset import LazyDataset
 from ..errors import DataCorrupted
 from ..tables.catalog import CatalogTable
-from ..topics.catalog import CatalogTopic
+from ..topics.catalog import CatalogTopic, tenant_text
+from ..topics.segments.segment import Segment
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
 from .planning import Planning
@@ -100,7 +101,8 @@ class SessionRelations:
         """A topic for a query: DataFusion scans the files of its segments itself where the plan is run once.
 
         A plan that is kept (a view's, a live statement's) sees the log as it is when it is run, so it names no files.
-        Where a file is damaged, or has columns that DataFusion cannot read, the relation in Python reads what it needs.
+        Where a file is damaged, has columns that DataFusion cannot read, or rows of other tenants, the relation in Python
+        reads what it needs.
         """
         provider = self.topic_provider(topic, planning, bounds)
         session = self._session
@@ -111,20 +113,20 @@ class SessionRelations:
             return provider
         start, end = bounds or (topic.first_offset, topic.next_offset)
         segments = planning.segments(topic, start, end)
-        if not segments or any(segment.encoded for segment in segments):
+        visible = ("", tenant_text(planning.tenant))
+        scanned = [segment for segment in segments if segment.is_open_to(visible) and not segment.encoded]
+        if not scanned:
             return provider
         context = session.context
-        frame = session.engine.services.scans.frame(context, topic, segments, planning.tenant, start, end)
+        frame = session.engine.services.scans.frame(context, topic, scanned, start, end)
         if frame is None:
             return provider
         try:
-            planning.scans(topic, segments)
+            planning.scans(topic, scanned)
         except DataCorrupted:
             return provider
-        hot = segments[-1].end
-        if hot < end:
-            rest = self.topic_provider(topic, planning, (max(start, hot), end))
-            frame = frame.union(context.read_table(rest))
+        for stretch in _between(scanned, start, end):
+            frame = frame.union(context.read_table(self.topic_provider(topic, planning, stretch)))
         return frame.into_view()
 
     def topic_provider(
@@ -145,6 +147,16 @@ class SessionRelations:
             partitions=partitions or os.cpu_count() or 1,
             prune=lambda: session.settings.pushdown,
         )
+
+
+def _between(segments: Sequence[Segment], start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The stretches of the offsets ``[start, end)`` that are in none of ``segments``."""
+    for segment in segments:
+        if start < segment.first:
+            yield start, segment.first
+        start = max(start, segment.end)
+    if start < end:
+        yield start, end
 
 
 def _system_view(session: Session, view: SystemView) -> TableProvider:

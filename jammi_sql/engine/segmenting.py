@@ -41,6 +41,8 @@ def segment_storage(store: Store, catalog: SegmentCatalog, location: str | None)
     ``InvalidParameter`` where ``location`` says something else than before.
     """
     kept = catalog.location(store)
+    if location is not None:
+        location = SegmentStorage.at(location).location  # nothing is kept of one that is refused
     if location is not None and kept is None and not store.read_only:
         with store.begin() as transaction:
             if not catalog.known_paths(transaction):

@@ -93,11 +93,10 @@ class TopicProvider(LazyDataset):
         """Rows counted, not decoded: only the engine's own columns are asked for."""
         start, end = scan.start, scan.end
         while start < end:
-            counts = self._log.counts(scan.reader, self.topic, scan.tenant, start, end, _HEADERS)
+            counts, start = self._log.counts(scan.reader, self.topic, scan.tenant, start, end, _HEADERS)
             runs = [RowRun(offset, produced, tenant, rows) for offset, rows, produced, tenant in counts]
             if runs:
                 yield relation_batch(runs, None, self._schema, columns)
-            start = runs[-1].offset + 1 if len(runs) == _HEADERS else end
 
     def _from_batches(self, scan: _Scan, columns: Sequence[str], wanted: Filter | None) -> Iterator[pa.RecordBatch]:
         start, end = scan.start, scan.end

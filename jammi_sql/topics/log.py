@@ -232,27 +232,28 @@ class Log:
 
     def counts(
         self, reader: Reader, topic: CatalogTopic, tenant: TenantId | None, start: int, end: int, limit: int
-    ) -> list[tuple[int, int, int, str]]:
-        """Offset, row count, time and tenant of each batch in ``[start, end)``, at most ``limit``, without its payload.
+    ) -> tuple[list[tuple[int, int, int, str]], int]:
+        """Offset, row count, time and tenant of the next batches in ``[start, end)``, at most ``limit``, without payloads.
 
-        Raises as ``read`` where the topic was dropped or some of them were removed.
+        And the offset at which to read on. Raises as ``read`` where the topic was dropped or some of them were removed.
         """
         if start >= end:
-            return []
+            return [], end
 
-        def from_segment(segment: Segment) -> list[tuple[int, int, int, str]] | None:
+        def from_segment(segment: Segment) -> tuple[list[tuple[int, int, int, str]], int] | None:
             batches = self._files.batches(reader, segment)
             if batches is None:
                 return None
-            stop = min(end, start + limit)
-            return [found for found in batches.between(start, stop) if found[3] in visible]
+            stop = min(end, segment.end, start + limit)
+            return [found for found in batches.between(start, stop) if found[3] in visible], stop
 
-        def from_store() -> list[tuple[int, int, int, str]] | None:
+        def from_store() -> tuple[list[tuple[int, int, int, str]], int] | None:
             table = reader.query(self._counts, (topic.number, start, end, tenant_text(tenant), limit))
             offsets = _integers(table, 0)
             if (not offsets or start < offsets[0]) and self._has_moved(reader, topic, start):
                 return None
-            return list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+            found = list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+            return found, end if len(found) < limit else offsets[-1] + 1
 
         visible = ("", tenant_text(tenant))
         return self._look(reader, topic, start, from_segment, from_store)

@@ -58,7 +58,8 @@ SELECT path, ?3 FROM segment WHERE topic = ?1 AND end_offset <= ?2;
 DELETE FROM segment WHERE topic = ?1 AND end_offset <= ?2;
 
 -- name: note_dropped_segment
-INSERT INTO dropped_segment (path, dropped_us) VALUES (?1, ?2);
+INSERT INTO dropped_segment (path, dropped_us)
+SELECT path, ?2 FROM segment WHERE path = ?1;
 
 -- name: delete_segment
 DELETE FROM segment WHERE topic = ?1 AND first_offset = ?2 AND path = ?3;

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ... import faults
 from ...arrow.batches import join
 from ...arrow.ranges import encode_ranges
-from ...errors import InvalidParameter, ReadOnlyStore
+from ...errors import DataCorrupted, InvalidParameter, OffsetEvicted, ReadOnlyStore, TopicNotFound
 from ...ports import Clock, Store
 from ..catalog import CatalogTopic, TopicCatalog
 from ..entries import LogEntry
@@ -99,10 +99,13 @@ class Compactor:
             self._remove_left_overs(topic.number, check)
             while True:
                 check()
-                head = self._log.head(self._store, topic)
-                if head.hot >= end:
+                # Looked up after `end`: what is before that has this version of the schema or an older one.
+                now = self._catalog.numbered(self._store, topic.number)
+                if now is None or now.definition.id != topic.definition.id:
+                    raise TopicNotFound(f"topic {topic.name} was dropped")
+                if now.hot_offset >= end:
                     return done
-                rows = self._seal(topic, head.hot, end)
+                rows = self._seal(now, now.hot_offset, end)
                 done = Compacted(done.segments + (rows > 0), done.rows + rows)
                 self._remove_left_overs(topic.number, check)
 
@@ -152,7 +155,7 @@ class Compactor:
                     return
                 self._seal(topic, topic.hot_offset, topic.next_offset)
                 self._remove_left_overs(topic.number, check)
-        except _Stopped:
+        except (_Stopped, TopicNotFound):  # dropped meanwhile: nothing to do
             return
 
     # --- one segment ---
@@ -163,8 +166,10 @@ class Compactor:
         Small segments right before it become part of it.
         """
         joined = self._small_before(topic, hot, end)
-        start = max(topic.first_offset, joined[0].first) if joined else hot
-        entries = self._stretch(topic, start, end)
+        try:
+            start, entries = self._gathered(topic, joined, hot, end)
+        except OffsetEvicted:  # truncated meanwhile: the next look at the topic begins later
+            return 0
         batches = SegmentBatches.of(
             start,
             [entry.batch.num_rows for entry in entries],
@@ -218,6 +223,24 @@ class Compactor:
                 measured.size * max(0, measured.rows - moved) // max(1, measured.rows),
             )
         return segment.row_count if switched else 0
+
+    def _gathered(self, topic: CatalogTopic, joined: list[Segment], hot: int, end: int) -> tuple[int, list[LogEntry]]:
+        """The batches of one segment and the offset of the first. Leaves out of ``joined`` what does not fit into it.
+
+        All of ``joined`` that is left, and at least one batch from ``hot`` on, is in it.
+        """
+        while True:
+            start = max(topic.first_offset, joined[0].first) if joined else hot
+            entries = self._stretch(topic, start, end)
+            if entries[-1].offset >= hot or not joined:
+                break
+            del joined[0]  # a small file may be large in memory
+        if (entries[0].offset, entries[-1].offset) != (start, start + len(entries) - 1):
+            raise DataCorrupted(
+                f"topic {topic.name}: batches are missing after offset {start - 1}",
+                hint="restore the store from a backup, or TRUNCATE the topic past them",
+            )
+        return start, entries
 
     def _small_before(self, topic: CatalogTopic, hot: int, end: int) -> list[Segment]:
         """The small segments before ``hot`` that are worth to be written again together with what comes after.

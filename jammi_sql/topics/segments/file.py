@@ -18,7 +18,7 @@ from pyarrow import types
 
 from ...arrow.batches import join
 from ...arrow.ipc import checksum
-from ...arrow.layouts import converted
+from ...arrow.layouts import converted, plain_type
 from ...arrow.storage import column_codec
 from ...errors import DataCorrupted
 from ..relation import ENGINE_COLUMNS, RowRun, relation_batch, relation_schema
@@ -71,8 +71,7 @@ def write_file(
             columns.append(column)
             fields.append(field)
         else:
-            codec = column_codec(field.type)
-            values = codec.encode(column).values
+            values = _encoded(column)
             columns.append(values)
             fields.append(pa.field(field.name, values.type, field.nullable))
             encoded.append(field.name)
@@ -116,21 +115,24 @@ def parquet_type(data_type: Any) -> pa.DataType | None:
     if types.is_timestamp(data_type) and data_type.unit == "s":
         return pa.timestamp("ms", data_type.tz)
     if types.is_dictionary(data_type):
-        value = parquet_type(data_type.value_type)
-        return data_type if value is not None and value.equals(data_type.value_type) else None
+        # Of other values pyarrow writes none, or DataFusion reads none.
+        return data_type if any(test(data_type.value_type) for test in _TEXTS) else None
     if not types.is_nested(data_type):
         return data_type  # type: ignore[no-any-return]
+    if types.is_fixed_size_list(data_type) and not data_type.list_size:
+        return None
     if not data_type.num_fields or types.is_list_view(data_type) or types.is_large_list_view(data_type):
         return None
-    parts = [parquet_type(data_type.field(index).type) for index in range(data_type.num_fields)]
-    same = all(part is not None and part.equals(data_type.field(index).type) for index, part in enumerate(parts))
+    inner = [data_type.field(index).type for index in range(data_type.num_fields)]
+    parts = [None if types.is_dictionary(kind) else parquet_type(kind) for kind in inner]
+    same = all(part is not None and part.equals(kind) for part, kind in zip(parts, inner, strict=True))
     return data_type if same else None
 
 
 def _holds(column: pa.Array) -> bool:
     """Whether Parquet gives the very values back."""
     kept = parquet_type(column.type)
-    if kept is None:
+    if kept is None or (types.is_dictionary(column.type) and column.dictionary.null_count):  # type: ignore[attr-defined]
         return False
     if kept.equals(column.type):
         return True
@@ -138,6 +140,22 @@ def _holds(column: pa.Array) -> bool:
         return bool(column.cast(kept).cast(column.type).equals(column))
     except pa.ArrowInvalid:  # seconds that are too many for milliseconds
         return False
+
+
+def _encoded(column: pa.Array) -> pa.Array:
+    """The values of a type that Parquet lacks, as one that it has."""
+    plain = plain_type(column.type)
+    if types.is_floating(plain):  # the codec, which is made for SQLite, has NaNs apart
+        values: pa.Array = converted(column, plain)
+        return values
+    return column_codec(column.type).encode(column).values
+
+
+def _decoded(values: pa.Array, wanted: pa.DataType) -> pa.Array:
+    if types.is_floating(plain_type(wanted)):
+        column: pa.Array = converted(values, wanted)
+        return column
+    return column_codec(wanted).decode(values)
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
@@ -212,10 +230,8 @@ def _has_nan(column: pa.ChunkedArray) -> bool:
     return types.is_floating(column.type) and (types.is_float16(column.type) or bool(pc.any(pc.is_nan(column)).as_py()))
 
 
-_BY_VALUE = (
-    types.is_string, types.is_large_string, types.is_binary, types.is_large_binary, types.is_fixed_size_binary,
-    types.is_float32, types.is_float64,
-)  # fmt: skip
+_TEXTS = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+_BY_VALUE = (*_TEXTS, types.is_fixed_size_binary, types.is_float32, types.is_float64)
 
 
 # --- reading ---
@@ -327,7 +343,7 @@ class SegmentFile:
             if index < 0:
                 columns.append(pa.nulls(batch.num_rows, field.type))
             elif field.name in self._segment.encoded:
-                columns.append(column_codec(field.type).decode(batch.column(index)))
+                columns.append(_decoded(batch.column(index), field.type))
             else:
                 columns.append(converted(batch.column(index), field.type))
         if not columns:

@@ -35,9 +35,13 @@ class SegmentStorage:
     (53100), which name the file; a missing one is ``FileNotFoundError``.
     """
 
-    def __init__(self, file_system: pafs.FileSystem, root: str, url: str, options: dict[str, str]) -> None:
+    def __init__(
+        self, file_system: pafs.FileSystem, root: str, url: str, options: dict[str, str], location: str
+    ) -> None:
         self._file_system = file_system
         self._root = root.rstrip("/")
+        self.location = location
+        """What leads here from everywhere: a URL, or the whole path of a folder."""
         self.url = url
         """The root as DataFusion names it."""
         self.options = options
@@ -48,7 +52,7 @@ class SegmentStorage:
     def folder(cls, folder: Path) -> SegmentStorage:
         """In a folder of this machine, which is made with the first file."""
         path = os.path.abspath(folder)
-        return cls(pafs.LocalFileSystem(), path, Path(path).as_uri(), {})
+        return cls(pafs.LocalFileSystem(), path, Path(path).as_uri(), {}, path)
 
     @classmethod
     def at(cls, location: str) -> SegmentStorage:
@@ -76,7 +80,7 @@ class SegmentStorage:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InvalidParameter(f"segments cannot be kept at {location}: {error}") from error
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        return cls(file_system, root, f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), options)
+        return cls(file_system, root, f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), options, location)
 
     def file_url(self, path: str) -> str:
         """The file as DataFusion names it."""
