@@ -96,7 +96,7 @@ def test_what_was_rolled_back_is_not_supposed(engine: Engine, topic: CatalogTopi
 def test_a_topic_whose_batches_were_removed_goes_on(engine: Engine, topic: CatalogTopic, logs: tuple[Log, Log]) -> None:
     append(engine, logs[0], topic, 3, 10)
     with engine.services.store.begin() as transaction:
-        engine.services.log.truncate(transaction, topic, 3)
+        engine.services.log.truncate(transaction, topic, 3, 0)
     assert append(engine, logs[0], topic, 2, 5) == [(3, 10), (4, 10)]
     assert append(engine, logs[1], topic, 2, 5) == [(5, 10), (6, 10)]
     assert len(engine.services.log.read(engine.services.store, topic, None, 3, 7).entries) == 4

@@ -108,6 +108,8 @@ def parquet_type(data_type: Any) -> pa.DataType | None:
         return None
     if types.is_decimal(data_type) and not 0 <= data_type.scale <= data_type.precision:
         return None
+    if types.is_fixed_size_binary(data_type) and not data_type.byte_width:
+        return None
     if types.is_date64(data_type):
         return pa.date32()
     if types.is_time32(data_type):
@@ -284,7 +286,7 @@ class SegmentFile:
         with self._reading():
             self._source = storage.open(segment.path)
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
-            texts = _dictionary_texts(self._file)
+            texts = [name for name in _dictionary_texts(self._file) if name not in segment.encoded]
             if texts:
                 # Text out of a dictionary is made twice as fast here as by pyarrow's reader.
                 self._file = pq.ParquetFile(
