@@ -528,9 +528,17 @@ def test_a_subscriber_that_runs_through_all_the_kills_sees_each_batch_once(tmp_p
                 session, number = engine.session(), 0
                 while not stop.is_set():
                     session.execute(f"SET jammi.pushdown = {'off' if number % 2 else 'on'}")
-                    rows, last = session.execute(f"SELECT count(*), coalesce(max(_offset), -1) FROM {TOPIC}").fetchone()
-                    assert rows == 3 * (last + 1)
                     number += 1
+                    try:
+                        rows, last = session.execute(
+                            f"SELECT count(*), coalesce(max(_offset), -1) FROM {TOPIC}"
+                        ).fetchone()
+                    except DataCorrupted as error:
+                        # The workers leave no time to who reads a file that they drop: it must be one of those.
+                        known = engine.services.segments.catalog.known_paths(engine.services.store)
+                        assert "is missing" in str(error) and not any(path in str(error) for path in known)
+                        continue
+                    assert rows == 3 * (last + 1)
                     engine.publisher.publish_scoped(topic, None, batch_of([-number] * 3))
                     stop.wait(0.01)
             except BaseException as error:

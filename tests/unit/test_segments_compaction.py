@@ -18,6 +18,7 @@ from jammi_sql.tenancy import TenantId
 from jammi_sql.topics import Predicate, TopicDefinition
 from jammi_sql.topics.catalog import CatalogTopic
 from jammi_sql.topics.segments.compactor import SegmentSize
+from jammi_sql.topics.segments.segment import Segment
 from tests.topic_support import TENANT_A, TENANT_B, batch_of, definition, offsets, receive
 
 TOPIC = "events.changes"
@@ -557,6 +558,28 @@ def test_an_open_result_keeps_the_files_that_it_reads(
     del reader
     sweep(engine, later=True)
     assert len(files(tmp_path)) == 1
+
+
+def test_a_reader_that_finds_its_file_swept_reads_the_one_that_has_the_rows_now(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(engine, 2)
+    compact(engine)
+    live = engine.subscriber.subscribe(topic_of(engine), None, 0)
+    reader = engine.services.segments.files
+    check = reader.check
+
+    def swept(segment: Segment, topic: str) -> None:
+        """The first look at a file comes when another process joined it with others and removed it."""
+        monkeypatch.setattr(reader, "check", check)
+        publish(engine, 2)
+        compact(engine)
+        sweep(engine, later=True)
+        check(segment, topic)
+
+    monkeypatch.setattr(reader, "check", swept)
+    assert offsets(receive(live, 4)) == [0, 1, 2, 3]
+    assert len(segments(engine)) == 1
 
 
 def test_a_transaction_reads_on_after_the_files_were_joined(engine: Engine) -> None:
