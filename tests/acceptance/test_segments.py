@@ -156,7 +156,7 @@ def test_a_tenant_compacts_its_own_topics_alone(conn: Connection) -> None:
         tenant.execute("INSERT INTO own VALUES (1)")
         assert rows(tenant, "CALL jammi.compact()") == [("own", 1, 1)]
     assert rows(conn, "CALL jammi.compact()") == [("a", 1, 1)]
-    assert rows(conn, "SELECT topic, rows FROM jammi.system.segments") == [("a", 0)]
+    assert rows(conn, "SELECT topic, rows FROM jammi.system.segments") == []  # the rows are the tenant's
 
 
 # --- the shell's command ---
