@@ -27,7 +27,7 @@ def compact(arguments: Sequence[str]) -> int:
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic (default: all of them)")
     parser.add_argument("--tenant", metavar="UUID", help="a tenant's own topics")
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the rows (default: table)")
-    options = parser.parse_args(list(arguments))
+    options = parser.parse_intermixed_args(list(arguments))  # topics may come after an option
     try:
         if not (Path(options.target) / _STORE).exists():
             raise StoreIOError(f"there is no store in {options.target}", hint="give the folder of one")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..topics.catalog import tenant_text
 from ..topics.offset import datetime_of
 from .segment_shares import SegmentShare, segment_shares
 from .settings import SETTINGS
@@ -84,20 +85,32 @@ def _topics(session: Session, planning: Planning) -> list[dict[str, Any]]:
 
 def _segments(session: Session, planning: Planning) -> list[dict[str, Any]]:
     services = session.engine.services
-    return [
-        {
-            "schema": share.topic.namespace,
-            "topic": share.topic.local_name,
-            "path": services.segments.storage.display(share.segment.path),
-            "first_offset": share.first,
-            "last_offset": share.segment.end - 1,
-            "rows": share.rows,
-            "bytes": share.size,
-            "produced_from": datetime_of(share.segment.first_us),
-            "produced_until": datetime_of(share.segment.last_us),
-        }
-        for share in segment_shares(services, planning.reader, planning.tenant)
-    ]
+    visible = ("", tenant_text(planning.tenant))
+    rows: list[dict[str, Any]] = []
+    for share in segment_shares(services, planning.reader, planning.tenant):
+        segment = share.segment
+        times = (segment.first_us, segment.last_us)
+        if not segment.is_open_to(visible):  # when others published is nobody's business
+            batches = services.segments.files.batches(planning.reader, segment)
+            found = [] if batches is None else list(batches.between(share.first, segment.end))
+            own = [produced for _, _, produced, owner in found if owner in visible]
+            if not own:
+                continue
+            times = (own[0], own[-1])
+        rows.append(
+            {
+                "schema": share.topic.namespace,
+                "topic": share.topic.local_name,
+                "path": services.segments.storage.display(segment.path),
+                "first_offset": share.first,
+                "last_offset": segment.end - 1,
+                "rows": share.rows,
+                "bytes": share.size,
+                "produced_from": datetime_of(times[0]),
+                "produced_until": datetime_of(times[1]),
+            }
+        )
+    return rows
 
 
 def _subscriptions(session: Session, planning: Planning) -> list[dict[str, Any]]:

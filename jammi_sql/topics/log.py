@@ -310,22 +310,34 @@ class Log:
         A compaction may move it between two questions, in one direction only, and a snapshot may be of before it.
         """
         if start < max(topic.hot_offset, self._hot.get(topic.number) or 0):
-            segment = self._segments.at(reader, topic.number, start)
-            found = None if segment is None else from_segment(segment)
+            found = self._in_segment(reader, topic, start, from_segment)
             if found is not None:
                 return found
         found = from_store()
         if found is not None:
             return found
-        segment = self._segments.at(reader, topic.number, start)
-        if segment is not None:
-            if reader.committed:
-                self._hot[topic.number] = segment.end
-            found = from_segment(segment)
-            if found is not None:
-                return found
+        found = self._in_segment(reader, topic, start, from_segment)
+        if found is not None:
+            return found
         self._has_moved(reader, topic, start)  # for its error
         raise _damaged(topic, start, "is missing")
+
+    def _in_segment(
+        self, reader: Reader, topic: CatalogTopic, start: int, from_segment: Callable[[Segment], _Found | None]
+    ) -> _Found | None:
+        segment = self._segments.at(reader, topic.number, start)
+        if segment is None:
+            return None
+        if reader.committed:
+            self._hot[topic.number] = max(segment.end, self._hot.get(topic.number) or 0)
+        try:
+            return from_segment(segment)
+        except DataCorrupted:
+            # Joined with others meanwhile, and its file swept by another process: the rows are in another one.
+            now = self._segments.at(reader, topic.number, start)
+            if now is not None and now.path == segment.path:
+                raise
+            return None if now is None else from_segment(now)
 
     def _from_store(
         self,

