@@ -77,7 +77,7 @@ class Engine:
         self.subscriber = Subscriber(store, catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
-        self._retention = RetentionKeeper(store, catalog, log, clock)
+        self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
         self.services = Services(
             store,
             catalog,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,6 +45,7 @@ _UNITS = {
     "y": 365 * 86400 * _SECOND,
 }
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*,?", re.IGNORECASE)
+_PATIENCE = 60.0
 _STEP = 1024
 """Batches removed in one transaction, so that publishers do not wait for long."""
 
@@ -90,14 +91,26 @@ def check_options(options: Mapping[str, str]) -> dict[str, str]:
 class RetentionKeeper:
     """One thread per engine that removes, once a second, what its topics may forget.
 
-    The newest batch of a topic is always kept. A reader that is behind what was removed gets ``OffsetEvicted``.
+    The newest batch of a topic is always kept, and so is what a subscription of this process needs next that read on within
+    the last minute: it is slow, not stuck. One that is behind what was removed gets ``OffsetEvicted``.
+
+    ``needed`` tells, of a topic's number and so many seconds, the least offset that such subscriptions need.
     """
 
-    def __init__(self, store: Store, catalog: TopicCatalog, log: Log, clock: Clock, interval: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalog: TopicCatalog,
+        log: Log,
+        clock: Clock,
+        needed: Callable[[int, float], int | None] = lambda topic, within: None,
+        interval: float = 1.0,
+    ) -> None:
         self._store = store
         self._catalog = catalog
         self._log = log
         self._clock = clock
+        self._needed = needed
         self._interval = interval
         self._closed = threading.Event()
         self._measured: dict[int, int] = {}
@@ -138,6 +151,10 @@ class RetentionKeeper:
             keep_from = max(keep_from, self._log.offset_of_newest(self._store, topic, retention.size))
             self._measured[topic.number] = topic.next_offset
         keep_from = min(keep_from, topic.next_offset - 1)
+        needed = self._needed(topic.number, _PATIENCE)
+        if needed is not None:
+            keep_from = min(keep_from, needed)
+            self._measured.pop(topic.number, None)  # there may be more to remove without anything new
         first = topic.first_offset
         while first < keep_from and not self._closed.is_set():
             # Of segments all at once: that is a few rows of the catalogue.

@@ -32,6 +32,7 @@ class Subscriber:
         self._watch = watch
         self._shared = SharedReads(log, store)
         self._live: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._replays: weakref.WeakSet[Subscription] = weakref.WeakSet()
         self._changing = threading.Lock()
 
     def subscribe(
@@ -104,6 +105,8 @@ class Subscriber:
             self._store, self._log, registered, scope, predicate, start,
             until=head.next - 1, head=head.next,
         )  # fmt: skip
+        with self._changing:
+            self._replays.add(replay)
         return list(replay)
 
     def _readable(self, topic: TopicDefinition, tenant: TenantId | None) -> CatalogTopic:
@@ -115,6 +118,12 @@ class Subscriber:
         if tenant is not None and registered.definition.tenant not in (None, tenant):
             raise not_registered(topic)
         return registered
+
+    def needed(self, topic: int, within: float) -> int | None:
+        """The least offset of a topic, by its number, that somebody reads next who read on within so many seconds."""
+        with self._changing:
+            readers = [one for one in (*self._live, *self._replays) if one.topic.number == topic]
+        return min((offset for one in readers if (offset := one.needs(within)) is not None), default=None)
 
     @property
     def live(self) -> list[Subscription]:

@@ -50,7 +50,7 @@ class Subscription:
 
     __slots__ = (
         "__weakref__", "_chunk", "_clock", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live", "_log",
-        "_next", "_quiet_since", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since", "closed",
+        "_next", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since", "closed",
         "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
     )  # fmt: skip
 
@@ -91,6 +91,7 @@ class Subscription:
         self._idle_timeout = idle_timeout
         self._idle_over = False
         self._quiet_since = time.monotonic()
+        self._read_at: float | None = None
         # Since when the reader waits, over timeouts of ``next``; None while it is busy with what it got.
         self._waiting_since: float | None = None
         self._live = live
@@ -140,6 +141,11 @@ class Subscription:
         if self._ready:
             return self._ready[-1].entry.offset
         return self._next if self._live is None else self._live.passed(self._next)
+
+    def needs(self, within: float) -> int | None:
+        """The offset that it reads next, if it read something within so many seconds; else ``None``."""
+        read_at = self._read_at
+        return None if self.closed or read_at is None or time.monotonic() - read_at > within else self._next
 
     @property
     def last_delivered(self) -> int:
@@ -314,6 +320,7 @@ class Subscription:
     def _accept(self, items: Sequence[Selected], end: int) -> None:
         """Make ready what is needed of ``items``, which are all that matches up to offset ``end``."""
         start = self._next
+        self._read_at = time.monotonic()
         ready = [item for item in reversed(items) if start <= item.entry.offset < end and self._visible(item.entry)]
         self._ready = ready + self._ready
         self._next = max(start, end)

@@ -98,6 +98,39 @@ def test_old_batches_go_and_the_newest_stays(engine: Engine, clock: _Clock) -> N
     assert engine.publisher.publish_scoped(topic, None, pa.record_batch([[9]], schema=SCHEMA)).value == 5
 
 
+def test_a_subscription_that_reads_on_is_waited_for_and_a_stuck_one_is_not(
+    engine: Engine, clock: _Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    for number in range(100):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+    clock.us += 60_000_000
+    services = engine.services
+    made = RetentionKeeper(
+        services.store, services.catalog, services.log, clock, engine.subscriber.needed, interval=3600
+    )
+    made.close()
+    made._closed.clear()
+    with engine.subscriber.subscribe(topic, from_offset=0) as slow, engine.subscriber.subscribe(topic, None, 0) as idle:
+        assert slow.next(timeout=10).offset.value == 0  # and some more is read ahead
+        made.enforce()
+        first = services.log.head(services.store, services.catalog.resolve(services.store, topic)).first
+        assert 0 < first < 99
+        assert [slow.next(timeout=10).offset.value for _ in range(99)] == list(range(1, 100))
+        made.enforce()
+        assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == 99
+        with pytest.raises(OffsetEvicted):
+            idle.next(timeout=10)
+    with engine.subscriber.subscribe(topic, from_offset=99) as stuck:
+        stuck.next(timeout=10)
+        for number in range(100):
+            engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+        clock.us += 60_000_000
+        monkeypatch.setattr("jammi_sql.topics.retention._PATIENCE", -1.0)
+        made.enforce()
+        assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == 199
+
+
 def test_batches_past_the_size_go_from_the_oldest_on(engine: Engine, clock: _Clock) -> None:
     batch = pa.record_batch([list(range(1000))], schema=SCHEMA)
     kept = 3 * batch.serialize().size
