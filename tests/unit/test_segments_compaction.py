@@ -497,6 +497,51 @@ def test_truncating_meanwhile_loses_nothing_that_is_kept(
     assert sum(rows for _, _, rows in found) == 2 * (5 - first)
 
 
+def test_a_log_that_was_truncated_past_a_stretch_gets_no_segment_of_it(engine: Engine, tmp_path: Path) -> None:
+    publish(engine, 2)
+    other, topic = engine.session(), topic_of(engine)
+
+    def past() -> None:
+        for number in (20, 30):
+            engine.publisher.publish_scoped(topic, None, batch_of([number]))
+        other.execute(f"TRUNCATE TOPIC {TOPIC} BEFORE 3")
+
+    with faults.armed("compact.after_file", past):
+        compact(engine)
+    assert segments(engine) == []
+    assert files(tmp_path) == []
+    assert [one[0] for one in replayed(engine, None, 3)] == [3]
+
+
+def test_a_log_that_is_truncated_while_a_stretch_is_read_is_looked_at_again(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(engine, 4)
+    compactor, other = engine.services.segments.compactor, engine.session()
+    gathered = compactor._gathered
+
+    def truncated(*arguments: Any) -> Any:
+        other.execute(f"TRUNCATE TOPIC {TOPIC} BEFORE 2")
+        return gathered(*arguments)
+
+    monkeypatch.setattr(compactor, "_gathered", truncated)
+    assert compact(engine) == [(TOPIC, 1, 4)]
+    assert segments(engine) == [(2, 3, 4)]
+
+
+def test_counts_come_in_pieces_from_segments_and_the_store(engine: Engine) -> None:
+    publish(engine, 5)
+    compact(engine)
+    publish(engine, 5)
+    services, topic = engine.services, kept(engine)
+    start, found = 0, []
+    while start < 10:
+        counts, start = services.log.counts(services.store, topic, None, start, 10, 2)
+        assert len(counts) <= 2
+        found += [count[0] for count in counts]
+    assert found == list(range(10))
+
+
 @pytest.mark.parametrize("point", ["compact.before_file", "compact.after_file", "compact.after_switch"])
 @pytest.mark.parametrize("anew", [False, True])
 def test_dropping_meanwhile_leaves_no_file_and_no_row_to_another_topic(
