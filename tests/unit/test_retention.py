@@ -151,3 +151,54 @@ def test_a_topic_without_retention_keeps_everything(engine: Engine, clock: _Cloc
     clock.us += 10**15
     keeper(engine, clock).enforce()
     assert offsets(engine, topic, 0) == [0]
+
+
+def test_segments_go_by_age_with_their_last_batch_and_batches_before(engine: Engine, clock: _Clock) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    session = engine.session()
+    for number in range(6):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+        clock.us += 4_000_000
+        if number == 4:
+            session.execute("CALL jammi.compact('t')")
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 4) == [4, 5]
+    assert session.execute("SELECT first_offset, last_offset, rows FROM jammi.system.segments").fetchall() == [
+        (4, 4, 1)
+    ]
+    clock.us += 3_600_000_000
+    keeper(engine, clock).enforce()
+    assert offsets(engine, topic, 5) == [5]
+    assert session.execute("SELECT * FROM jammi.system.segments").fetchall() == []
+    session.execute("CALL jammi.compact('t')")
+    keeper(engine, clock).enforce()
+    assert session.execute("SELECT x FROM t").fetchall() == [(5,)]
+
+
+def test_whole_segments_go_first_by_size(tmp_path: Path, clock: _Clock) -> None:
+    with Engine.open(tmp_path / "store", clock=clock, segment_rows=2000, compaction=False) as engine:
+        topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA))
+        session = engine.session()
+        for number in range(9):
+            rows = list(range(number * 1000, number * 1000 + 1000))
+            engine.publisher.publish_scoped(topic, None, pa.record_batch([rows], schema=SCHEMA))
+            if number == 7:
+                session.execute("CALL jammi.compact('t')")
+        sizes = [
+            size
+            for (size,) in session.execute("SELECT bytes FROM jammi.system.segments ORDER BY first_offset").fetchall()
+        ]
+        (whole,) = session.execute("SELECT bytes FROM jammi.system.topics").fetchone()
+        assert len(sizes) == 4
+        hot = whole - sum(sizes)
+        for limit, first in (
+            (whole, 0),
+            (whole - 1, 2),
+            (hot + sizes[3] + sizes[2], 4),
+            (hot + sizes[3] - 1, 8),
+            (1, 8),
+        ):
+            session.execute(f"ALTER TOPIC t SET (retention_bytes = {limit})")
+            keeper(engine, clock).enforce()
+            assert session.execute("SELECT first_offset FROM jammi.system.topics").fetchone()[0] == first
+            assert offsets(engine, topic, first) == list(range(first, 9))
