@@ -128,13 +128,8 @@ class Predicate:
         """The matching rows of each batch, ``None`` where there are none. The batches share one schema."""
         if self.matches_all:
             return [batch if batch.num_rows else None for batch in batches]
-        if len(batches) == 1:
-            batch = batches[0]
-            alone = self.mask(batch)
-            count = alone.true_count
-            if count in (0, batch.num_rows):  # mostly: and to filter costs more than to look
-                return [batch if count else None]
-            return [batch.filter(alone)]
+        if len(batches) == 1 or (self._program is not None and len(batches) < _WORTH_JOINING):
+            return [self._select_one(batch) for batch in batches]
         joined = join(batches)
         mask: pa.BooleanArray = pc.fill_null(self.mask(joined), False)  # type: ignore[type-var, assignment] # stubs
         kept = joined.filter(mask)
@@ -151,9 +146,19 @@ class Predicate:
             row = end
         return selected
 
+    def _select_one(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        mask = self.mask(batch)
+        count = mask.true_count
+        if count in (0, batch.num_rows):  # mostly: and to filter costs more than to look
+            return batch if count else None
+        return batch.filter(mask)
+
     def __repr__(self) -> str:
         return f"Predicate({self.text!r})"
 
+
+_WORTH_JOINING = 8
+"""So many small batches take the kernels less time together than one by one; to join fewer costs more."""
 
 _ALL = Predicate("", None, None, None)
 # By text and plan: the text has the literals in full, the plan says what ``now()`` was, and which types are meant.
