@@ -18,6 +18,7 @@ from ..tables.registry import MutableTableRegistry
 from ..tables.rows import TableRows
 from ..tenancy import TenantId
 from ..topics.catalog import TopicCatalog
+from ..topics.feeder import CrowdFeeder
 from ..topics.log import Log
 from ..topics.publisher import Publisher
 from ..topics.repo import TopicRepo
@@ -70,7 +71,7 @@ class Engine:
         catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), clock)
         rows = TableRows(tables)
-        watch = HeadWatch(store, log, broker.heal_interval)
+        watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
         self.publisher = Publisher(store, catalog, log, broker, watch, clock)

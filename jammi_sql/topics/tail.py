@@ -54,13 +54,14 @@ class Tail:
 
     # --- the broker's side ---
 
-    def append(self, delivered: DeliveredBatch) -> None:
-        """Hand a batch over. Never blocks."""
+    def append(self, delivered: DeliveredBatch, *, own: bool = True) -> None:
+        """Hand a batch over. Never blocks. ``own``: this process published it."""
         size = delivered.batch.nbytes
         self.chain.append((delivered, size), size)
         with self._mutex:
             self.head = max(self.head, delivered.offset.value + 1)
-            self._fed_at = time.monotonic()
+            if own:
+                self._fed_at = time.monotonic()
             crowd = len(self._waiting) > _DIRECTLY or sum(len(one.waiting) for one in self._waiting) > _DIRECTLY
             dispatch = self._dispatch if crowd else None
             woken = self._take(self._waiting) if dispatch is None else ()

@@ -9,6 +9,7 @@ import weakref
 from ..errors import Error
 from ..ports import CommitWatch, Store
 from .delivery import BrokerSubscription
+from .feeder import CrowdFeeder
 from .log import Log
 from .tail import Tail
 from .wake import closed_gate, wait
@@ -31,11 +32,13 @@ class HeadWatch:
 
     While there is a live subscription it waits for the store to say that somebody committed, which is to take no more
     than ``interval`` seconds, and only then reads the heads of the subscribed topics. Without subscriptions it sleeps
-    and holds nothing of the store. It finds the publishes of other processes, and those whose hand-over failed.
+    and holds nothing of the store. It finds the publishes of other processes, and those whose hand-over failed. A crowd
+    gets them from ``feeder``; a few readers find them in the log.
     """
 
-    def __init__(self, store: Store, log: Log, interval: float) -> None:
+    def __init__(self, store: Store, log: Log, interval: float, feeder: CrowdFeeder | None = None) -> None:
         self._store = store
+        self._feeder = feeder
         self._log = log
         self._interval = interval
         self._watched: dict[int, weakref.WeakSet[Tail]] = {}
@@ -153,16 +156,22 @@ class HeadWatch:
         if not watched:
             return
         heads = self._log.heads(self._store, list(watched))
-        awaited: list[tuple[Tail, int]] = []
+        awaited: list[tuple[int, Tail, int]] = []
         for topic, tails in watched.items():
             for tail in tails:
                 if topic not in heads:
                     tail.drop()
                 elif tail.head < heads[topic].next and tail.is_fed:
-                    awaited.append((tail, heads[topic].next))
+                    awaited.append((topic, tail, heads[topic].next))
                 else:
-                    tail.notify(heads[topic].next)
+                    self._notify(topic, tail, heads[topic].next)
         if awaited:
             self._sleep(_GRACE)
-            for tail, head in awaited:
-                tail.notify(head)
+            for topic, tail, head in awaited:
+                self._notify(topic, tail, head)
+
+    def _notify(self, topic: int, tail: Tail, head: int) -> None:
+        if self._feeder is None or tail.is_small or tail.head >= head:
+            tail.notify(head)
+        else:
+            self._feeder.feed(topic, tail, head)
