@@ -341,7 +341,7 @@ def test_retention_and_compaction_at_once_keep_what_is_to_be_kept(tmp_path: Path
     with Engine.open(tmp_path / "store", compaction=False, segment_rows=30) as engine:
         topic = engine.topic_repo.register_topic(definition(TOPIC, metadata={"retention_bytes": "20000"}))
         services = engine.services
-        keeper = RetentionKeeper(services.store, services.catalog, services.log, engine.clock, 3600)
+        keeper = RetentionKeeper(services.store, services.catalog, services.log, engine.clock, interval=3600)
         stop, failures = threading.Event(), []
 
         def loop(work: Callable[[], object]) -> None:
