@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from datafusion import DataFrame
 
+from ..arrow.layouts import converted
 from ..shutdown import at_shutdown, call_began, call_ended, calling
 
 __all__ = ["FrameSource"]
@@ -113,7 +114,11 @@ class FrameSource:
             raise self._translate(error) from error
         if batch is None or batch.schema.equals(self._schema):
             return batch
-        return pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+        columns = [
+            column if column.type.equals(field.type) else converted(column, field.type)
+            for column, field in zip(batch.columns, self._schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def cancel(self) -> None:
         """Stop the query, from any thread."""

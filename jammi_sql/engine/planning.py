@@ -64,6 +64,8 @@ class Planning:
         With ``once`` its plan is run once, now, and may therefore name files.
         """
         self.once = once
+        self.views = False
+        """Whether scans of files give views of text."""
         self._services = services
         self.reader = reader
         self.tenant = tenant
@@ -212,7 +214,13 @@ class Planning:
         """DataFusion scans the files of ``segments`` for this statement. ``DataCorrupted`` where one is not the one written."""
         for segment in segments:
             self._services.segments.files.check(segment, topic.name)
-        self._segments.append((topic, segments))
+        if not self.views:  # else they are those of the first plan
+            self._segments.append((topic, segments))
+
+    @property
+    def scanned_rows(self) -> int:
+        """Rows of the segments that DataFusion scans for this statement."""
+        return sum(segment.row_count for _, segments in self._segments for segment in segments)
 
     def check_files(self) -> None:
         """Once DataFusion has listed the files that it scans: it passes over one that is missing without a word.

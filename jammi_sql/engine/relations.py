@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from datafusion import DataFrame, col
+
 from ..arrow.dataset import LazyDataset
 from ..errors import DataCorrupted
 from ..tables.catalog import CatalogTable
@@ -118,7 +121,7 @@ class SessionRelations:
         if not scanned:
             return provider
         context = session.context
-        frame = session.engine.services.scans.frame(context, topic, scanned, start, end)
+        frame = session.engine.services.scans.frame(context, topic, scanned, start, end, views=planning.views)
         if frame is None:
             return provider
         try:
@@ -126,7 +129,8 @@ class SessionRelations:
         except DataCorrupted:
             return provider
         for stretch in _between(scanned, start, end):
-            frame = frame.union(context.read_table(self.topic_provider(topic, planning, stretch)))
+            rest = context.read_table(self.topic_provider(topic, planning, stretch))
+            frame = frame.union(_as(frame.schema(), rest) if planning.views else rest)
         return frame.into_view()
 
     def topic_provider(
@@ -147,6 +151,17 @@ class SessionRelations:
             partitions=partitions or os.cpu_count() or 1,
             prune=lambda: session.settings.pushdown,
         )
+
+
+def _as(schema: pa.Schema, frame: DataFrame) -> DataFrame:
+    """The columns of ``frame``, each cast to its type in ``schema``."""
+    mine = frame.schema()
+    columns = [
+        col(f'"{field.name}"') if field.type.equals(mine.field(field.name).type)
+        else col(f'"{field.name}"').cast(field.type).alias(field.name)
+        for field in schema
+    ]  # fmt: skip
+    return frame.select(*columns)
 
 
 def _between(segments: Sequence[Segment], start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -19,6 +19,7 @@ from ..topics.relation import OFFSET, relation_schema
 from ..topics.remembered import Remembered
 from ..topics.segments.segment import Segment
 from ..topics.segments.storage import SegmentStorage
+from .text_views import with_views
 
 __all__ = ["SegmentScans"]
 
@@ -35,7 +36,7 @@ class SegmentScans:
 
     def __init__(self, storage: SegmentStorage) -> None:
         self._storage = storage
-        self._templates: Remembered[tuple[int, int], bytes | None] = Remembered(_TEMPLATES)
+        self._templates: Remembered[tuple[int, int, bool], bytes | None] = Remembered(_TEMPLATES)
         self._reached: weakref.WeakSet[SessionContext] = weakref.WeakSet()
 
     def frame(
@@ -45,14 +46,17 @@ class SegmentScans:
         segments: Sequence[Segment],
         start: int,
         end: int,
+        *,
+        views: bool = False,
     ) -> DataFrame | None:
         """The rows of ``segments`` with offsets in ``[start, end)``, of all tenants, unordered.
 
-        ``None`` where DataFusion's scan would not have exactly the topic's types. No filter by tenant would do here:
+        ``None`` where DataFusion's scan would not have exactly the topic's types.
+        With ``views`` its text comes as views. No filter by tenant would do here:
         DataFusion evaluates those of the statement beside it, with errors that quote values, and EXPLAIN VERBOSE shows
         the least and the greatest value of a file.
         """
-        template = self._template(topic)
+        template = self._template(topic, views)
         if template is None:
             return None
         self._reach(context)
@@ -65,11 +69,12 @@ class SegmentScans:
             frame = frame.filter(col(OFFSET) < lit(end))
         return frame
 
-    def _template(self, topic: CatalogTopic) -> bytes | None:
-        key = (topic.number, topic.version)
+    def _template(self, topic: CatalogTopic, views: bool) -> bytes | None:
+        key = (topic.number, topic.version, views)
         known = self._templates.get(key)
         if known is None:
-            known = self._templates[key] = _planned(relation_schema(topic.codec.schema))
+            schema = relation_schema(topic.codec.schema)
+            known = self._templates[key] = _planned(with_views(schema) if views else schema)
         return known or None
 
     def _reach(self, context: SessionContext) -> None:

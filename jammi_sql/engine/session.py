@@ -345,17 +345,32 @@ class Session:
             raise self.translator(planning, fragment)(error) from error
         return schema
 
-    def stream(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
-        """The rows of a planned query, for whoever reads them later."""
-        result = self.run(frame, planning, fragment)
+    def stream(
+        self,
+        frame: DataFrame,
+        planning: Planning,
+        fragment: statements.Fragment,
+        instead: DataFrame | None = None,
+    ) -> BatchResult:
+        """The rows of a planned query, for whoever reads them later.
+
+        ``instead`` is another plan of it to run, whose columns may have other layouts of the same values.
+        """
+        result = self.run(frame, planning, fragment, instead)
         return self._read_ahead(result) if planning.reads_own_writes else result
 
-    def run(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> BatchResult:
-        """The rows of a planned query, for a statement that reads them itself."""
+    def run(
+        self,
+        frame: DataFrame,
+        planning: Planning,
+        fragment: statements.Fragment,
+        instead: DataFrame | None = None,
+    ) -> BatchResult:
+        """The rows of a planned query, for a statement that reads them itself; ``instead`` as for ``stream``."""
         schema = self.schema_of(frame, planning, fragment)
         planning.retain()
         try:
-            source = FrameSource(frame, schema, self.translator(planning, fragment), planning.release)
+            source = FrameSource(instead or frame, schema, self.translator(planning, fragment), planning.release)
             try:
                 planning.check_files()
             except BaseException:

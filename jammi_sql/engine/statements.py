@@ -8,10 +8,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
+from datafusion import DataFrame
 
 from ..dialect import statements
 from ..errors import (
     AppendOnlyTopic,
+    Error,
     FeatureNotSupported,
     InvalidParameter,
     PermissionDenied,
@@ -31,12 +33,14 @@ from .explain import explain
 from .insert import insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
+from .planning import Planning
 from .procedures import call
 from .publish import create_topic_as
 from .relations import inserted_relations
 from .table_merge import merge_rows
 from .table_statements import drop_table
 from .table_update import change_row, delete_rows, truncate_rows, update_rows
+from .text_views import WORTH_ROWS, keeps_meaning
 from .topic_statements import forget_after_commit
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ Parameters = Mapping[str, pa.Scalar]
 
 # First words of statements whose rows are what the user wants, pulled as they are read.
 _CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
+_VIEWED = frozenset({"SELECT", "WITH"})
 _STREAMED = frozenset(
     {"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXECUTE", ""}
 )
@@ -76,7 +81,7 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
             frame = session.frame(planning, query.body, parameters)
         if query.keyword in _STREAMED and not _changes_data(frame):
             try:
-                return session.stream(frame, planning, query.body)
+                return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))
             except FeatureNotSupported as error:
                 if error.__cause__ is None or not is_pushdown_failure(error.__cause__):
                     raise
@@ -85,6 +90,22 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
         return CommandResult(int(table.column(0)[0].as_py()))
     return BatchResult.of(table) if table.num_columns else CommandResult()
+
+
+def _with_views(
+    session: Session, query: statements.Query, parameters: Parameters, planning: Planning
+) -> DataFrame | None:
+    """The same query with views of text in its scans of files; ``None`` where that is not worth it, or not the same."""
+    if query.keyword not in _VIEWED or planning.scanned_rows < WORTH_ROWS or not keeps_meaning(query.body.text):
+        return None
+    planning.views = True
+    try:
+        with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
+            return session.frame(planning, query.body, parameters)
+    except Error:
+        return None
+    finally:
+        planning.views = False
 
 
 def _assign(session: Session, query: statements.Query, parameters: Parameters) -> Result:
