@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -238,3 +239,33 @@ def test_bloom_filters_are_made_where_they_cost_little(storage: SegmentStorage) 
     if not has:
         pytest.skip("this pyarrow does not tell where bloom filters are")
     assert has == {"few", "long", "bytes"}
+
+
+def test_dictionaries_too_small_for_many_batches_together_come_back_as_they_were(tmp_path: Path) -> None:
+    schema = pa.schema([("d", pa.dictionary(pa.int8(), pa.string())), ("n", pa.int64())])
+    topic = TopicDefinition("narrow", schema)
+    with Engine.open(tmp_path / "store", compaction=False) as engine:
+        engine.topic_repo.register_topic(topic)
+        batches = [
+            pa.record_batch(
+                [
+                    pa.array([f"value {number * 50 + place}" for place in range(50)] + [None]).dictionary_encode()
+                    .cast(schema.field("d").type),
+                    pa.array(range(51)),
+                ],
+                schema=schema,
+            )
+            for number in range(20)
+        ]  # fmt: skip
+        for batch in batches:
+            engine.publisher.publish_scoped(topic, None, batch)
+        session = engine.session()
+        query = (
+            "SELECT count(*), sum(n) FROM narrow"  # of the texts together DataFusion makes such a dictionary neither
+        )
+        before = session.execute(query).fetchall()
+        assert session.execute("CALL jammi.compact('narrow')").fetchall() == [("narrow", 1, 20 * 51)]
+        replayed = [one.batch for one in engine.subscriber.replay_only(topic, None, 0)]
+        assert [one.schema for one in replayed] == [schema] * 20
+        assert [one.to_pylist() for one in replayed] == [one.to_pylist() for one in batches]
+        assert session.execute(query).fetchall() == before

@@ -21,7 +21,7 @@ from ..catalog import CatalogTopic, TopicCatalog
 from ..entries import LogEntry
 from ..log import EVERYBODY, Log
 from .catalog import HotStretch, SegmentCatalog
-from .file import write_file
+from .file import joinable, joinable_schema, write_file
 from .lock import CompactionLock
 from .segment import Segment, SegmentBatches
 from .storage import SegmentStorage
@@ -32,6 +32,8 @@ _logger = logging.getLogger("jammi_sql.topics")
 
 _FEWEST, _MOST = 16, 8192
 """Batches that are removed in one transaction."""
+_REST = 60.0
+"""Seconds that a topic is left alone after it could not be moved."""
 _STEP_SECONDS = 0.01
 """How long such a transaction may keep others waiting, about."""
 _READ_BATCHES = 4096
@@ -84,6 +86,7 @@ class Compactor:
         self._clock = clock
         self._size = size
         self._measured: dict[int, _Measured] = {}
+        self._again: dict[int, float] = {}  # when to try again with topics that could not be moved
 
     def compact(self, topic: CatalogTopic, check: Callable[[], None]) -> Compacted:
         """Move all of a topic's log into segments, as of now, and join small segments at its end.
@@ -111,7 +114,12 @@ class Compactor:
 
     def round(self, stopped: threading.Event) -> None:
         """Move what is sealed by now, of all topics; nothing while another one compacts this store."""
-        due = [stretch for stretch in self._segments.hot_stretches(self._store) if self._is_due(stretch)]
+        now = time.monotonic()
+        due = [
+            stretch
+            for stretch in self._segments.hot_stretches(self._store)
+            if self._again.get(stretch.topic, 0.0) <= now and self._is_due(stretch)
+        ]
         if not due:
             return
         with self._lock.tried() as held:
@@ -123,6 +131,7 @@ class Compactor:
                     self._compact_sealed(stretch, stopped)
                 except Exception as error:  # a topic that cannot be moved is no reason to leave the others
                     failed = error
+                    self._again[stretch.topic] = time.monotonic() + _REST
                 if stopped.is_set():
                     return
             if failed is not None:
@@ -176,7 +185,9 @@ class Compactor:
             [entry.produced_us for entry in entries],
             [entry.tenant for entry in entries],
         )
-        rows = [join([entry.batch for entry in entries])]
+        schema = joinable_schema(topic.codec.schema)
+        same = schema is topic.codec.schema
+        rows = [join([entry.batch if same else joinable(entry.batch, schema) for entry in entries])]
         path = f"{topic.definition.id}/{start:020d}-{secrets.token_hex(8)}.parquet"
         faults.point("compact.before_file")
         written = write_file(self._storage, path, batches, rows, topic.codec.schema)
@@ -194,7 +205,7 @@ class Compactor:
             path,
             written.encoded,
             batches.tenant_rows(),
-            encode_ranges(rows[0]),
+            encode_ranges(rows[0]) if same else b"",
         )
         try:
             with self._store.begin() as transaction:

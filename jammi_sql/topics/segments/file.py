@@ -25,7 +25,7 @@ from ..relation import ENGINE_COLUMNS, RowRun, relation_batch, relation_schema
 from .segment import Segment, SegmentBatches
 from .storage import SegmentStorage
 
-__all__ = ["SegmentFile", "WrittenFile", "check_file", "parquet_type", "write_file"]
+__all__ = ["SegmentFile", "WrittenFile", "check_file", "joinable", "joinable_schema", "parquet_type", "write_file"]
 
 _GROUP_ROWS = 1 << 20
 _BLOOM_SHARE = 0.1
@@ -54,7 +54,7 @@ class WrittenFile(NamedTuple):
 def write_file(
     storage: SegmentStorage, path: str, batches: SegmentBatches, rows: Sequence[pa.RecordBatch], schema: pa.Schema
 ) -> WrittenFile:
-    """Write the rows of all ``batches``, each of ``rows`` with the topic's ``schema``, as one file.
+    """Write the rows of all ``batches`` as one file; ``rows`` are the batches of ``schema`` made ``joinable``.
 
     Raises ``FeatureNotSupported`` for a type that no file can hold, ``StoreIOError``, ``DiskFull``.
     """
@@ -62,10 +62,10 @@ def write_file(
         RowRun(offset, produced, tenant, count)
         for offset, count, produced, tenant in batches.between(batches.first, batches.end)
     ]
-    joined = relation_batch(runs, join(rows), relation_schema(schema), None)
+    joined = relation_batch(runs, join(rows), relation_schema(joinable_schema(schema)), None)
     columns: list[pa.Array] = []
     fields: list[pa.Field] = []
-    encoded: list[str] = []
+    encoded = [field.name for field in schema if _is_narrow(field.type)]
     for field, column in zip(joined.schema, joined.columns, strict=True):
         if _holds(column):
             columns.append(column)
@@ -98,6 +98,24 @@ def write_file(
     size = storage.create(path, write)
     with storage.open(path) as file:
         return WrittenFile(size, _footer(file, size), tuple(encoded))
+
+
+def joinable_schema(schema: pa.Schema) -> pa.Schema:
+    """``schema`` with plain values for dictionaries that may be too small for the values of many batches together."""
+    if not any(_is_narrow(field.type) for field in schema):
+        return schema
+    fields = [field.with_type(plain_type(field.type)) if _is_narrow(field.type) else field for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)  # type: ignore[arg-type] # invariant in the stubs
+
+
+def joinable(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """``batch`` with the columns of ``schema``, which is its own made joinable, or was before that."""
+    columns = [converted(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _is_narrow(data_type: Any) -> bool:
+    return types.is_dictionary(data_type) and data_type.index_type.bit_width < 32
 
 
 def parquet_type(data_type: Any) -> pa.DataType | None:
@@ -283,6 +301,7 @@ class SegmentFile:
         self._segment = segment
         self._topic = topic
         self.schema = schema
+        self._read_schema = joinable_schema(schema)
         with self._reading():
             self._source = storage.open(segment.path)
             self._file = pq.ParquetFile(self._source, page_checksum_verification=True)
@@ -340,20 +359,24 @@ class SegmentFile:
     def _exact(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with exactly the types of the schema."""
         columns: list[pa.Array] = []
-        for field in self.schema:
+        for field in self._read_schema:
             index = batch.schema.get_field_index(field.name)
             if index < 0:
                 columns.append(pa.nulls(batch.num_rows, field.type))
-            elif field.name in self._segment.encoded:
+            elif field.name in self._segment.encoded and not _is_narrow(self.schema.field(field.name).type):
                 columns.append(_decoded(batch.column(index), field.type))
             else:
                 columns.append(converted(batch.column(index), field.type))
         if not columns:
             return batch.select([])
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return pa.RecordBatch.from_arrays(columns, schema=self._read_schema)
 
     def take(self, count: int) -> pa.RecordBatch:
         """The next ``count`` rows, as one batch. ``DataCorrupted`` where there are not so many."""
+        taken = self._take(count)
+        return taken if self._read_schema is self.schema else joinable(taken, self.schema)
+
+    def _take(self, count: int) -> pa.RecordBatch:
         batch = self._batch
         if batch is not None and self._place + count <= batch.num_rows:
             taken = batch.slice(self._place, count)
@@ -375,7 +398,7 @@ class SegmentFile:
     def skip(self, count: int) -> None:
         """Pass the next ``count`` rows over."""
         if count:
-            self.take(count)
+            self._take(count)
 
     def close(self) -> None:
         """Let go of the file."""
