@@ -59,7 +59,7 @@ def test_small_batches_beside_a_raw_insert_and_from_many_threads(tmp_path: Path,
 
 def test_large_batches(tmp_path: Path, report: Report) -> None:
     batch = batch_of(LARGE)
-    with Engine.open(tmp_path) as engine:
+    with Engine.open(tmp_path, compaction=False) as engine:
         topic = new_topic(engine, "large")
         (taken,) = interleaved(lambda: engine.publisher.publish_scoped(topic, None, batch), rounds=9)
         (count,) = engine.session().execute("SELECT count(*) FROM large").fetchone()

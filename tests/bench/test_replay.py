@@ -17,7 +17,7 @@ pytestmark = pytest.mark.bench
 
 
 def test_replay_of_small_and_large_batches(tmp_path: Path, report: Report) -> None:
-    with Engine.open(tmp_path) as engine:
+    with Engine.open(tmp_path, compaction=False) as engine:
         small = fill(engine, "small", batches=10_000, rows=10)
         large = fill(engine, "large", batches=1_000, rows=1_000)
 
