@@ -11,6 +11,7 @@ import pyarrow as pa
 from datafusion import DataFrame, col
 
 from ..arrow.dataset import LazyDataset
+from ..dialect import quote_identifier
 from ..errors import DataCorrupted
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
@@ -156,9 +157,10 @@ class SessionRelations:
 def _as(schema: pa.Schema, frame: DataFrame) -> DataFrame:
     """The columns of ``frame``, each cast to its type in ``schema``."""
     mine = frame.schema()
+    quoted = {field.name: col(quote_identifier(field.name)) for field in schema}
     columns = [
-        col(f'"{field.name}"') if field.type.equals(mine.field(field.name).type)
-        else col(f'"{field.name}"').cast(field.type).alias(field.name)
+        quoted[field.name] if field.type.equals(mine.field(field.name).type)
+        else quoted[field.name].cast(field.type).alias(field.name)
         for field in schema
     ]  # fmt: skip
     return frame.select(*columns)

@@ -418,6 +418,7 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
 
 OPENS_NO_TRANSACTION = (
     statements.Begin,
+    statements.Call,
     statements.Commit,
     statements.Rollback,
     statements.SetTenant,

@@ -17,6 +17,8 @@ WORTH_ROWS = 200_000
 """Rows of segments for which it is worth to plan twice."""
 
 _CALL = re.compile(r"(\w+)\s*\(")
+# Names in quotes and comments, behind which a call would not be seen.
+_HIDES_CALLS = re.compile(r'"\s*\(|/\*|--')
 # Calls that are known to make the same of either layout, and words before a parenthesis that is none of a call.
 # fmt: off
 _KNOWN = frozenset({
@@ -36,7 +38,7 @@ _KNOWN = frozenset({
 
 def keeps_meaning(text: str) -> bool:
     """Whether all that a query calls gives the same for either layout of text."""
-    return all(name.lower() in _KNOWN for name in _CALL.findall(text))
+    return not _HIDES_CALLS.search(text) and all(name.lower() in _KNOWN for name in _CALL.findall(text))
 
 
 def with_views(schema: pa.Schema) -> pa.Schema:

@@ -180,7 +180,12 @@ def count_rows(storage: str, condition: str) -> str:
     return f"SELECT count(*) AS count FROM {quoted(storage)} WHERE {condition}"
 
 
-def select_rows(storage: str, columns: Sequence[str], condition: str) -> str:
-    """Stored columns of the rows that fulfil ``condition``, each an expression of the store, named by their places."""
+def select_rows(storage: str, columns: Sequence[str], condition: str, *, ordered: bool = False) -> str:
+    """Stored columns of the rows that fulfil ``condition``, each an expression of the store, named by their places.
+
+    ``ordered``: by identity, which is the table's own order. Without it SQLite may read an index that has all columns that
+    are asked for, in the order of its keys.
+    """
     chosen = ", ".join(f'{column} AS "{place}"' for place, column in enumerate(columns))
-    return f"SELECT {chosen} FROM {quoted(storage)} WHERE {condition}"
+    order = f" ORDER BY {ID}" if ordered else ""
+    return f"SELECT {chosen} FROM {quoted(storage)} WHERE {condition}{order}"

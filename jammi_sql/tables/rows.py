@@ -75,7 +75,8 @@ class TableRows:
     ) -> Iterator[pa.RecordBatch]:
         """Batches of some columns, at least one, ``ROW_ID`` among them where it is asked for.
 
-        ``condition`` leaves out rows that cannot be wanted; others may be left out by the caller.
+        ``condition`` leaves out rows that cannot be wanted; others may be left out by the caller. Without one rows come in
+        the same order whatever the columns are: columns of several scans are kept together.
         """
         shape = _Shape.of(table, columns)
         visible, parameters = _visible(tenant, whose, indexed=condition is not None and condition.indexed)
@@ -84,7 +85,8 @@ class TableRows:
         if condition is not None and condition.terms:
             text = f"{visible} AND {condition.text(len(parameters) + 1)}"
             bind = (*parameters, *condition.values)
-        query = NamedQuery(f"table {table.name}", ddl.select_rows(table.storage, shape.expressions, text), shape.stored)
+        selected = ddl.select_rows(table.storage, shape.expressions, text, ordered=condition is None)
+        query = NamedQuery(f"table {table.name}", selected, shape.stored)
         with _named(table):
             if condition is not None and condition.narrow:
                 for batch in reader.query(query, bind).to_batches():  # its statement is kept prepared

@@ -254,3 +254,15 @@ def test_processes_that_publish_compact_and_subscribe_on_one_folder_see_each_bat
             seen = [line.split() for line in output.splitlines()]
             assert [(int(offset), who, int(n)) for offset, who, n in seen] == log
         assert values(conn, "SELECT sum(rows) FROM jammi.system.segments") == [4 * each]
+
+
+def test_a_compaction_opens_no_transaction_of_its_own(tmp_path: Path) -> None:
+    with jammi_sql.connect(tmp_path / "store", autocommit=False, compaction=False) as connection:
+        connection.execute("CREATE TOPIC t (i INT)")
+        connection.execute("INSERT INTO t VALUES (1)")
+        with pytest.raises(errors.ProgrammingError) as raised:
+            connection.execute("CALL jammi.compact('t')")
+        assert raised.value.sqlstate == "25001"
+        connection.commit()
+        assert connection.execute("CALL jammi.compact('t')").fetchall() == [("t", 1, 1)]
+        assert not connection.in_transaction

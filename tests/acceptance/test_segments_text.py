@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from jammi_sql import Connection, connect
 from jammi_sql.engine import text_views
+from jammi_sql.engine.segment_scan import SegmentScans
 
 ROWS = 20_000
 
@@ -71,6 +74,9 @@ def test_statements_give_the_same_rows_and_types(
         ("SELECT count(*), upper(a) FROM t WHERE a IN ('x') AND (b = 1)", True),
         ("SELECT arrow_typeof(a) FROM t", False),
         ("SELECT my_own(a) FROM t", False),
+        ('SELECT "arrow_typeof"(a) FROM t', False),
+        ("SELECT arrow_typeof/* */(a) FROM t", False),
+        ("SELECT arrow_typeof -- of\n(a) FROM t", False),
         ("SELECT json_get(a, 'x') FROM t", False),
         ("SELECT a FROM t", True),
     ],
@@ -84,3 +90,25 @@ def test_the_type_of_a_column_is_what_it_was_whatever_is_scanned(
 ) -> None:
     monkeypatch.setattr("jammi_sql.engine.statements.WORTH_ROWS", 1)
     assert connection.execute("SELECT DISTINCT arrow_typeof(note) FROM t").fetchall() == [("Utf8",)]
+
+
+def test_columns_whose_names_need_quotes_are_viewed_beside_a_hot_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jammi_sql.engine.statements.WORTH_ROWS", 1)
+    with connect(tmp_path / "store", compaction=False) as connection:
+        connection.execute('CREATE TOPIC b (s VARCHAR, "q""q" VARCHAR, "Upper.Dot" VARCHAR)')
+        connection.execute("INSERT INTO b VALUES ('1', '2', '3')")
+        connection.execute("CALL jammi.compact('b')")
+        connection.execute("INSERT INTO b VALUES ('1', '5', '6')")
+        seen: list[bool] = []
+        frame_of = SegmentScans.frame
+
+        def noted(self: SegmentScans, *arguments: Any, views: bool = False) -> Any:
+            seen.append(views)
+            return frame_of(self, *arguments, views=views)
+
+        monkeypatch.setattr(SegmentScans, "frame", noted)
+        cursor = connection.execute('SELECT s, max("q""q"), max("Upper.Dot") FROM b GROUP BY s')
+        assert cursor.fetchall() == [("1", "5", "6")]
+        assert seen == [False, True]

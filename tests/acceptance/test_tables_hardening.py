@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from jammi_sql import Engine, Error, errors
+from jammi_sql import Engine, Error, connect, errors
 from jammi_sql.dbapi import Connection
 from jammi_sql.stores import SqliteStore
 from jammi_sql.stores.queries import load_queries
@@ -278,3 +278,16 @@ def test_interrupts_leave_the_engine_usable(engine: Engine) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert rows(session, "SELECT v FROM t WHERE id = 7") == [(0,)]
+
+
+def test_columns_that_are_kept_by_different_scans_are_of_the_same_rows(tmp_path: Path) -> None:
+    with connect(tmp_path / "store") as connection:
+        connection.execute("CREATE TABLE q (sku VARCHAR PRIMARY KEY, price INT, city VARCHAR)")
+        connection.execute("INSERT INTO q VALUES ('c', 1, 'x'), ('a', 2, 'z'), ('b', 3, 'y')")
+        connection.execute("CREATE INDEX by_city ON q (city)")
+        # Each by itself is read from an index that has it, in the order of that index, or from the table.
+        for column in ("sku", "price", "city"):
+            assert connection.execute(f"SELECT count({column}) FROM q").fetchone() == (3,)
+        expected = [("a", 2, "z"), ("b", 3, "y"), ("c", 1, "x")]
+        assert connection.execute("SELECT * FROM q ORDER BY sku").fetchall() == expected
+        assert connection.execute("SELECT price FROM q WHERE sku || '' = 'b'").fetchall() == [(3,)]

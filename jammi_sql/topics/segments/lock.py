@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import fcntl
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ...errors import LockNotAvailable, StoreIOError
 
@@ -26,7 +25,6 @@ class CompactionLock:
     def __init__(self, path: Path, timeout: float = 600.0) -> None:
         self._path = path
         self._timeout = timeout
-        self._within = threading.Lock()
 
     @contextmanager
     def held(self, check: Callable[[], None]) -> Iterator[None]:
@@ -47,27 +45,23 @@ class CompactionLock:
     @contextmanager
     def tried(self) -> Iterator[bool]:
         """Take it if it is free; whether it was."""
-        if not self._within.acquire(blocking=False):
-            yield False
-            return
+        file = self._take()
         try:
-            handle = self._take()
-            try:
-                yield handle is not None
-            finally:
-                if handle is not None:
-                    os.close(handle)
+            yield file is not None
         finally:
-            self._within.release()
+            if file is not None:
+                file.close()
 
-    def _take(self) -> int | None:
+    def _take(self) -> IO[bytes] | None:
+        """The file, locked. Whoever lets go of it gives the lock back, also Ctrl-C between any two lines."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            file = open(self._path, "ab")  # noqa: SIM115 - closed by who took it
         except OSError as error:
             raise StoreIOError(f"the lock {self._path} cannot be opened: {error.strerror}") from error
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        os.close(handle)
-        return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        return file

@@ -1,0 +1,70 @@
+"""The lock that lets one compaction run at a time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from jammi_sql.errors import LockNotAvailable, QueryCanceled
+from jammi_sql.topics.segments.lock import CompactionLock
+
+
+def test_one_holder_at_a_time_also_of_several_locks_on_a_file(tmp_path: Path) -> None:
+    one, other = CompactionLock(tmp_path / "f" / "lock"), CompactionLock(tmp_path / "f" / "lock")
+    with one.tried() as held:
+        assert held
+        with other.tried() as too, one.tried() as again:
+            assert not too
+            assert not again
+    with other.tried() as held:
+        assert held
+
+
+def test_a_wait_ends_at_its_limit_and_with_its_check(tmp_path: Path) -> None:
+    def cancelled() -> None:
+        raise QueryCanceled("enough")
+
+    with CompactionLock(tmp_path / "lock").tried():
+        with pytest.raises(QueryCanceled), CompactionLock(tmp_path / "lock").held(cancelled):
+            raise AssertionError("it is held by somebody else")
+        waiting = CompactionLock(tmp_path / "lock", timeout=0.0)
+        with pytest.raises(LockNotAvailable) as raised, waiting.held(lambda: None):
+            raise AssertionError("it is held by somebody else")
+        assert raised.value.sqlstate == "55P03"
+
+
+# The file that nobody closed any more is closed with a warning: that it is closed is what counts here.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("function", ["tried", "_take"])
+def test_an_interrupt_at_any_line_leaves_the_lock_free(tmp_path: Path, function: str) -> None:
+    lines: set[int] = set()
+    hit: list[int] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_name != function or not frame.f_code.co_filename.endswith("lock.py"):
+            return None
+        if event == "line" and frame.f_lineno not in lines and not hit:
+            hit.append(frame.f_lineno)
+            raise KeyboardInterrupt
+        return trace
+
+    while True:
+        hit.clear()
+        sys.settrace(trace)
+        try:
+            with CompactionLock(tmp_path / "lock").tried():
+                pass
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if not hit:
+            break
+        lines.update(hit)
+        with CompactionLock(tmp_path / "lock").tried() as free:
+            assert free
+    assert len(lines) >= 3
