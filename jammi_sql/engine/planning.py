@@ -81,6 +81,7 @@ class Planning:
         self._lock = threading.Lock()
         self._active = True
         self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
+        self._listed: dict[tuple[int, int, int], list[Segment]] = {}
         self._unpin: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
 
@@ -204,10 +205,13 @@ class Planning:
 
     def segments(self, topic: CatalogTopic, start: int, end: int) -> list[Segment]:
         """The segments of ``topic`` with offsets in ``[start, end)``, whose files stay until this is released."""
-        kept = self._services.segments
-        found = kept.catalog.of_topic(self._moment, topic.number, start, end)
-        with self._lock:
-            self._unpin.append(kept.pins.pin(segment.path for segment in found))
+        place = (topic.number, start, end)
+        found = self._listed.get(place)
+        if found is None:
+            kept = self._services.segments
+            found = self._listed[place] = kept.catalog.of_topic(self._moment, topic.number, start, end)
+            with self._lock:
+                self._unpin.append(kept.pins.pin(segment.path for segment in found))
         return found
 
     def scans(self, topic: CatalogTopic, segments: list[Segment]) -> None:

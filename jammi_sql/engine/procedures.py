@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ..dialect import parse_identifier_path, statements
-from ..errors import InvalidParameter, ProgrammingError, StatementSyntaxError, TopicNotFound, UndefinedFunction
+from ..errors import (
+    InvalidParameter,
+    PermissionDenied,
+    ProgrammingError,
+    StatementSyntaxError,
+    TopicNotFound,
+    UndefinedFunction,
+)
 from ..results import BatchResult, Result
 from ..topics.catalog import CatalogTopic
 
@@ -47,7 +54,11 @@ def _compact(session: Session, statement: statements.Call, parameters: Parameter
     services = session.engine.services
     done = []
     for topic in _topics(session, statement, parameters):
-        services.catalog.check_owner(topic, session.tenant)
+        try:
+            services.catalog.check_owner(topic, session.tenant)
+        except PermissionDenied as error:
+            error.position = statement.arguments[0].origin(0)
+            raise
         try:
             compacted = services.segments.compactor.compact(topic, session.running.check)
         except TopicNotFound:

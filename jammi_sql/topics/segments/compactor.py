@@ -105,7 +105,9 @@ class Compactor:
                 # Looked up after `end`: what is before that has this version of the schema or an older one.
                 now = self._catalog.numbered(self._store, topic.number)
                 if now is None or now.definition.id != topic.definition.id:
-                    raise TopicNotFound(f"topic {topic.name} was dropped")
+                    raise TopicNotFound(
+                        f"topic {topic.name} was dropped meanwhile", hint="SHOW TOPICS lists what is there"
+                    )
                 if now.hot_offset >= end:
                     return done
                 rows = self._seal(now, now.hot_offset, end)
@@ -115,11 +117,12 @@ class Compactor:
     def round(self, stopped: threading.Event) -> None:
         """Move what is sealed by now, of all topics; nothing while another one compacts this store."""
         now = time.monotonic()
-        due = [
-            stretch
-            for stretch in self._segments.hot_stretches(self._store)
-            if self._again.get(stretch.topic, 0.0) <= now and self._is_due(stretch)
-        ]
+        stretches = self._segments.hot_stretches(self._store)
+        numbers = {stretch.topic for stretch in stretches}
+        for kept in (self._measured, self._again):  # of topics that are gone nothing is to be kept
+            for number in kept.keys() - numbers:
+                del kept[number]
+        due = [stretch for stretch in stretches if self._again.get(stretch.topic, 0.0) <= now and self._is_due(stretch)]
         if not due:
             return
         with self._lock.tried() as held:

@@ -183,7 +183,10 @@ class SegmentStorage:
                 raise DiskFull(
                     f"no space for the segment {what}", hint="free some space: the log goes on without it"
                 ) from error
-            raise StoreIOError(f"the segment {what} cannot be read or written: {error}") from error
+            raise StoreIOError(
+                f"the segment {what} cannot be read or written: {error}",
+                hint="see that its folder, or the object store, can be reached and used",
+            ) from error
 
 
 _FULL = (28, 122)  # ENOSPC, EDQUOT
