@@ -152,6 +152,11 @@ class Store(Reader, Protocol):
     """For messages: never with credentials."""
     folder: Path
     """On this machine, for what is kept beside it."""
+    on_retry: Callable[[str], None] | None
+    """Called when something is tried again, with what stood in the way: ``locked``, ``serialization``, ``connection``.
+
+    ``None``: nobody wants to know. It MUST be quick and MUST NOT raise.
+    """
 
     def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> Transaction:
         """Take the write lock, waiting at most ``timeout`` seconds (default: the store's own limit).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..errors import InvalidParameter
@@ -84,11 +85,12 @@ class Segments:
         files: SegmentReader,
         clock: Clock,
         options: SegmentOptions,
+        on_segment: Callable[[str, int], None] | None = None,
     ) -> Segments:
-        """Those on ``store``; the thread of the background work runs at once."""
+        """Those on ``store``; the thread of the background work runs at once. ``on_segment`` as ``Compactor`` has it."""
         lock = CompactionLock(store.folder / FOLDER / _LOCK)
         pins = SegmentPins()
-        compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size)
+        compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size, on_segment)
         sweeper = SegmentSweeper(store, catalog, storage, lock, pins, clock, options.grace)
         keeper = SegmentKeeper(compactor, sweeper) if options.background and not store.read_only else None
         return cls(catalog, storage, files, pins, compactor, sweeper, keeper)

@@ -70,6 +70,7 @@ class SqliteStore:
         self.read_only = read_only
         self.location = str(file.path.parent)
         self.folder = file.path.parent
+        self.on_retry: Callable[[str], None] | None = None
         self._file = file
         self._lock_timeout = lock_timeout
         self._process = os.getpid()
@@ -378,6 +379,8 @@ class SqliteStore:
                     raise LockNotAvailable(
                         f"another process kept the store {self.location} locked", hint=error.hint
                     ) from error
+                if self.on_retry is not None:
+                    self.on_retry("locked")
             if check is not None and time.monotonic() - looked >= STRETCH / 2:
                 check()
                 looked = time.monotonic()

@@ -138,8 +138,8 @@ class Subscription:
     @property
     def position(self) -> int:
         """The offset needed next."""
-        if self._ready:
-            return self._ready[-1].entry.offset
+        for item in self._ready[-1:]:  # in one step: whoever reads may take it meanwhile
+            return item.entry.offset
         return self._next if self._live is None else self._live.passed(self._next)
 
     def needs(self, within: float) -> int | None:

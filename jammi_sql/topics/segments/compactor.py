@@ -76,7 +76,10 @@ class Compactor:
         lock: CompactionLock,
         clock: Clock,
         size: SegmentSize,
+        on_segment: Callable[[str, int], None] | None = None,
     ) -> None:
+        """``on_segment`` is told the topic and the rows of every segment that was made."""
+        self._on_segment = on_segment
         self._store = store
         self._catalog = catalog
         self._log = log
@@ -227,6 +230,8 @@ class Compactor:
             if segment.path not in self._segments.known_paths(self._store):
                 self._storage.delete(path)
         faults.point("compact.after_switch")
+        if switched and self._on_segment is not None:
+            self._on_segment(topic.name, segment.row_count)
         measured = self._measured.get(topic.number)
         if measured is not None and measured.start == hot:
             moved = batches.rows_between(hot, batches.end)
