@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -27,8 +26,6 @@ from .segment import Segment, SegmentBatches
 from .storage import SegmentStorage
 
 __all__ = ["Compacted", "Compactor", "SegmentSize"]
-
-_logger = logging.getLogger("jammi_sql.topics")
 
 _FEWEST, _MOST = 16, 8192
 """Batches that are removed in one transaction."""
