@@ -36,7 +36,7 @@ from .queries import load_queries
 from .reader_pool import ReaderPool
 from .sqlite_connection import SqliteConnection
 from .sqlite_errors import DRIVER_ERRORS, translated
-from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file
+from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file, untouched_store_file
 from .sqlite_snapshot import SqliteSnapshot
 from .sqlite_transaction import SqliteTransaction
 
@@ -132,6 +132,15 @@ class SqliteStore:
         store = cls(file, read_only=read_only, lock_timeout=lock_timeout, max_bytes=max_bytes, durable=True)
         store._prepare()
         return store
+
+    @classmethod
+    def inspect(cls, folder: str | os.PathLike[str], *, lock_timeout: float = 10.0) -> Self:
+        """The store in ``folder`` as it is, of whatever version, for a look: no file is made, changed or removed.
+
+        Raises as ``untouched_store_file``.
+        """
+        file = untouched_store_file(Path(os.path.abspath(folder)))
+        return cls(file, read_only=True, lock_timeout=lock_timeout, max_bytes=None, durable=True)
 
     @classmethod
     def temporary(cls) -> Self:
