@@ -34,6 +34,7 @@ from .segmenting import SegmentOptions, Segments, segment_storage
 from .services import Services, SystemClock
 
 if TYPE_CHECKING:
+    from .metering import Metering
     from .session import Session
 
 __all__ = ["Engine"]
@@ -61,7 +62,14 @@ class Engine:
         udfs: Path | None = None,
         table_cache_bytes: int = _TABLE_CACHE_BYTES,
         segments: SegmentOptions | None = None,
+        metrics: object = None,
     ) -> None:
+        metering: Metering | None = None
+        if metrics is not None:
+            from .metering import Metering  # noqa: PLC0415 - nothing of it where no metrics are wanted
+
+            metering = Metering(metrics, store, broker)
+            store = metering.store
         clock = clock or SystemClock()
         options = segments or SegmentOptions()
         queries = load_queries("topics", store.kind)
@@ -75,8 +83,13 @@ class Engine:
         watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
-        self.publisher = Publisher(store, catalog, log, broker, watch, clock)
-        self.subscriber = Subscriber(store, catalog, log, broker, watch)
+        self.publisher: Publisher
+        if metering is None:
+            self.publisher = Publisher(store, catalog, log, broker, watch, clock)
+            self.subscriber = Subscriber(store, catalog, log, broker, watch)
+        else:
+            self.publisher = metering.publisher(catalog, log, broker, watch, clock)
+            self.subscriber = metering.subscriber(catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
         self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
@@ -92,9 +105,13 @@ class Engine:
             self.publisher,
             self.subscriber,
             FunctionLibrary.load(udfs),
-            Segments.of(store, catalog, log, segment_catalog, storage, files, clock, options),
+            Segments.of(
+                store, catalog, log, segment_catalog, storage, files, clock, options,
+                on_segment=None if metering is None else metering.recorder.moved,
+            ),
             SegmentScans(storage),
-        )
+        )  # fmt: skip
+        self._metering = metering
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
 
@@ -113,6 +130,7 @@ class Engine:
         segment_bytes: int = _SEGMENT.size,
         segment_grace: float = 600.0,
         compaction: bool = True,
+        metrics: object = None,
         **options: Any,
     ) -> Engine:
         """The engine on ``target``: a folder, made if missing, ``":memory:"`` or ``None`` for a temporary one, or a
@@ -126,6 +144,10 @@ class Engine:
         the store's folder, or where they were before. A stretch of the log becomes a segment at ``segment_rows`` rows
         or ``segment_bytes`` bytes, in the background unless ``compaction`` is false. The file of a segment that was
         dropped stays for ``segment_grace`` seconds, for those who read it.
+
+        ``metrics`` is where they are kept: ``"prometheus"`` (the default registry), ``"opentelemetry"`` (the global
+        meter provider), a ``prometheus_client.CollectorRegistry``, an OpenTelemetry ``MeterProvider`` or ``Meter``, or
+        an object with the contract ``jammi_sql.metrics.Metrics``; ``None``: nothing is measured.
 
         ``options`` are the store's: of a folder ``lock_timeout`` in seconds and ``max_bytes``, of a server ``lock_timeout``,
         ``schema``, ``pool_size`` and ``retry_timeout`` (see ``SqliteStore.open`` and ``PostgresStore.open``).
@@ -141,6 +163,7 @@ class Engine:
                 udfs=None if udfs is None else Path(udfs),
                 table_cache_bytes=table_cache_bytes,
                 segments=kept,
+                metrics=metrics,
             )
         except BaseException:
             store.close()
@@ -161,7 +184,8 @@ class Engine:
         if self.closed:
             raise ConnectionClosed("the engine is closed")
         on_close = self.close if owns_engine else None
-        session = Session(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
+        kind = Session if self._metering is None else self._metering.session
+        session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
         self._sessions.add(session)
         return session
 
@@ -170,6 +194,8 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        if self._metering is not None:
+            self._metering.close()
         for session in list(self._sessions):
             session.close()
         self.subscriber.close()

@@ -38,7 +38,7 @@ from .pool import ConnectionPool
 from .postgres_connection import DRIVER_ERRORS, PostgresConnection
 from .postgres_errors import is_lost, translated
 from .postgres_transaction import PostgresTransaction, lock_number
-from .postgres_url import completed, shown
+from .postgres_url import completed, schema_in, shown
 from .postgres_watch import Notifier, PostgresWatch
 from .queries import load_queries
 from .snapshot import StoreSnapshot
@@ -106,6 +106,7 @@ class PostgresStore:
                 " WHERE current_setting('synchronous_commit') = 'off'",
             )
         )
+        self.on_retry: Callable[[str], None] | None = None
         self._database: adbc_driver_manager.AdbcDatabase | None = None
         self._connecting = threading.Lock()
         pool_hint = "do less at once, or raise pool_size"
@@ -131,7 +132,7 @@ class PostgresStore:
         cls,
         url: str,
         *,
-        schema: str = "jammi",
+        schema: str | None = None,
         read_only: bool = False,
         lock_timeout: float = 10.0,
         pool_size: int = 16,
@@ -139,6 +140,7 @@ class PostgresStore:
     ) -> Self:
         """The store in ``schema`` of the database at ``url``, made if missing and brought up to date.
 
+        Without ``schema`` it is that of the URL (``?schema=name``), else ``jammi``.
         ``lock_timeout``: seconds that a statement waits for another transaction, or for one of the ``pool_size``
         connections. ``retry_timeout``: seconds in which reads, and transactions that have not begun, are tried again on new
         connections when the server is gone.
@@ -149,7 +151,7 @@ class PostgresStore:
         """
         store = cls(
             url,
-            schema=schema,
+            schema=schema or schema_in(url) or "jammi",
             read_only=read_only,
             lock_timeout=lock_timeout,
             pool_size=pool_size,
@@ -384,6 +386,8 @@ class PostgresStore:
             except OperationalError as error:
                 if not is_lost(error) or self._closed or time.monotonic() + pause >= deadline:
                     raise
+                if self.on_retry is not None:
+                    self.on_retry("connection")
                 self._pool.discard_idle()
                 self._snapshots.discard_idle()
             if check is not None:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import Error, InvalidParameter
+from ..errors import InvalidParameter
+from ..logs import about, reason
 from ..ports import Clock, Store
 from .catalog import CatalogTopic, TopicCatalog
 from .log import Log
@@ -127,8 +128,11 @@ class RetentionKeeper:
                 failing = False
             except Exception as error:  # a keeper that died would let the store grow without a word
                 if not failing and not self._closed.is_set():
-                    reason = error.message if isinstance(error, Error) else repr(error)
-                    _logger.warning("cannot remove what retention allows: %s", reason)
+                    _logger.warning(
+                        "cannot remove what retention allows: %s",
+                        reason(error),
+                        extra=about(error, store=self._store.location),
+                    )
                 failing = True
 
     def enforce(self) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import weakref
 
-from ..errors import Error
+from ..logs import about, reason
 from ..ports import CommitWatch, Store
 from .delivery import BrokerSubscription
 from .feeder import CrowdFeeder
@@ -103,7 +103,9 @@ class HeadWatch:
                     # Whatever else it was: nothing would reach them any more without this thread.
                     if not failing:
                         _logger.warning(
-                            "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
+                            "cannot look for new batches: %s",
+                            reason(error),
+                            extra=about(error, store=self._store.location),
                         )
                     untold = failing = True
                     self._sleep(min(self._interval, _ROUND))

@@ -11,8 +11,8 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.brokers import Broker, InMemoryBroker, PollingBroker
 from jammi_sql.topics import TopicDefinition
+from tests.servers import stores
 
-STORES = ("sqlite",)
 BROKERS: dict[str, Callable[[], InMemoryBroker]] = {"memory": InMemoryBroker, "polling": PollingBroker}
 
 
@@ -45,13 +45,12 @@ class Harness:
 
 
 @pytest.fixture(
-    params=[(store, broker) for store in STORES for broker in BROKERS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
+    params=[(store, broker) for store in stores.KINDS for broker in BROKERS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
 )
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     """An empty store of one kind, and brokers of one kind."""
     store, broker = request.param
-    assert store == "sqlite"
-    harness = Harness(str(tmp_path / "store"), BROKERS[broker])
+    harness = Harness(stores.target(request, store, tmp_path), BROKERS[broker])
     yield harness
     for engine in harness.opened:
         engine.close()
