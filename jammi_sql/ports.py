@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from .topics.offset import Offset
     from .topics.predicate import Predicate
 
-__all__ = ["Broker", "Clock", "CommitWatch", "NamedQuery", "Parameters", "Reader", "Snapshot", "Store", "Transaction"]
+__all__ = [
+    "Broker",
+    "Claim",
+    "Clock",
+    "CommitWatch",
+    "NamedQuery",
+    "Parameters",
+    "Reader",
+    "Snapshot",
+    "Store",
+    "Transaction",
+]
 
 Value = int | str | bytes | float | None
 Parameters = Sequence[Value] | pa.RecordBatch
@@ -28,15 +39,20 @@ Parameters = Sequence[Value] | pa.RecordBatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NamedQuery:
-    """A statement for the store: its text with ``?1`` ``?2`` parameters, and the schema of what it returns.
+    """A statement for the store: its text with the store's parameters, and the schema of what it returns.
+
+    Parameters are ``?1`` ``?2`` on SQLite and ``$1`` ``$2`` on PostgreSQL. With a ``RecordBatch`` as parameters SQLite
+    runs the statement once per row; on PostgreSQL it runs once, and each column is one array, for ``unnest``.
 
     ``returns`` is ``None`` for a statement without rows. A text or blob column of a query MUST NOT be
-    NULL (use ``coalesce``): ADBC guesses column types from the first rows.
+    NULL (use ``coalesce``): ADBC's SQLite driver guesses column types from the first rows. ``lock`` is what a transaction
+    adds to the text, on stores where others may write meanwhile.
     """
 
     name: str
     text: str
     returns: pa.Schema | None
+    lock: str = ""
 
 
 class Reader(Protocol):
@@ -50,7 +66,7 @@ class Reader(Protocol):
     def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
         """The whole result, with exactly the schema ``query.returns``.
 
-        With a ``RecordBatch`` as parameters the statement runs once per row and the results follow each other.
+        With a ``RecordBatch`` as parameters it is meant for each of its rows (see ``NamedQuery``).
         MUST be callable from any thread. MUST NOT leave a cursor or a snapshot open.
         """
         ...
@@ -73,13 +89,23 @@ class Snapshot(Reader, Protocol):
 
 
 class Transaction(Reader, Protocol):
-    """One write transaction, which holds the store's write lock from its begin to its end.
+    """One write transaction.
 
-    As a context manager it commits on success and rolls back on an exception.
+    It MUST be serialisable against others as to what it locked: on SQLite the whole store from its begin to its end, on
+    PostgreSQL the topics that it appends to and the tables that it looked up, each from then on. As a context manager it
+    commits on success and rolls back on an exception.
     """
 
+    undoes_statements: bool
+    """Whether a statement that breaks a constraint leaves the transaction as it was. Where not, nothing runs after it but
+    ``rollback_to`` and ``rollback``."""
+
     def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
-        """Run a statement without rows; with a ``RecordBatch``, once per row. Returns how many rows it wrote or removed."""
+        """Run a statement without rows; with a ``RecordBatch``, for each row. Returns how many rows it wrote or removed."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Exclude other transactions that lock the same name, until the end; what they committed is seen from now on."""
         ...
 
     def script(self, text: str) -> None:
@@ -99,15 +125,16 @@ class Transaction(Reader, Protocol):
         ...
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once the work is durable and before the write lock is given up.
+        """Call ``callback`` once the work is durable, on a store with one write lock before that is given up.
 
-        So callbacks of all transactions of a process run in commit order. They MUST be quick and MUST NOT raise; one
-        that does is logged, the others run all the same, and ``commit`` does not fail.
+        There the callbacks of all transactions of a process run in commit order. They MUST be quick and MUST NOT raise;
+        one that does is logged, the others run all the same, and ``commit`` does not fail.
         """
         ...
 
     def commit(self) -> None:
-        """Make it durable. When it returned, the work is on disk; when it raised, nothing is."""
+        """Make it durable. When it returned, the work is on disk; when it raised, nothing is, unless the error is 08007:
+        then the connection was lost on the way, and nobody here knows."""
         ...
 
     def rollback(self) -> None:
@@ -119,6 +146,14 @@ class Transaction(Reader, Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Claim(Protocol):
+    """A name that nobody else has; the system gives it back when its holder dies."""
+
+    def close(self) -> None:
+        """Give it back. MAY be called twice."""
+        ...
 
 
 class CommitWatch(Protocol):
@@ -150,14 +185,17 @@ class Store(Reader, Protocol):
     read_only: bool
     location: str
     """For messages: never with credentials."""
-    folder: Path
-    """On this machine, for what is kept beside it."""
+
+    @property
+    def folder(self) -> Path | None:
+        """On this machine, for what is kept beside it; ``None`` where the store is somewhere else."""
+        ...
 
     def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> Transaction:
-        """Take the write lock, waiting at most ``timeout`` seconds (default: the store's own limit).
+        """Begin one, where there is one write lock with it, waiting at most ``timeout`` seconds (default: the store's limit).
 
-        ``check`` MUST be called at least five times a second while it waits; what it raises ends the wait.
-        MUST be fair between threads of a process. Raises ``LockNotAvailable`` (55P03) at the limit,
+        ``check`` MUST be called some five times a second while the transaction waits for others, now or later; what it
+        raises ends the wait. MUST be fair between threads of a process. Raises ``LockNotAvailable`` (55P03) at the limit,
         ``ReadOnlyStore`` on a read-only store.
         """
         ...
@@ -171,6 +209,10 @@ class Store(Reader, Protocol):
 
         MUST be cheap (microseconds): a watch may poll it a hundred times a second. Called from one thread at a time.
         """
+        ...
+
+    def claim(self, name: str) -> Claim | None:
+        """Have ``name`` among all processes that use the store; ``None`` where somebody has it."""
         ...
 
     def watch(self, interval: float) -> CommitWatch:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
-from ..stores import SqliteStore
+from ..stores import SqliteStore, is_postgres_url
 from ..stores.queries import load_queries
 from ..tables.cache import TableCache
 from ..tables.catalog import TableCatalog
@@ -42,7 +42,8 @@ __all__ = ["Engine"]
 MEMORY = ":memory:"
 _TABLE_CACHE_BYTES = 512 << 20
 _SEGMENT = SegmentSize()
-_OPTIONS = ("lock_timeout", "max_bytes")
+_FOLDER_OPTIONS = ("lock_timeout", "max_bytes")
+_SERVER_OPTIONS = ("lock_timeout", "schema", "pool_size", "retry_timeout")
 
 
 class Engine:
@@ -115,7 +116,8 @@ class Engine:
         compaction: bool = True,
         **options: Any,
     ) -> Engine:
-        """The engine on ``target``: a folder, made if missing, or ``":memory:"`` or ``None`` for a temporary one.
+        """The engine on ``target``: a folder, made if missing, ``":memory:"`` or ``None`` for a temporary one, or a
+        ``postgresql://`` URL.
 
         ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
         processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
@@ -126,29 +128,12 @@ class Engine:
         or ``segment_bytes`` bytes, in the background unless ``compaction`` is false. The file of a segment that was
         dropped stays for ``segment_grace`` seconds, for those who read it.
 
-        ``options`` are the store's: ``lock_timeout`` in seconds, ``max_bytes``.
+        ``options`` are the store's: of a folder ``lock_timeout`` in seconds and ``max_bytes``, of a server ``lock_timeout``,
+        ``schema``, ``pool_size`` and ``retry_timeout`` (see ``SqliteStore.open`` and ``PostgresStore.open``).
         """
         chosen = _broker(broker)
         kept = SegmentOptions(segments, SegmentSize(segment_rows, segment_bytes), segment_grace, compaction)
-        text = None if target is None else os.fspath(target)
-        if text is None or text == MEMORY:
-            if read_only:
-                raise InvalidParameter("a temporary store cannot be read-only")
-            if options:
-                raise InvalidParameter(f"a temporary store takes no option {', '.join(sorted(options))}")
-            store: Store = SqliteStore.temporary()
-        else:
-            scheme = text.split("://", 1)[0] if "://" in text else None
-            if scheme is not None:
-                raise FeatureNotSupported(
-                    f"{scheme}:// is not built yet", hint="give a folder, or ':memory:' for a temporary store"
-                )
-            unknown = sorted(set(options) - set(_OPTIONS))
-            if unknown:
-                raise InvalidParameter(
-                    f"there is no option {unknown[0]}", hint="a folder takes lock_timeout and max_bytes"
-                )
-            store = SqliteStore.open(text, read_only=read_only, **options)
+        store = _store(None if target is None else os.fspath(target), read_only=read_only, options=options)
         try:
             return cls(
                 store,
@@ -200,6 +185,43 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _store(target: str | None, *, read_only: bool, options: dict[str, Any]) -> Store:
+    if target is None or target == MEMORY:
+        if read_only:
+            raise InvalidParameter("a temporary store cannot be read-only")
+        if options:
+            raise InvalidParameter(f"a temporary store takes no option {', '.join(sorted(options))}")
+        return SqliteStore.temporary()
+    if is_postgres_url(target):
+        _check_options(options, _SERVER_OPTIONS, "a PostgreSQL server")
+        return _postgres(target, read_only=read_only, options=options)
+    if "://" in target:
+        raise FeatureNotSupported(
+            f"{target.split('://', 1)[0]}:// is not built yet",
+            hint="give a folder, a postgresql:// URL, or ':memory:' for a temporary store",
+        )
+    _check_options(options, _FOLDER_OPTIONS, "a folder")
+    return SqliteStore.open(target, read_only=read_only, **options)
+
+
+def _postgres(url: str, *, read_only: bool, options: dict[str, Any]) -> Store:
+    try:
+        from ..stores.postgres import PostgresStore  # noqa: PLC0415 - its driver is an extra
+    except ImportError as error:
+        raise FeatureNotSupported(
+            "the driver for PostgreSQL is not installed", hint="pip install 'jammi-sql[postgres]'"
+        ) from error
+    return PostgresStore.open(url, read_only=read_only, **options)
+
+
+def _check_options(options: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InvalidParameter(
+            f"there is no option {unknown[0]}", hint=f"{what} takes {', '.join(known[:-1])} and {known[-1]}"
+        )
 
 
 def _broker(broker: Broker | str | None) -> Broker:

@@ -20,12 +20,11 @@ from ..topics.segments.sweeper import SegmentSweeper
 __all__ = ["FOLDER", "SegmentOptions", "Segments", "segment_storage"]
 
 FOLDER = "segments"
-_LOCK = ".compacting"
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions:
-    """Where segments are (``None``: in the store's folder), how large, and how they are kept."""
+    """Where segments are (``None``: in the store's folder if it has one), how large, and how they are kept."""
 
     location: str | None = None
     size: SegmentSize = field(default_factory=SegmentSize)
@@ -50,11 +49,13 @@ def segment_storage(store: Store, catalog: SegmentCatalog, location: str | None)
         kept = catalog.location(store)
     if location is not None and location != kept:
         raise InvalidParameter(
-            f"the segments of this store are {'in its folder' if kept is None else f'at {kept}'}",
+            f"the segments of this store are {f'at {kept}' if kept is not None else 'in its folder'}",
             hint="leave segments out, or give that",
         )
     if kept is not None:
         return SegmentStorage.at(kept)
+    if store.folder is None:
+        return SegmentStorage.nowhere()
     folder = store.folder / FOLDER
     if not store.read_only:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +87,12 @@ class Segments:
         options: SegmentOptions,
     ) -> Segments:
         """Those on ``store``; the thread of the background work runs at once."""
-        lock = CompactionLock(store.folder / FOLDER / _LOCK)
+        lock = CompactionLock(store)
         pins = SegmentPins()
         compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size)
         sweeper = SegmentSweeper(store, catalog, storage, lock, pins, clock, options.grace)
-        keeper = SegmentKeeper(compactor, sweeper) if options.background and not store.read_only else None
+        kept = options.background and not store.read_only and storage.exists
+        keeper = SegmentKeeper(compactor, sweeper) if kept else None
         return cls(catalog, storage, files, pins, compactor, sweeper, keeper)
 
     def close(self) -> None:

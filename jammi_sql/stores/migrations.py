@@ -24,7 +24,8 @@ __all__ = ["Migration", "load_migrations", "migrate", "pending_migrations", "spl
 
 _FILE: Final = re.compile(r"(\d{4})_(\w+)\.(\w+)\.sql")
 _TOKEN: Final = re.compile(
-    r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|(?P<word>\w+)|(?P<end>;)|.""", re.DOTALL
+    r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<word>\w+)|(?P<end>;)|.""",
+    re.DOTALL,
 )
 
 
@@ -116,8 +117,8 @@ def _applied(reader: Reader, queries: Mapping[str, NamedQuery]) -> dict[int, str
 def split_statements(text: str) -> Iterator[str]:
     """The statements of a script, without their final ``;``.
 
-    A ``;`` ends a statement unless it stands in a literal, in a comment, or between BEGIN or CASE and its END: so
-    triggers are whole. A column must not have one of these three words as its bare name.
+    A ``;`` ends a statement unless it stands in a literal (PostgreSQL's ``$tag$`` ones too), in a comment, or between BEGIN
+    or CASE and its END: so triggers are whole. A column must not have one of these three words as its bare name.
     """
     begin = 0
     depth = 0

@@ -9,7 +9,8 @@ there replaces one of the same name in the first file). A file is a row of
     -- returns: offset int64, tenant utf8, payload binary
     SELECT ...;
 
-``-- name:`` begins a query, ``-- returns:`` stands where the query has rows, other comments are free. Types are
+``-- name:`` begins a query, ``-- returns:`` stands where the query has rows, ``-- locks:`` says what a transaction adds
+to it, other comments are free. Types are
 Arrow's: int64, float64, utf8, binary. The final ``;`` and the comments around the text are left out.
 """
 
@@ -37,6 +38,7 @@ _TYPES: Final[Mapping[str, pa.DataType]] = {
 }
 _NAME: Final = re.compile(r"^--\s*name:\s*(\w+)\s*$")
 _RETURNS: Final = re.compile(r"^--\s*returns:\s*(.+?)\s*$")
+_LOCKS: Final = re.compile(r"^--\s*locks:\s*(.+?)\s*$")
 
 
 @cache
@@ -63,6 +65,7 @@ def parse_queries(text: str, source: str) -> dict[str, NamedQuery]:
     queries: dict[str, NamedQuery] = {}
     name: str | None = None
     returns: pa.Schema | None = None
+    lock = ""
     lines: list[str] = []
 
     def finish() -> None:
@@ -73,14 +76,16 @@ def parse_queries(text: str, source: str) -> dict[str, NamedQuery]:
             raise InternalError(f"{source}: query {name} has no text")
         if name in queries:
             raise InternalError(f"{source}: query {name} is there twice")
-        queries[name] = NamedQuery(name, body, returns)
+        queries[name] = NamedQuery(name, body, returns, lock)
 
     for line in text.splitlines():
         if begin := _NAME.match(line):
             finish()
-            name, returns, lines = begin.group(1), None, []
+            name, returns, lock, lines = begin.group(1), None, "", []
         elif declared := _RETURNS.match(line):
             returns = _schema(declared.group(1), f"{source}: query {name}")
+        elif locks := _LOCKS.match(line):
+            lock = locks.group(1)
         elif line.lstrip().startswith("--"):
             continue
         elif name is not None:

@@ -27,18 +27,19 @@ import pyarrow as pa
 
 from .. import faults
 from ..errors import ConnectionClosed, InterfaceError, LockNotAvailable, ReadOnlyStore, StoreIOError
-from ..ports import NamedQuery, Parameters
+from ..ports import Claim, NamedQuery, Parameters
 from .commit_watch import CommitWatch, Trust
 from .fair_lock import STRETCH, FairLock
+from .file_claim import claim_file
 from .file_events import NoFileEvents, file_events
 from .migrations import load_migrations, migrate
+from .pool import ConnectionPool
 from .queries import load_queries
-from .reader_pool import ReaderPool
+from .snapshot import StoreSnapshot
 from .sqlite_connection import SqliteConnection
 from .sqlite_errors import DRIVER_ERRORS, translated
 from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file
-from .sqlite_snapshot import SqliteSnapshot
-from .sqlite_transaction import SqliteTransaction
+from .transaction import StoreTransaction
 
 __all__ = ["SqliteStore"]
 
@@ -46,6 +47,7 @@ _READERS: Final = 8
 _SNAPSHOTS: Final = 256
 _SETTLING: Final = 1.0  # seconds
 _WRITER_CACHE_KIB: Final = 64 << 10  # with SQLite's own 2 MB, rows in the order of no index go to the disk one by one
+_CLAIMS: Final = "segments"  # the folder that the files of claims are in
 _PAGE: Final = 4096  # SQLite's default page size, which the store keeps
 
 
@@ -77,7 +79,7 @@ class SqliteStore:
         self._queries = load_queries("store", self.kind)
         self._write_lock = FairLock()
         self._writer: SqliteConnection | None = None
-        self._transaction: SqliteTransaction | None = None
+        self._transaction: StoreTransaction | None = None
         self._watcher: SqliteConnection | None = None
         self._watching = threading.Lock()
         self._last_version = 0
@@ -101,10 +103,10 @@ class SqliteStore:
             *(() if max_bytes is None else (f"PRAGMA max_page_count = {max(1, max_bytes // _PAGE)}",)),
             "PRAGMA busy_timeout = 0",
         )
-        self._readers = ReaderPool(self._open_reader, limit=_READERS, timeout=lock_timeout)
+        self._readers = ConnectionPool(self._open_reader, limit=_READERS, timeout=lock_timeout)
         # Apart from the readers: a result that somebody reads slowly keeps its connection.
-        self._snapshots = ReaderPool(self._open_reader, limit=_SNAPSHOTS, timeout=lock_timeout, keep=_READERS)
-        self._open_snapshots: weakref.WeakSet[SqliteSnapshot] = weakref.WeakSet()
+        self._snapshots = ConnectionPool(self._open_reader, limit=_SNAPSHOTS, timeout=lock_timeout, keep=_READERS)
+        self._open_snapshots: weakref.WeakSet[StoreSnapshot] = weakref.WeakSet()
         try:
             self._database: adbc_driver_manager.AdbcDatabase = adbc_driver_sqlite.connect(file.uri)
         except DRIVER_ERRORS as error:
@@ -164,7 +166,7 @@ class SqliteStore:
         with closing(self.snapshot()) as snapshot:
             yield from snapshot.stream(query, parameters)
 
-    def snapshot(self) -> SqliteSnapshot:
+    def snapshot(self) -> StoreSnapshot:
         """As ``Store.snapshot``; at most 256 are open at once."""
         self._require_parent()
         connection = self._snapshots.take()
@@ -175,11 +177,11 @@ class SqliteStore:
             connection.rollback()
             self._snapshots.give_back(connection)
             raise
-        snapshot = SqliteSnapshot(connection, self._snapshots.give_back)
+        snapshot = StoreSnapshot(connection, self._snapshots.give_back)
         self._open_snapshots.add(snapshot)
         return snapshot
 
-    def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> SqliteTransaction:
+    def begin(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> StoreTransaction:
         """As ``Store.begin``; ``timeout`` is in seconds, by default the store's ``lock_timeout``."""
         self._require_parent()
         if self.read_only:
@@ -190,7 +192,7 @@ class SqliteStore:
         deadline = time.monotonic() + limit
         ticket = object()
         writer: SqliteConnection | None = None
-        transaction: SqliteTransaction | None = None
+        transaction: StoreTransaction | None = None
         try:
             if not self._write_lock.acquire(limit, ticket=ticket, check=check):
                 raise self._locked(limit)
@@ -198,7 +200,7 @@ class SqliteStore:
             writer = self._open_writer()
             self._retry(lambda connection: connection.command("BEGIN IMMEDIATE"), writer, deadline, check)
             faults.point("store.after_begin")
-            transaction = SqliteTransaction(writer, self._require_parent, lambda: self._end_transaction(ticket))
+            transaction = StoreTransaction(writer, self._require_parent, lambda: self._end_transaction(ticket))
             self._transaction = transaction
             self._require_open()  # close() may have come too early to see the transaction
             return transaction
@@ -220,6 +222,10 @@ class SqliteStore:
             if own
             else "another transaction of this process is open: end it sooner, or wait longer with timeout",
         )
+
+    def claim(self, name: str) -> Claim | None:
+        """As ``Store.claim``, by a lock on a file in the store's folder."""
+        return claim_file(self.folder / _CLAIMS / f".{name}")
 
     def changes(self) -> int:
         """As ``Store.changes``: SQLite's ``data_version`` on a connection that never writes, some 10 µs, when idle 1 µs.

@@ -123,6 +123,14 @@ class SqliteConnection:
         except DRIVER_ERRORS as error:
             raise translated(error, text) from error
 
+    def commit(self) -> None:
+        """Commit the open transaction."""
+        self.command("COMMIT")
+
+    def rollback_to(self, text: str) -> None:
+        """Undo a part of the open transaction, by ``text``."""
+        self.command(text)
+
     def script(self, text: str) -> None:
         """Run a text that will not come again."""
         statement = adbc_driver_manager.AdbcStatement(self._connection)

@@ -28,7 +28,7 @@ from ..errors import (
 )
 from ..ports import Clock, NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
-from ..topics.catalog import tenant_text
+from ..topics.catalog import NAMES, tenant_text
 from ..topics.definition import check_column_name, check_name, display_name, first_difference, split_name
 from ..topics.remembered import Remembered
 from .column import StoredColumn
@@ -200,6 +200,7 @@ class TableCatalog:
         namespace, name = split_name(definition.name)
         check_name(namespace, name)
         check_table(definition)
+        transaction.lock(NAMES)
         existing = self.lookup(transaction, definition.tenant, namespace, name)
         if existing is not None and existing.definition.tenant == definition.tenant:
             if must_be_new:
@@ -252,6 +253,7 @@ class TableCatalog:
     def rename(self, transaction: Transaction, table: CatalogTable, namespace: str, name: str) -> None:
         """Give it another name; ``DuplicateObject`` where that is taken."""
         check_name(namespace, name)
+        transaction.lock(NAMES)
         existing = self.lookup(transaction, table.definition.tenant, namespace, name)
         if existing is not None and existing.definition.tenant == table.definition.tenant:
             raise DuplicateObject(f"table {existing.name} exists already", hint="choose another name")

@@ -11,7 +11,15 @@ import orjson
 import pyarrow as pa
 
 from ..arrow.ipc import Codec, checksum, decode_schema, encode_schema
-from ..errors import DataCorrupted, DuplicateObject, PermissionDenied, ProgrammingError, SchemaConflict, TopicNotFound
+from ..errors import (
+    DataCorrupted,
+    DuplicateObject,
+    PermissionDenied,
+    ProgrammingError,
+    SchemaConflict,
+    SerializationFailure,
+    TopicNotFound,
+)
 from ..ports import Clock, NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
 from .definition import (
@@ -30,7 +38,10 @@ from .definition import (
 from .remembered import Remembered
 from .segments.catalog import SegmentCatalog
 
-__all__ = ["CatalogTopic", "TopicCatalog", "tenant_text"]
+__all__ = ["NAMES", "CatalogTopic", "TopicCatalog", "tenant_text"]
+
+NAMES = "names"
+"""What a transaction locks that makes or changes names of relations: topics and tables share them."""
 
 _PAST_ALL = (1 << 63) - 1
 _REMEMBERED = 4096  # topics whose schemas are kept decoded
@@ -207,6 +218,7 @@ class TopicCatalog:
         namespace, name = split_name(definition.name)
         check_name(namespace, name)
         check_columns(definition.schema)
+        transaction.lock(NAMES)
         existing = self.lookup(transaction, definition.tenant, namespace, name)
         if existing is not None and existing.definition.tenant == definition.tenant:
             if not same_schema(existing.definition.schema, definition.schema):
@@ -268,17 +280,21 @@ class TopicCatalog:
                 sqlstate="42P16",
                 hint="leave NOT NULL out",
             )
+        self._hold(transaction, topic)
         self._insert_schema(transaction, topic.number, topic.version + 1, topic.definition.schema.append(field))
         transaction.execute(self._queries["set_topic_version"], (topic.number, topic.version + 1))
 
     def set_metadata(self, transaction: Transaction, topic: CatalogTopic, metadata: Mapping[str, str]) -> None:
         """Replace the options."""
+        self._hold(transaction, topic)
         text = orjson.dumps(dict(metadata)).decode()
         transaction.execute(self._queries["set_topic_metadata"], (topic.number, text))
 
     def rename(self, transaction: Transaction, topic: CatalogTopic, namespace: str, name: str) -> None:
         """Give it another name; ``DuplicateObject`` where that is taken."""
         check_name(namespace, name)
+        transaction.lock(NAMES)
+        self._hold(transaction, topic)
         existing = self.lookup(transaction, topic.definition.tenant, namespace, name)
         if existing is not None and existing.definition.tenant == topic.definition.tenant:
             raise DuplicateObject(f"topic {existing.name} exists already", hint="choose another name")
@@ -287,9 +303,22 @@ class TopicCatalog:
 
     def drop(self, transaction: Transaction, topic: CatalogTopic) -> None:
         """Remove it with all its batches and segments."""
+        self._hold(transaction, topic)
         self._segments.drop_before(transaction, topic.number, _PAST_ALL, self._clock.now_us())
         transaction.execute(self._queries["delete_topic_batches"], (topic.number,))
         transaction.execute(self._queries["delete_topic"], (topic.number,))
+
+    def _hold(self, transaction: Transaction, topic: CatalogTopic) -> None:
+        """Keep others from changing the topic, or appending to it, until the end: where the store does not do so anyway,
+        somebody may have changed it since it was looked up."""
+        now = self.numbered(transaction, topic.number)
+        if now is None:
+            raise TopicNotFound(f"topic {topic.name} was dropped")
+        said = (topic.version, topic.definition.broker_metadata, topic.name)
+        if said != (now.version, now.definition.broker_metadata, now.name):
+            raise SerializationFailure(
+                f"topic {topic.name} was altered by another transaction", hint="run the statement again"
+            )
 
     def create_namespace(self, transaction: Transaction, tenant: TenantId | None, name: str) -> None:
         """Make a schema; again is a no-op."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
-from itertools import pairwise
 from typing import NamedTuple, TypeVar
 
-import orjson
 import pyarrow as pa
 
 from ..arrow.batches import upgrade
@@ -19,9 +16,11 @@ from ..arrow.ranges import ColumnRange, can_match, decode_ranges
 from ..errors import DataCorrupted, OffsetEvicted, TopicNotFound
 from ..ports import NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
+from .appending import Append, appender
 from .catalog import CatalogTopic, tenant_text
 from .entries import Chunk, LogEntry
 from .remembered import Remembered
+from .result_columns import buffers, integers, texts
 from .segments.catalog import SegmentCatalog
 from .segments.reader import SegmentReader
 from .segments.segment import Segment
@@ -46,46 +45,24 @@ class Head(NamedTuple):
     hot: int = 0
 
 
-class Append(NamedTuple):
-    """One encoded batch on its way into the log."""
-
-    topic: CatalogTopic
-    tenant: str
-    row_count: int
-    ranges: bytes
-    payload: pa.Buffer
-
-
 _Found = TypeVar("_Found")
-_TEXT: pa.DataType = pa.large_string()
-_BYTES: pa.DataType = pa.large_binary()
-_BOUND = pa.schema([("header", _TEXT), ("payload", _BYTES)])
-
-
-class _End(NamedTuple):
-    """The next offset of a topic, and the time before which nothing is produced there any more."""
-
-    offset: int
-    produced_us: int
 
 
 class Log:
     """Reads and appends batches.
 
-    Holds no state but its queries and what saves a query: schemas that came after a topic was looked up, and where topics
-    ended when it last wrote to them.
+    Holds no state but its queries and what saves a query, such as schemas that came after a topic was looked up.
     """
 
     def __init__(self, queries: Mapping[str, NamedQuery], segments: SegmentCatalog, files: SegmentReader) -> None:
         self._segments = segments
         self._files = files
-        self._append = queries["append_batch"]
+        self._appender = appender(queries)
         self._headers = queries["batch_headers"]
         self._headers_ranges = queries["batch_headers_with_ranges"]
         self._payloads = queries["batch_payloads"]
         self._counts = queries["batch_counts"]
         self._heads = queries["topic_heads"]
-        self._ends = queries["topic_ends"]
         self._since = queries["first_offset_since"]
         self._visible_since = queries["first_visible_offset_since"]
         self._newest = queries["newest_past_size"]
@@ -94,7 +71,6 @@ class Log:
         self._totals = queries["topic_totals"]
         self._schemas = queries["topic_schemas"]
         self._newer: Remembered[tuple[int, int], Codec] = Remembered(1024)
-        self._supposed: Remembered[int, _End] = Remembered(1024)
         # Where the segments of topics end, as far as this process knows: where to look first, no more than that.
         self._hot: Remembered[int, int] = Remembered(1024)
         self.truncations = 0
@@ -103,47 +79,8 @@ class Log:
     # --- writing ---
 
     def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[tuple[int, int]] | None:
-        """Append in order, each with the next offset of its topic. Returns offset and microseconds since 1970 of each.
-
-        ``None``, with the transaction to be rolled back, when one of the topics is not what the catalogue says any more
-        (dropped, renamed, or with another schema version).
-        """
-        numbers = {append.topic.number for append in appends}
-        supposed = self._supposed.get(appends[0].topic.number) if len(numbers) == 1 else None
-        if supposed is not None:
-            # Mostly nobody else wrote meanwhile. The statement appends nothing if somebody did, or a rollback took back
-            # what is supposed here; to ask first costs more than an insert.
-            places, count = self._append_at(transaction, appends, dict.fromkeys(numbers, supposed), now_us)
-            if count:
-                return places if count == len(appends) else None
-        table = transaction.query(self._ends, (str(list(numbers)),))
-        ends = {
-            number: _End(offset, produced_us)
-            for number, offset, produced_us in zip(*(_integers(table, column) for column in range(3)), strict=True)
-        }
-        if ends.keys() != numbers:
-            return None
-        places, count = self._append_at(transaction, appends, ends, now_us)
-        return places if count == len(appends) else None
-
-    def _append_at(
-        self, transaction: Transaction, appends: Sequence[Append], ends: dict[int, _End], now_us: int
-    ) -> tuple[list[tuple[int, int]], int]:
-        """Append at the ends given. Returns the places, and how many were appended there: all, unless these are no ends."""
-        places: list[tuple[int, int]] = []
-        headers: list[bytes] = []
-        for append in appends:
-            topic = append.topic
-            offset, last_us = ends[topic.number]
-            produced_us = max(last_us, now_us)
-            headers.append(_header(append, offset, produced_us, last_us))
-            places.append((offset, produced_us))
-            ends[topic.number] = _End(offset + 1, produced_us)
-        count = transaction.execute(self._append, _bind(headers, appends))
-        if count == len(appends):
-            for number, end in ends.items():
-                self._supposed[number] = end
-        return places, count
+        """As ``Appender.append``."""
+        return self._appender.append(transaction, appends, now_us)
 
     def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int, now_us: int) -> int:
         """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept.
@@ -175,7 +112,7 @@ class Log:
         table = reader.query(self._heads, (str(list(numbers)),))
         return {
             number: Head(first, following, hot)
-            for number, first, hot, following in zip(*(_integers(table, column) for column in range(4)), strict=True)
+            for number, first, hot, following in zip(*(integers(table, column) for column in range(4)), strict=True)
         }
 
     def offset_since(
@@ -204,7 +141,7 @@ class Log:
                 else (self._visible_since, (topic.number, head.hot, moment_us, tenant_text(tenant)))
             )
         )
-        return _integers(found, 0)[0] if found.num_rows else head.next
+        return integers(found, 0)[0] if found.num_rows else head.next
 
     def offset_of_newest(self, reader: Reader, topic: CatalogTopic, size: int) -> int:
         """The offset from which on the newest batches have at most ``size`` bytes together: of payload, of files.
@@ -214,7 +151,7 @@ class Log:
         head = self.head(reader, topic)
         found = reader.query(self._newest, (topic.number, head.hot, size))
         if found.num_rows:
-            return _integers(found, 0)[0] + 1
+            return integers(found, 0)[0] + 1
         _, kept = self._segments.hot_size(reader, topic.number, head.hot, head.next)
         for segment in reversed(self._segments.of_topic(reader, topic.number, head.first, head.hot)):
             kept += segment.file_bytes
@@ -227,7 +164,7 @@ class Log:
         table = reader.query(self._totals, (tenant_text(tenant),))
         return {
             number: (rows, size)
-            for number, rows, size in zip(_integers(table, 0), _integers(table, 1), _integers(table, 2), strict=True)
+            for number, rows, size in zip(integers(table, 0), integers(table, 1), integers(table, 2), strict=True)
         }
 
     def counts(
@@ -249,10 +186,10 @@ class Log:
 
         def from_store() -> tuple[list[tuple[int, int, int, str]], int] | None:
             table = reader.query(self._counts, (topic.number, start, end, tenant_text(tenant), limit))
-            offsets = _integers(table, 0)
+            offsets = integers(table, 0)
             if (not offsets or start < offsets[0]) and self._has_moved(reader, topic, start):
                 return None
-            found = list(zip(offsets, _integers(table, 1), _integers(table, 2), _texts(table, 3), strict=True))
+            found = list(zip(offsets, integers(table, 1), integers(table, 2), texts(table, 3), strict=True))
             return found, end if len(found) < limit else offsets[-1] + 1
 
         visible = ("", tenant_text(tenant))
@@ -357,9 +294,9 @@ class Log:
         count = headers.num_rows
         if not count:
             return None if self._has_moved(reader, topic, start) else Chunk([], end)
-        offsets = _integers(headers, 0)
+        offsets = integers(headers, 0)
         stop = end if count < limit else offsets[-1] + 1
-        sizes = _integers(headers, 4)
+        sizes = integers(headers, 4)
         if sum(sizes) > byte_limit:
             total = 0
             for index, size in enumerate(sizes):
@@ -368,10 +305,10 @@ class Log:
                     count, stop = index, offsets[index]
                     break
         wanted: Sequence[int] = range(count)
-        produced = _integers(headers, 1)
-        versions = _integers(headers, 2)
+        produced = integers(headers, 1)
+        versions = integers(headers, 2)
         if node is not None:
-            ranges = _buffers(headers.column(6))
+            ranges = buffers(headers.column(6))
             wanted = [
                 index
                 for index in range(count)
@@ -391,9 +328,9 @@ class Log:
             raise DataCorrupted(f"topic {topic.name}: batches vanished between {start} and {stop}")
         if start < offsets[0] and self._has_moved(reader, topic, start):
             return None
-        row_counts = _integers(headers, 3)
-        checksums = _integers(headers, 5)
-        tenants = _texts(headers, headers.num_columns - 1)
+        row_counts = integers(headers, 3)
+        checksums = integers(headers, 5)
+        tenants = texts(headers, headers.num_columns - 1)
         entries: list[LogEntry] = []
         for index, payload in zip(wanted, payloads, strict=True):
             version = versions[index]
@@ -442,23 +379,19 @@ class Log:
                 first = index
             previous = index
         runs.append((offsets[first], offsets[previous]))
-        text = _owner(tenant)
-        if len(runs) == 1:
-            found = reader.query(self._payloads, (topic.number, *runs[0], text))
-        else:
-            found = reader.query(
-                self._payloads,
-                pa.record_batch(
-                    [
-                        pa.array([topic.number] * len(runs), pa.int64()),
-                        pa.array([low for low, _ in runs], pa.int64()),
-                        pa.array([high for _, high in runs], pa.int64()),
-                        pa.array([text] * len(runs)),
-                    ],
-                    names=["topic", "low", "high", "tenant"],
-                ),
-            )
-        return _buffers(found.column(0)) if found.num_rows == len(wanted) else None
+        found = reader.query(
+            self._payloads,
+            pa.record_batch(
+                [
+                    pa.array([topic.number] * len(runs), pa.int64()),
+                    pa.array([low for low, _ in runs], pa.int64()),
+                    pa.array([high for _, high in runs], pa.int64()),
+                    pa.array([_owner(tenant)] * len(runs)),
+                ],
+                names=["topic", "low", "high", "tenant"],
+            ),
+        )
+        return buffers(found.column(0)) if found.num_rows == len(wanted) else None
 
     def _has_moved(self, reader: Reader, topic: CatalogTopic, start: int) -> bool:
         """Whether the batch at ``start`` is in a segment. ``OffsetEvicted`` where it was removed."""
@@ -486,72 +419,8 @@ def _header_ranges(offset: int, produced_us: int) -> dict[str, ColumnRange]:
     }
 
 
-def _header(append: Append, offset: int, produced_us: int, last_us: int) -> bytes:
-    """All that is short, as one text, which SQLite takes apart: each column of a bound batch costs, to make and to bind,
-    a third of what SQLite needs for the insert itself.
-    """
-    topic = append.topic
-    return orjson.dumps(
-        (
-            topic.number,
-            offset,
-            produced_us,
-            f"{offset} {last_us}",
-            append.tenant,
-            topic.version,
-            append.row_count,
-            checksum(append.payload, header_seed(append.tenant, topic.version, append.row_count)),
-            topic.namespace,
-            topic.local_name,
-            append.ranges.hex(),
-        )
-    )
-
-
-def _bind(headers: Sequence[bytes], appends: Sequence[Append]) -> pa.RecordBatch:
-    """The rows to insert."""
-    payloads = [append.payload for append in appends]
-    return pa.RecordBatch.from_arrays([_column(_TEXT, headers), _column(_BYTES, payloads)], schema=_BOUND)
-
-
-def _column(data_type: pa.DataType, values: Sequence[bytes] | Sequence[pa.Buffer]) -> pa.Array:
-    """A column of large text or bytes; a value that comes alone is not copied."""
-    ends = array("q", [0])
-    for value in values:
-        ends.append(ends[-1] + len(value))
-    data = values[0] if len(values) == 1 else b"".join(values)
-    return pa.Array.from_buffers(data_type, len(values), [None, pa.py_buffer(ends), pa.py_buffer(data)])
-
-
 def _damaged(topic: CatalogTopic, offset: int, how: str) -> DataCorrupted:
     return DataCorrupted(
         f"topic {topic.name}: the batch at offset {offset} {how}",
         hint="restore the store from a backup, or TRUNCATE the topic past this offset",
     )
-
-
-def _integers(table: pa.Table, column: int) -> list[int]:
-    """A column of 64-bit integers as a list; ``to_pylist`` takes ten times as long."""
-    values: list[int] = []
-    for chunk in table.column(column).chunks:
-        data = chunk.buffers()[1]
-        if len(chunk) and data is not None:
-            values += memoryview(data).cast("q")[chunk.offset : chunk.offset + len(chunk)].tolist()
-    return values
-
-
-def _buffers(column: pa.ChunkedArray) -> list[pa.Buffer]:
-    """The values of a binary column, each a slice of the column's memory."""
-    buffers: list[pa.Buffer] = []
-    for chunk in column.chunks:
-        _, offsets, data = chunk.buffers()
-        if len(chunk) and offsets is not None and data is not None:
-            bounds = memoryview(offsets).cast("i")[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
-            buffers += [data.slice(low, high - low) for low, high in pairwise(bounds)]
-    return buffers
-
-
-def _texts(table: pa.Table, column: int) -> list[str]:
-    """A column of texts, none of them null."""
-    texts: list[str] = table.column(column).to_pylist()  # type: ignore[assignment] # the store's queries return no null
-    return texts

@@ -24,10 +24,11 @@ from ..errors import (
 )
 from ..ports import Broker, Clock, Store, Transaction
 from ..tenancy import TenantId
+from .appending import Append
 from .catalog import CatalogTopic, TopicCatalog, tenant_text
 from .definition import TopicDefinition, check_definition
 from .delivery import DeliveredBatch
-from .log import Append, Log
+from .log import Log
 from .offset import Offset, datetime_of
 from .remembered import Remembered
 from .watch import HeadWatch

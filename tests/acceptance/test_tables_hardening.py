@@ -16,8 +16,8 @@ import pytest
 from jammi_sql import Engine, Error, connect, errors
 from jammi_sql.dbapi import Connection
 from jammi_sql.stores import SqliteStore
+from jammi_sql.stores.pool import ConnectionPool
 from jammi_sql.stores.queries import load_queries
-from jammi_sql.stores.reader_pool import ReaderPool
 from jammi_sql.stores.sqlite_connection import SqliteConnection
 
 from .language import LIMIT, fails, rows, value
@@ -233,7 +233,7 @@ class _Stub:
 
 
 def test_an_interrupted_borrower_takes_no_connection_along() -> None:
-    pool = ReaderPool(_Stub, limit=2, timeout=0.2, keep=1)  # type: ignore[arg-type, return-value]
+    pool = ConnectionPool(_Stub, limit=2, timeout=0.2, keep=1)  # type: ignore[arg-type, return-value]
     for _ in range(5):
         pool.take()  # and is lost
     first: SqliteConnection = pool.take()

@@ -23,7 +23,7 @@ from datafusion import SessionContext
 
 from jammi_sql import Connection, Engine
 from jammi_sql.topics import TopicDefinition
-from jammi_sql.topics.log import Append
+from jammi_sql.topics.appending import Append
 
 from .measure import Report, interleaved, median_ratio, percentile, seconds
 from .rows import SCHEMA, mixed_batch, new_topic

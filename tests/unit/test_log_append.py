@@ -9,8 +9,9 @@ import pytest
 
 from jammi_sql import Engine
 from jammi_sql.stores.queries import load_queries
+from jammi_sql.topics.appending import Append
 from jammi_sql.topics.catalog import CatalogTopic
-from jammi_sql.topics.log import Append, Log
+from jammi_sql.topics.log import Log
 from jammi_sql.topics.segments.catalog import SegmentCatalog
 from jammi_sql.topics.segments.reader import SegmentReader
 from jammi_sql.topics.segments.storage import SegmentStorage

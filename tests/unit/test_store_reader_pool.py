@@ -9,7 +9,7 @@ import pytest
 
 from jammi_sql.errors import ConnectionClosed, LockNotAvailable, OperationalError
 from jammi_sql.stores import SqliteStore
-from jammi_sql.stores.reader_pool import ReaderPool
+from jammi_sql.stores.pool import ConnectionPool
 from jammi_sql.stores.sqlite_connection import SqliteConnection
 
 
@@ -20,7 +20,7 @@ def store() -> Iterator[SqliteStore]:
 
 
 def test_connections_are_opened_up_to_the_limit_and_then_waited_for(store: SqliteStore) -> None:
-    pool = ReaderPool(store._open_reader, limit=2, timeout=0.01)
+    pool = ConnectionPool(store._open_reader, limit=2, timeout=0.01)
     first, second = pool.take(), pool.take()
     assert first is not second
     with pytest.raises(OperationalError, match="all 2 connections") as caught:
@@ -34,7 +34,7 @@ def test_connections_are_opened_up_to_the_limit_and_then_waited_for(store: Sqlit
 
 
 def test_a_waiting_call_gets_the_connection_that_is_given_back(store: SqliteStore) -> None:
-    pool = ReaderPool(store._open_reader, limit=1, timeout=60)
+    pool = ConnectionPool(store._open_reader, limit=1, timeout=60)
     connection = pool.take()
     got: list[SqliteConnection] = []
     thread = threading.Thread(target=lambda: got.append(pool.take()))
@@ -54,7 +54,7 @@ def test_a_connection_that_cannot_be_opened_does_not_count_as_lent(store: Sqlite
             raise error
         return store._open_reader()
 
-    pool = ReaderPool(open_one, limit=1, timeout=0.01)
+    pool = ConnectionPool(open_one, limit=1, timeout=0.01)
     with pytest.raises(OperationalError, match="no more files"):
         pool.take()
     pool.give_back(pool.take())
@@ -62,7 +62,7 @@ def test_a_connection_that_cannot_be_opened_does_not_count_as_lent(store: Sqlite
 
 
 def test_closing_waits_for_what_is_lent_and_can_be_tried_again(store: SqliteStore) -> None:
-    pool = ReaderPool(store._open_reader, limit=2, timeout=0.01)
+    pool = ConnectionPool(store._open_reader, limit=2, timeout=0.01)
     connection = pool.take()
     with pytest.raises(LockNotAvailable, match="1 reads still ran"):
         pool.close(0.01)

@@ -92,10 +92,16 @@ class Compactor:
         """Move all of a topic's log into segments, as of now, and join small segments at its end.
 
         Waits for another compaction of the store; ``check`` is called meanwhile, and between pieces, and what it raises
-        ends it. Raises ``ReadOnlyStore``, ``TopicNotFound``, ``DataCorrupted``, ``StoreIOError``, ``DiskFull``.
+        ends it. Raises ``ReadOnlyStore``, ``InvalidParameter``, ``TopicNotFound``, ``DataCorrupted``, ``StoreIOError``,
+        ``DiskFull``.
         """
         if self._store.read_only:
             raise ReadOnlyStore("the store is read-only", hint="compact where it is written")
+        if not self._storage.exists:
+            raise InvalidParameter(
+                "there is no place for the segments of this store",
+                hint="connect with segments= a URL of an object store, or a folder that all its processes share",
+            )
         end = self._log.head(self._store, topic).next
         done = Compacted(0, 0)
         with self._lock.held(check):

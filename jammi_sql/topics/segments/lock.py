@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
-from ...errors import LockNotAvailable, StoreIOError
+from ...errors import LockNotAvailable
+from ...ports import Store
 
 __all__ = ["CompactionLock"]
 
+_NAME = "compacting"
 _PAUSE = 0.05
 
 
 class CompactionLock:
-    """A lock on a file of the store's folder, which the system gives back when its holder dies.
+    """A claim of the store, which is given back when its holder dies. Two engines of one process exclude each other too."""
 
-    Two engines of one process exclude each other too: each opens the file anew, and ``flock`` is of what was opened.
-    """
-
-    def __init__(self, path: Path, timeout: float = 600.0) -> None:
-        self._path = path
+    def __init__(self, store: Store, timeout: float = 600.0) -> None:
+        self._store = store
         self._timeout = timeout
 
     @contextmanager
@@ -45,23 +41,9 @@ class CompactionLock:
     @contextmanager
     def tried(self) -> Iterator[bool]:
         """Take it if it is free; whether it was."""
-        file = self._take()
+        claim = self._store.claim(_NAME)
         try:
-            yield file is not None
+            yield claim is not None
         finally:
-            if file is not None:
-                file.close()
-
-    def _take(self) -> IO[bytes] | None:
-        """The file, locked. Whoever lets go of it gives the lock back, also Ctrl-C between any two lines."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = open(self._path, "ab")  # noqa: SIM115 - closed by who took it
-        except OSError as error:
-            raise StoreIOError(f"the lock {self._path} cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        return file
+            if claim is not None:
+                claim.close()

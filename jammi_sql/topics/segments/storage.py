@@ -47,6 +47,13 @@ class SegmentStorage:
         self.options = options
         """How an object store is reached: region, endpoint, scheme. Never credentials."""
         self.local = isinstance(file_system, pafs.LocalFileSystem)
+        self.exists = bool(root)
+        """Whether there is a place at all."""
+
+    @classmethod
+    def nowhere(cls) -> SegmentStorage:
+        """For a store without a folder, until somebody says where its segments are to be."""
+        return cls(pafs.LocalFileSystem(), "", "", {}, "")
 
     @classmethod
     def folder(cls, folder: Path) -> SegmentStorage:
@@ -169,6 +176,11 @@ class SegmentStorage:
                             os.unlink(os.path.join(self._full(folder), name))
 
     def _full(self, path: str) -> str:
+        if not self.exists:
+            raise StoreIOError(
+                "the store's segments are at a place which it did not have when this process connected",
+                hint="connect again",
+            )
         return f"{self._root}/{path}"
 
     @contextmanager

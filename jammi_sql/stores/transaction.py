@@ -1,4 +1,4 @@
-"""A write transaction on SQLite."""
+"""A write transaction of a store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import ParamSpec, Protocol, Self, TypeVar
 
 import pyarrow as pa
 
@@ -23,14 +23,45 @@ from ..errors import (
     UndefinedObject,
 )
 from ..ports import NamedQuery, Parameters
-from .sqlite_connection import SqliteConnection
 
-__all__ = ["SqliteTransaction"]
+__all__ = ["StoreTransaction", "TransactionConnection", "TransactionStream"]
 
 _logger = logging.getLogger("jammi_sql.stores")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+class TransactionStream(Protocol):
+    """An open result."""
+
+    def next_batch(self) -> pa.RecordBatch | None: ...
+
+    def close(self) -> None: ...
+
+
+class TransactionConnection(Protocol):
+    """What a transaction needs of its connection."""
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table: ...
+
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> TransactionStream: ...
+
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int: ...
+
+    def command(self, text: str) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback_to(self, text: str) -> None: ...
+
+    def script(self, text: str) -> None: ...
+
+    def end_streams(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +72,8 @@ class _Savepoint:
     callbacks: int
 
 
-class SqliteTransaction:
-    """The ``Transaction`` of a ``SqliteStore``, made by its ``begin``.
+class StoreTransaction:
+    """The ``Transaction`` of a ``SqliteStore``, made by its ``begin``; that of other stores is made of it.
 
     May be used from any thread, by one at a time: others wait. A statement that breaks a constraint leaves the
     transaction open; of one with a ``RecordBatch`` the rows before the offending one stay, unless a savepoint is
@@ -54,6 +85,7 @@ class SqliteTransaction:
     """
 
     __slots__ = (
+        "__weakref__",
         "_callbacks",
         "_check",
         "_clean",
@@ -67,8 +99,11 @@ class SqliteTransaction:
     )
 
     committed = False
+    undoes_statements = True
 
-    def __init__(self, connection: SqliteConnection, check: Callable[[], None], finish: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: TransactionConnection, check: Callable[[], None], finish: Callable[[], None]
+    ) -> None:
         """``connection`` is in a transaction;
 
         ``check`` raises where the store may not be used, ``finish`` gives the lock back and may be called again.
@@ -101,6 +136,9 @@ class SqliteTransaction:
     def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
         """As ``Transaction.execute``."""
         return self._run(self._connection.execute, query, parameters)
+
+    def lock(self, name: str) -> None:
+        """As ``Transaction.lock``: nothing is left to exclude."""
 
     def script(self, text: str) -> None:
         """As ``Transaction.script``. Ends the streams, of which the rest is wanted no more: SQLite changes no table that
@@ -135,7 +173,7 @@ class SqliteTransaction:
                 try:
                     faults.point("store.before_commit")
                     self._connection.end_streams()
-                    self._connection.command("COMMIT")
+                    self._connection.commit()
                     self._clean = True
                     faults.point("store.after_commit")
                 except BaseException:
@@ -249,7 +287,7 @@ class SqliteTransaction:
 
     def _rollback_to(self, name: str) -> None:
         level = self._level(name)
-        self._connection.command(f"ROLLBACK TO level_{level}")
+        self._connection.rollback_to(f"ROLLBACK TO level_{level}")
         del self._callbacks[self._savepoints[level].callbacks :]
         del self._savepoints[level + 1 :]
 

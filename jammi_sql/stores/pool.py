@@ -1,4 +1,4 @@
-"""The connections with which a store reads."""
+"""The connections of a store."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from ..errors import ConnectionClosed, LockNotAvailable, OperationalError
-from .sqlite_connection import SqliteConnection
 
-__all__ = ["ReaderPool"]
+__all__ = ["ConnectionPool"]
 
 _STRETCH = 0.2  # seconds that a wait lasts at most before it looks around
 
 
-class ReaderPool:
+class _Connection(Protocol):
+    closed: bool
+
+    def close(self) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Connection)
+
+
+class ConnectionPool(Generic[_C]):
     """Connections lent to one call each.
 
     Opened when all are lent, up to ``limit``; then calls wait at most ``timeout`` seconds. ``keep`` idle ones stay open.
@@ -27,24 +36,48 @@ class ReaderPool:
     interrupt can leave a ``threading.Condition``, which is entered by Python code, locked for ever.
     """
 
-    __slots__ = ("_closed", "_idle", "_keep", "_lent", "_limit", "_mutex", "_open", "_timeout", "_waiting")
+    __slots__ = (
+        "_closed",
+        "_hint",
+        "_idle",
+        "_keep",
+        "_lent",
+        "_limit",
+        "_mutex",
+        "_open",
+        "_purpose",
+        "_timeout",
+        "_waiting",
+    )
 
     def __init__(
-        self, open_one: Callable[[], SqliteConnection], *, limit: int, timeout: float, keep: int | None = None
+        self,
+        open_one: Callable[[], _C],
+        *,
+        limit: int,
+        timeout: float,
+        keep: int | None = None,
+        purpose: str = "for reading ",
+        hint: str = "run fewer reads at once",
     ) -> None:
+        self._purpose = purpose
+        self._hint = hint
         self._open = open_one
         self._limit = limit
         self._timeout = timeout
         self._keep = limit if keep is None else keep
         self._mutex = threading.Lock()
-        self._idle: list[SqliteConnection] = []
-        self._lent: list[weakref.ref[SqliteConnection | _Opening]] = []
+        self._idle: list[_C] = []
+        self._lent: list[weakref.ref[_C | _Opening]] = []
         self._waiting: deque[threading.Lock] = deque()
         self._closed = False
 
-    def take(self) -> SqliteConnection:
-        """A connection for the caller alone, to be given back."""
-        opening = self._wait_for_one()
+    def take(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> _C:
+        """A connection for the caller alone, to be given back.
+
+        ``timeout`` instead of the pool's; ``check`` is called while it waits, and what it raises ends the wait.
+        """
+        opening = self._wait_for_one(self._timeout if timeout is None else timeout, check)
         if not isinstance(opening, _Opening):
             return opening
         try:
@@ -59,9 +92,9 @@ class ReaderPool:
             self._lent.append(weakref.ref(connection))
         return connection
 
-    def _wait_for_one(self) -> SqliteConnection | _Opening:
+    def _wait_for_one(self, timeout: float, check: Callable[[], None] | None) -> _C | _Opening:
         """An idle connection, or the right to open one, which ends with the object."""
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + timeout
         while True:
             gate = threading.Lock()
             gate.acquire()
@@ -80,13 +113,15 @@ class ReaderPool:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise OperationalError(
-                    f"all {self._limit} connections for reading were busy for {self._timeout:g} s",
+                    f"all {self._limit} connections {self._purpose}were busy for {timeout:g} s",
                     sqlstate="53300",
-                    hint="run fewer reads at once",
+                    hint=self._hint,
                 )
+            if check is not None:
+                check()
             gate.acquire(timeout=min(left, _STRETCH))
 
-    def give_back(self, connection: SqliteConnection) -> None:
+    def give_back(self, connection: _C) -> None:
         """End the loan."""
         with self._mutex:
             self._end(connection)
@@ -97,12 +132,19 @@ class ReaderPool:
         if not kept:
             connection.close()
 
+    def discard_idle(self) -> None:
+        """Close those that nobody has: the server has gone away from one of them, and so from all."""
+        with self._mutex:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
     def _count(self) -> int:
         """How many are lent; those that are lost are forgotten."""
         self._lent = [lent for lent in self._lent if lent() is not None]
         return len(self._lent)
 
-    def _end(self, what: SqliteConnection | _Opening) -> None:
+    def _end(self, what: _C | _Opening) -> None:
         self._lent = [lent for lent in self._lent if lent() is not what]
 
     def _wake(self) -> None:

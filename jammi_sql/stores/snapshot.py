@@ -1,34 +1,45 @@
-"""What was committed at one moment, on SQLite: a connection with an open read transaction."""
+"""What was committed at one moment: a connection with an open read transaction."""
 
 from __future__ import annotations
 
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from ..errors import ProgrammingError
 from ..finalizing import finalize, ready
 from ..ports import NamedQuery, Parameters
-from .sqlite_connection import SqliteConnection
+from .transaction import TransactionStream
 
-__all__ = ["SqliteSnapshot"]
+__all__ = ["SnapshotConnection", "StoreSnapshot"]
 
 
-class SqliteSnapshot:
-    """The ``Snapshot`` of a ``SqliteStore``, made by its ``snapshot``. May be used from any thread; they take turns."""
+class SnapshotConnection(Protocol):
+    """What a snapshot needs of its connection."""
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table: ...
+
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> TransactionStream: ...
+
+    def rollback(self) -> None: ...
+
+
+class StoreSnapshot:
+    """The ``Snapshot`` of a store, made by its ``snapshot``. May be used from any thread; they take turns."""
 
     __slots__ = ("__weakref__", "_connection", "_give_back", "_lock")
 
     committed = True
 
-    def __init__(self, connection: SqliteConnection, give_back: Callable[[SqliteConnection], None]) -> None:
+    def __init__(self, connection: SnapshotConnection, give_back: Callable[[Any], None]) -> None:
         """``connection`` is in a transaction; ``give_back`` takes it when it is not any more."""
         ready()
         self._lock = threading.Lock()
         self._give_back = give_back
-        self._connection: SqliteConnection | None = connection  # last: what has it is whole, wherever Ctrl-C strikes
+        self._connection: SnapshotConnection | None = connection  # last: what has it is whole, wherever Ctrl-C strikes
 
     def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
         """As ``Reader.query``."""
@@ -64,7 +75,7 @@ class SqliteSnapshot:
         if getattr(self, "_connection", None) is not None and not sys.is_finalizing():
             finalize(self.close)
 
-    def _open(self) -> SqliteConnection:
+    def _open(self) -> SnapshotConnection:
         if self._connection is None:
             raise ProgrammingError(
                 "the rows of this result are gone: it was closed", sqlstate="24000", hint="run the statement again"

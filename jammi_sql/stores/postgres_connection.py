@@ -1,0 +1,289 @@
+"""One connection to a PostgreSQL server, through ADBC's low-level API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Any, Final
+
+import adbc_driver_manager
+import pyarrow as pa
+
+from ..errors import DataCorrupted, Error, FailedTransaction, InternalError, OperationalError, ProgrammingError
+from ..ports import NamedQuery, Parameters
+from .binding import bound, conformed
+from .postgres_errors import is_lost, translated
+
+__all__ = ["DRIVER_ERRORS", "PostgresConnection", "PostgresStream"]
+
+DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
+"""What a call of the driver raises, reading its result included."""
+
+_STATEMENTS: Final = 256
+_DIRECT: Final = {"adbc.postgresql.use_copy": "false"}  # COPY takes a third longer for few rows, and no parameters
+_GIVEN_BYTES: Final = 64 << 20  # of arrays in one statement; the server takes at most 1 GB
+_FIRST_ROWS: Final = 8192
+_MOST_ROWS: Final = 65536
+_STREAMED_BYTES: Final = 8 << 20
+
+
+class PostgresConnection:
+    """A connection with its statements. For one thread at a time, but for ``cancel``."""
+
+    __slots__ = ("__weakref__", "_connection", "_cursors", "_failure", "_statements", "_streams", "closed")
+
+    def __init__(self, database: adbc_driver_manager.AdbcDatabase, settings: str) -> None:
+        """``settings``: commands that are run first."""
+        self.closed = False
+        self._statements: dict[str, adbc_driver_manager.AdbcStatement] = {}
+        self._streams: set[PostgresStream] = set()
+        self._cursors = count(1)
+        self._failure: Error | None = None  # of a statement in the open transaction
+        try:
+            self._connection = adbc_driver_manager.AdbcConnection(database)
+        except DRIVER_ERRORS as error:
+            raise translated(error, "connecting") from error
+        try:
+            self.command(settings)
+        except BaseException:
+            self.close()
+            raise
+
+    def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
+        """The whole result of ``query``, with its declared schema."""
+        parts = [self._fetched(query.text, given, query.name) for given in _given(parameters)]
+        if not parts:
+            assert query.returns is not None
+            return query.returns.empty_table()
+        return conformed(parts[0] if len(parts) == 1 else pa.concat_tables(parts), query)
+
+    def stream(self, query: NamedQuery, parameters: Parameters = ()) -> PostgresStream:
+        """The result batch by batch, through a cursor: so the connection is free between two batches.
+
+        The caller is in a transaction, whose end is the end of the stream.
+        """
+        name = f"stream_{next(self._cursors)}"
+        given = _given(parameters)
+        if len(given) > 1:
+            raise InternalError(f"{query.name}: too much is given to a stream")
+        if given:
+            self._update(f"DECLARE {name} NO SCROLL CURSOR FOR {query.text}", given[0], query.name, keep=False)
+        stream = PostgresStream(query, self, name if given else None, self._streams.discard)
+        self._streams.add(stream)
+        return stream
+
+    def fetch(self, cursor: str, rows: int, doing: str) -> pa.Table:
+        """The next rows of a cursor."""
+        return self._fetched(f"FETCH {rows} FROM {cursor}", None, doing, keep=False)
+
+    def end_streams(self) -> None:
+        """Forget the open streams: the end of the transaction closes their cursors."""
+        for stream in list(self._streams):
+            stream.forget()
+
+    def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
+        """Run a statement without rows; returns how many rows it changed."""
+        if query.returns is not None:
+            raise InternalError(f"{query.name} declares columns: it is not for execute")
+        return sum(self._update(query.text, given, query.name) for given in _given(parameters))
+
+    def command(self, text: str) -> None:
+        """Run fixed texts without parameters, ``;`` between them."""
+        self._update(text, None, text.split(" ", 1)[0])
+
+    def begin(self, text: str) -> None:
+        """Begin a transaction, by ``text``."""
+        self.command(text)
+        self._failure = None
+
+    def commit(self) -> None:
+        """Commit the open transaction.
+
+        ``FailedTransaction`` where a statement in it failed and was not undone: the server would roll it back without a
+        word. An ``OperationalError`` with 08007 where the connection is lost meanwhile: whether it is committed is unknown.
+        """
+        if self._failure is not None:
+            raise FailedTransaction(
+                "the transaction was rolled back: a statement in it had failed", hint="run it again"
+            ) from self._failure
+        try:
+            self.command("COMMIT")
+        except Error as error:
+            if is_lost(error):
+                raise OperationalError(
+                    f"the connection was lost during the commit: {error.message}",
+                    sqlstate="08007",
+                    hint="look whether the work is there before it is done again",
+                ) from error
+            raise
+
+    def rollback_to(self, text: str) -> None:
+        """Undo a part of the open transaction, by ``text``; what failed in it is forgotten."""
+        self.command(text)
+        self._failure = None
+
+    def script(self, text: str) -> None:
+        """Run a text that will not come again."""
+        self._update(text, None, " ".join(text.split("(", 1)[0].split()[:6]), keep=False)
+
+    def cancel(self) -> None:
+        """Let the running call fail with ``QueryCanceled``. From any thread."""
+        with suppress(*DRIVER_ERRORS):
+            self._connection.cancel()
+
+    def rollback(self) -> None:
+        """Undo the open transaction, if there is one. A connection that cannot is closed, which undoes it as well."""
+        self.end_streams()
+        if self.closed:
+            return
+        try:
+            self.command("ROLLBACK")
+        except Error:
+            self.close()
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close; an open transaction is rolled back by it. May be called twice."""
+        self.closed = True
+        self.end_streams()
+        while self._statements:
+            self._statements.popitem()[1].close()
+        with suppress(RuntimeError, *DRIVER_ERRORS):
+            self._connection.close()
+
+    def _fetched(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> pa.Table:
+        reader: pa.RecordBatchReader | None = None
+        statement: adbc_driver_manager.AdbcStatement | None = None
+        try:
+            statement = self._statement(text, prepared=given is not None, keep=keep)
+            if given is not None:
+                statement.bind(given)
+            handle, _ = statement.execute_query()
+            reader = pa.RecordBatchReader.from_stream(handle)
+            return reader.read_all()
+        except DRIVER_ERRORS as error:
+            raise self._failed(error, doing) from error
+        finally:
+            if reader is not None:
+                reader.close()
+            if not keep and statement is not None:
+                statement.close()
+
+    def _update(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> int:
+        statement: adbc_driver_manager.AdbcStatement | None = None
+        try:
+            statement = self._statement(text, prepared=given is not None, keep=keep)
+            if given is not None:
+                statement.bind(given)
+            changed: int = statement.execute_update()
+        except DRIVER_ERRORS as error:
+            raise self._failed(error, doing) from error
+        finally:
+            if not keep and statement is not None:
+                statement.close()
+        return max(changed, 0)
+
+    def _failed(self, error: BaseException, doing: str) -> Error:
+        found = self._failure = translated(error, doing)
+        if is_lost(found):
+            self.closed = True
+        return found
+
+    def _statement(self, text: str, *, prepared: bool, keep: bool) -> adbc_driver_manager.AdbcStatement:
+        statement = self._statements.get(text) if keep else None
+        if statement is None:
+            statement = adbc_driver_manager.AdbcStatement(self._connection)
+            try:
+                statement.set_options(**_DIRECT)
+                statement.set_sql_query(text)
+                if prepared:
+                    statement.prepare()
+            except BaseException:
+                statement.close()
+                raise
+            if keep:
+                if len(self._statements) >= _STATEMENTS:
+                    self._statements.pop(next(iter(self._statements))).close()
+                self._statements[text] = statement
+        return statement
+
+
+class PostgresStream:
+    """An open cursor of a ``PostgresConnection``, read by whoever has the connection."""
+
+    __slots__ = ("_closed", "_connection", "_cursor", "_ended", "_query", "_rows")
+
+    def __init__(
+        self,
+        query: NamedQuery,
+        connection: PostgresConnection,
+        cursor: str | None,
+        ended: Callable[[PostgresStream], None],
+    ) -> None:
+        """Without ``cursor`` it has no rows."""
+        self._query = query
+        self._connection = connection
+        self._cursor = cursor
+        self._ended = ended
+        self._rows = _FIRST_ROWS
+        self._closed = False
+
+    def next_batch(self) -> pa.RecordBatch | None:
+        """The next batch, ``None`` at the end. Raises ``ProgrammingError`` (24000) after ``close``."""
+        if self._closed:
+            raise ProgrammingError(
+                "the rows of this result are gone: it was closed, or its transaction ended",
+                sqlstate="24000",
+                hint="run the statement again",
+            )
+        if self._cursor is None:
+            self.close()
+            return None
+        table = self._connection.fetch(self._cursor, self._rows, self._query.name)
+        if not table.num_rows:
+            self.close()
+            return None
+        if table.schema.types != self._query.returns.types:  # type: ignore[union-attr] # a stream has columns
+            raise DataCorrupted(f"{self._query.name}: the store's columns are {table.schema.types}")
+        if table.nbytes:
+            self._rows = max(1, min(_MOST_ROWS, table.num_rows * _STREAMED_BYTES // table.nbytes))
+        (batch,) = table.combine_chunks().to_batches()
+        return batch
+
+    def close(self) -> None:
+        """Release it. May be called twice."""
+        if not self._closed:
+            cursor = self._cursor
+            self.forget()
+            if cursor is not None and not self._connection.closed:
+                with suppress(Error):  # in a transaction that failed there is no cursor any more
+                    self._connection.script(f"CLOSE {cursor}")
+
+    def forget(self) -> None:
+        """It is closed already."""
+        self._closed = True
+        self._cursor = None
+        self._ended(self)
+
+
+def _given(parameters: Parameters) -> Sequence[pa.RecordBatch | None]:
+    """What to bind, for each time that the statement runs: none where a batch has no rows.
+
+    A ``RecordBatch`` becomes one row of arrays, or several where it is large.
+    """
+    if not isinstance(parameters, pa.RecordBatch):
+        return (bound(parameters),)
+    rows, size = parameters.num_rows, parameters.nbytes
+    if not rows:
+        return ()
+    step = rows if size <= _GIVEN_BYTES else max(1, rows * _GIVEN_BYTES // size)
+    return [_arrays(parameters.slice(start, step)) for start in range(0, rows, step)]
+
+
+def _arrays(batch: pa.RecordBatch) -> pa.RecordBatch:
+    ends = pa.array([0, batch.num_rows], pa.int64())
+    lists: list[Any] = [pa.LargeListArray.from_arrays(ends, column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(lists, names=batch.schema.names)
