@@ -17,12 +17,15 @@ from ..arrow.ipc import checksum, decode_schema, encode_schema
 from ..arrow.storage import column_codec
 from ..errors import (
     DataCorrupted,
+    DataError,
     DuplicateObject,
+    Error,
     NotNullViolation,
     PermissionDenied,
     ProgrammingError,
     SchemaConflict,
     UndefinedColumn,
+    UndefinedObject,
     UndefinedTable,
     UniqueViolation,
 )
@@ -89,6 +92,14 @@ class CatalogTable:
             if self.renderer.breaks(error, self.storage, index, [self.column(name).physical for name in columns]):
                 return columns
         return None
+
+    def too_long(self, error: Error) -> DataError | None:
+        """What to raise where the store says that values are too long for it; ``None`` for any other error."""
+        limit = self.renderer.too_long(error)
+        if limit is None:
+            return None
+        what = f"a row is too long for table {self.name}: {limit}"
+        return DataError(what, sqlstate=error.sqlstate, hint="shorten its values, or index other columns")
 
     def column(self, name: str) -> StoredColumn:
         """The column of that name; ``UndefinedColumn`` where there is none."""
@@ -272,7 +283,7 @@ class TableCatalog:
         codec = column_codec(field.type)
         definition = table.definition
         taken = [column.physical for column in table.columns]
-        stored = self._renderer.physical_names([field.name], taken)[0]
+        stored = self._renderer.later_name(field.name, taken, table.schema_version)
         defaults = dict(definition.defaults) if default is None else {**definition.defaults, field.name: default}
         transaction.script(self._renderer.add_column(table.storage, stored, codec))
         changed = replace(definition, schema=definition.schema.append(field), defaults=defaults)
@@ -329,7 +340,7 @@ class TableCatalog:
             )
         definition = table.definition
         others = [other.physical for other in table.columns if other is not column]
-        stored = self._renderer.physical_names([new_name], others)[0]
+        stored = self._renderer.later_name(new_name, others, table.schema_version)
         transaction.script(self._renderer.rename_column(table.storage, column.physical, stored))
 
         def names(columns: Sequence[str]) -> tuple[str, ...]:
@@ -352,6 +363,7 @@ class TableCatalog:
         """Make an index; ``UniqueViolation`` where rows break a unique one."""
         check_key(table.name, table.schema, index.columns, f"index {index.name}")
         check_name(table.namespace, index.name)
+        transaction.lock(NAMES)
         self._check_index_free(transaction, table.definition.tenant, table.namespace, index.name)
         stored = _stored_index(table.number, index.name)
         self._make_index(transaction, table, stored, index.columns, unique=index.unique)
@@ -360,7 +372,9 @@ class TableCatalog:
 
     def drop_index(self, transaction: Transaction, table: CatalogTable, name: str) -> None:
         """Remove an index."""
-        table = self._again(transaction, table.number)  # with its lock
+        table = self._again(transaction, table.number)  # as it is since it is locked
+        if name not in {index.name for index in table.definition.indexes}:
+            raise UndefinedObject(f"index {name} does not exist any more", hint="use IF EXISTS")
         transaction.script(self._renderer.drop_index(_stored_index(table.number, name)))
         kept = tuple(index for index in table.definition.indexes if index.name != name)
         changed = replace(table.definition, indexes=kept)
@@ -446,6 +460,8 @@ class TableCatalog:
                 f"table {table.name} has rows with the same values in ({', '.join(columns)})",
                 hint="make them differ first, or CREATE INDEX without UNIQUE",
             ) from error
+        except Error as error:
+            raise table.too_long(error) or error from error
 
 
 def _stored_key(number: int, place: int) -> str:

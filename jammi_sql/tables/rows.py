@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from .. import faults
 from ..arrow.batches import conform, required_columns
-from ..errors import DataCorrupted, DataError, Error, UndefinedTable, UniqueViolation
+from ..errors import DataCorrupted, Error, UndefinedTable, UniqueViolation
 from ..ports import NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
 from ..topics.catalog import tenant_text
@@ -357,12 +357,10 @@ def _named(table: CatalogTable) -> Iterator[None]:
             raise UndefinedTable(
                 f"table {table.name} was changed or dropped while it was used", hint="run the statement again"
             ) from error
-        limit = table.renderer.too_long(error)
-        if limit is not None:
-            raise DataError(
-                f"a row is too long for table {table.name}: {limit}", sqlstate=error.sqlstate, hint="shorten its values"
-            ) from error
-        raise
+        too_long = table.too_long(error)
+        if too_long is None:
+            raise
+        raise too_long from error
 
 
 def _broken_key(table: CatalogTable, error: UniqueViolation) -> str:

@@ -57,6 +57,11 @@ class PostgresTables(TableRenderer):
             chosen.append(candidate)
         return chosen
 
+    def later_name(self, name: str, taken: Iterable[str], version: int) -> str:
+        # Never one that another column had: who reads a snapshot of the catalogue and rows finds the columns as they are
+        # now. No user's column begins with _.
+        return _cut(f"_{version}_{name}", _LONGEST_NAME)
+
     # --- values ---
 
     def stored_type(self, codec: ColumnCodec) -> pa.DataType:

@@ -61,6 +61,10 @@ class TableRenderer(ABC):
     def physical_names(self, names: Sequence[str], taken: Iterable[str] = ()) -> list[str]:
         """A stored name per column: the column's own, unless the store has or takes no such one beside those ``taken``."""
 
+    @abstractmethod
+    def later_name(self, name: str, taken: Iterable[str], version: int) -> str:
+        """A stored name beside those ``taken``, for a column that a table gets at that version of its schema."""
+
     # --- values ---
 
     @abstractmethod

@@ -41,6 +41,9 @@ class SqliteTables(TableRenderer):
             chosen.append(candidate)
         return chosen
 
+    def later_name(self, name: str, taken: Iterable[str], version: int) -> str:
+        return self.physical_names([name], taken)[0]
+
     # --- values ---
 
     def stored_type(self, codec: ColumnCodec) -> pa.DataType:
