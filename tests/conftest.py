@@ -6,6 +6,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.servers.postgres import postgres, postgres_database
+
+__all__ = ["postgres", "postgres_database"]
+
 # The default is the same on every run, so that a red test is red for everybody; soak runs look for new cases.
 settings.register_profile("default", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile(

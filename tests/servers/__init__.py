@@ -1,0 +1,1 @@
+"""Real servers on loopback, which come from PyPI and are started by fixtures."""
