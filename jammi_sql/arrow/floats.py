@@ -11,7 +11,7 @@ import pyarrow as pa
 from .buffers import Mask, binary_rows, bitmap, buffer_of, compacted, numbers, valid_mask
 from .encoded import ColumnCodec, Encoded, damaged
 
-__all__ = ["FloatCodec"]
+__all__ = ["FloatCodec", "joined_nans", "parted_nans"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +29,7 @@ class FloatCodec(ColumnCodec):
             special &= valid
         if not special.any():
             return Encoded(doubles)
-        nans = self._widened(numbers(array, self._bits)[special])
-        offsets = np.concatenate(([0], np.cumsum(special) * 8))
-        kept = ~special if valid is None else valid & ~special
-        values = pa.Array.from_buffers(self.storage, len(array), [bitmap(kept), buffer_of(view)])
-        return Encoded(values, binary_rows(nans.astype(">u8"), offsets, bitmap(special)))
+        return _parted(view, valid, special, self._widened(numbers(array, self._bits)[special]))
 
     def decode(self, values: pa.Array, specials: pa.Array | None = None) -> pa.Array:
         floats = self._from_doubles(values)
@@ -87,3 +83,38 @@ class FloatCodec(ColumnCodec):
             if np.any(wrong if valid is None else wrong & valid):
                 raise damaged(self.data_type, "it is no number of this precision")
         return narrow
+
+
+def _parted(view: Any, valid: Mask | None, special: Mask, nans: Any) -> Encoded:
+    """Doubles without the NaNs, and these."""
+    offsets = np.concatenate(([0], np.cumsum(special) * 8))
+    kept = ~special if valid is None else valid & ~special
+    values = pa.Array.from_buffers(pa.float64(), len(view), [bitmap(kept), buffer_of(view)])
+    return Encoded(values, binary_rows(nans.astype(">u8"), offsets, bitmap(special)))
+
+
+def parted_nans(doubles: pa.Array) -> Encoded:
+    """Doubles, NaNs among them, as ``FloatCodec.decode`` takes them: their bits are kept."""
+    view = numbers(doubles, np.float64)
+    if len(view) == 0 or not np.isnan(view.min()):
+        return Encoded(doubles)
+    special: Mask = np.isnan(view)
+    valid = valid_mask(doubles)
+    if valid is not None:
+        special &= valid
+    if not special.any():
+        return Encoded(doubles)
+    return _parted(view, valid, special, numbers(doubles, np.uint64)[special])
+
+
+def joined_nans(encoded: Encoded) -> pa.Array:
+    """The doubles of a float column with its NaNs among them, for a store that keeps their bits."""
+    values, specials = encoded.values, encoded.specials
+    if specials is None:
+        return values
+    data, _, special = compacted(specials)
+    bits = numbers(values, np.uint64).copy()
+    bits[slice(None) if special is None else special] = data.view(">u8")
+    valid = valid_mask(values)
+    present = None if special is None or valid is None else valid | special
+    return pa.Array.from_buffers(pa.float64(), len(values), [bitmap(present), buffer_of(bits)])

@@ -59,6 +59,8 @@ def changing(session: Session, name: Name) -> Iterator[tuple[Transaction, Catalo
     """The write transaction of a statement, and the table of that name in it, whatever it was before."""
     with session.scope.changing() as transaction:
         table = session.find_relation(name, transaction, tables_first=True)
+        if table is None:  # on PostgreSQL, who waited for a table that was then made anew finds neither
+            table = session.find_relation(name, transaction, tables_first=True)
         if not isinstance(table, CatalogTable):
             raise UndefinedTable(
                 f"table {'.'.join(name.parts)} was dropped or renamed while the statement waited",

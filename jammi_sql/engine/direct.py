@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 from pyarrow import types
@@ -34,9 +34,11 @@ from ..plan.direct import (
 )
 from ..ports import NamedQuery, Reader, Transaction
 from ..results import BatchResult, IterableSource
-from ..tables import ddl
-from ..tables.catalog import CatalogTable, StoredColumn
+from ..tables.catalog import CatalogTable
+from ..tables.column import StoredColumn
 from ..tables.condition import equal_to
+from ..tables.rendering import TableRenderer
+from ..tables.rendering.renderer import TENANT, quoted
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic, tenant_text
 from .changes import is_own
@@ -126,11 +128,11 @@ def change_directly(
         return None
     compiled = session.known.derived(statement, table.columns, lambda: _compile(table, change))
     rows = parameters.num_rows if isinstance(parameters, pa.RecordBatch) else 1
-    arrays = None if compiled is None else compiled.bound(session.tenant, _reader(parameters), rows)
+    arrays = None if compiled is None else compiled.bound(session.tenant, _reader(table.renderer, parameters), rows)
     tables = session.engine.services.tables
     if compiled is None or arrays is None or not tables.raise_version_of(transaction, table):
         return None
-    changed = transaction.execute(compiled.query, arrays)
+    changed = sum(transaction.execute(compiled.query, piece) for piece in table.renderer.pieces(arrays, compiled.key))
     faults.point("table.after_update" if isinstance(statement, statements.Update) else "table.after_delete")
     if changed:
         faults.point("table.after_version")
@@ -160,7 +162,7 @@ def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, r
     key = [name for name, _ in select.key]
     if not set(names).issuperset((*columns, *key)) or not any(set(key).issuperset(unique) for unique in table.keys):
         return None
-    read = _reader(parameters)
+    read = _reader(table.renderer, parameters)
     conditions = []
     for name, value in select.key:
         column = table.column(name)
@@ -179,7 +181,7 @@ Read = Callable[[StoredColumn, Value], pa.Array | None]
 """The values for a column as the store keeps them; ``None`` where they are not plainly of its type."""
 
 
-def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
+def _reader(renderer: TableRenderer, parameters: Parameters | pa.RecordBatch) -> Read:
     def read(column: StoredColumn, value: Value) -> pa.Array | None:
         if isinstance(parameters, pa.RecordBatch):
             array = repeated(value, column.field, parameters)
@@ -187,10 +189,16 @@ def _reader(parameters: Parameters | pa.RecordBatch) -> Read:
             array = array_of((value,), column.field.type, parameters)
         if array is None:
             return None
-        encoded = column.codec.encode(array)
+        encoded = renderer.encode(column.codec, array)
         return None if encoded.specials is not None else encoded.values
 
     return read
+
+
+class Place(Protocol):
+    """Takes a value as a parameter, and says its number."""
+
+    def __call__(self, column: StoredColumn, value: Value, *, null: bool) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,8 @@ class _Compiled:
     places: tuple[_Place, ...]
     names: list[str]
     guarded: bool
+    key: range
+    """The parameters that name the row."""
 
     def bound(self, tenant: TenantId | None, read: Read, rows: int) -> pa.RecordBatch | None:
         """What to bind; ``None`` where a value is not plainly of its column's type."""
@@ -234,63 +244,65 @@ def _compile(table: CatalogTable, change: DirectChange) -> _Compiled | None:
     if not key <= names.keys() or not any(key.issuperset(unique) for unique in table.keys):
         return None
     in_keys = {name for unique in table.keys for name in unique}
+    given = table.renderer.given
     places: list[_Place] = []
     assignments: list[str] = []
     guards: list[str] = []
 
-    def place(column: StoredColumn, value: Value, *, null: bool) -> str:
+    def place(column: StoredColumn, value: Value, *, null: bool) -> int:
         places.append(_Place(column, value, null))
-        return f"?{len(places) + 1}"
+        return len(places) + 1
 
     for name, value in change.assignments:
         column = names.get(name)
         if column is None or name in in_keys:
             return None
         if isinstance(value, Addition):
-            added = _addition(names, column, value, place)
+            added = _addition(table, names, column, value, place)
             if added is None:
                 return None
             expression, guard = added
             guards.append(guard)
         else:
-            expression = place(column, value, null=column.field.nullable)
-        assignments.append(f"{ddl.quoted(column.physical)} = {expression}")
-    conditions = [f"{ddl.TENANT} = ?1"]
+            expression = given(place(column, value, null=column.field.nullable))
+        assignments.append(f"{quoted(column.physical)} = {expression}")
+    assigned = len(places)
+    conditions = [f"{TENANT} = {given(1)}"]
     for name, value in change.key:
         column = names[name]
         if types.is_floating(column.field.type):
             return None
-        conditions.append(f"{ddl.quoted(column.physical)} = {place(column, value, null=False)}")
-    text = ddl.change_where(table.storage, assignments, [*conditions, *guards])
+        conditions.append(f"{quoted(column.physical)} = {given(place(column, value, null=False))}")
+    stored = [pa.utf8(), *(table.renderer.stored_type(place.column.codec) for place in places)]
+    text = table.renderer.change_where(table.storage, assignments, [*conditions, *guards], stored)
     bound = [str(number) for number in range(len(places) + 1)]
-    return _Compiled(NamedQuery(f"table {table.name}", text, None), tuple(places), bound, bool(guards))
+    return _Compiled(
+        NamedQuery(f"table {table.name}", text, None),
+        tuple(places),
+        bound,
+        bool(guards),
+        range(1 + assigned, 1 + len(places)),
+    )
 
 
 def _addition(
-    names: Mapping[str, StoredColumn], target: StoredColumn, addition: Addition, place: Callable[..., str]
+    table: CatalogTable, names: Mapping[str, StoredColumn], target: StoredColumn, addition: Addition, place: Place
 ) -> tuple[str, str] | None:
     """The expression of the store, and what must hold for it to be DataFusion's."""
     column = names.get(addition.column)
     if column is None:
         return None
-    operator = "-" if addition.negative else "+"
-    quoted = ddl.quoted(column.physical)
     if types.is_float64(column.field.type) and types.is_float64(target.field.type):
-        expression = f"{quoted} {operator} {place(column, addition.value, null=False)}"
-        return expression, f"typeof({quoted}) = 'real' AND typeof({expression}) = 'real'"
-    if _is_small_integer(column.field.type) and _is_small_integer(target.field.type):
-        expression = f"{quoted} {operator} {place(_BIGINT, addition.value, null=False)}"
-        least, greatest = _bounds(target.field.type)
-        return expression, f"typeof({expression}) = 'integer' AND {expression} BETWEEN {least} AND {greatest}"
-    return None
+        added = column
+    elif _is_small_integer(column.field.type) and _is_small_integer(target.field.type):
+        added = _BIGINT
+    else:
+        return None
+    number = place(added, addition.value, null=False)
+    return table.renderer.addition(column, target, "-" if addition.negative else "+", number)
 
 
 def _is_small_integer(data_type: pa.DataType) -> bool:
     return types.is_signed_integer(data_type) or (
         types.is_unsigned_integer(data_type) and not types.is_uint64(data_type)
     )
-
-
-def _bounds(data_type: pa.DataType) -> tuple[int, int]:
-    bits = data_type.bit_width
-    return (0, 2**bits - 1) if types.is_unsigned_integer(data_type) else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)

@@ -15,6 +15,7 @@ from ..stores.queries import load_queries
 from ..tables.cache import TableCache
 from ..tables.catalog import TableCatalog
 from ..tables.registry import MutableTableRegistry
+from ..tables.rendering import renderer_of
 from ..tables.rows import TableRows
 from ..tenancy import TenantId
 from ..topics.catalog import TopicCatalog
@@ -78,7 +79,7 @@ class Engine:
         files = SegmentReader(segment_catalog, storage)
         log = Log(queries, segment_catalog, files)
         catalog = TopicCatalog(queries, segment_catalog, clock)
-        tables = TableCatalog(load_queries("tables", store.kind), clock)
+        tables = TableCatalog(load_queries("tables", store.kind), renderer_of(store.kind), clock)
         rows = TableRows(tables)
         watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock

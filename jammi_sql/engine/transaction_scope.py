@@ -207,9 +207,10 @@ class TransactionScope:
 
     @contextmanager
     def trying(self) -> Iterator[Transaction]:
-        """As ``changing``, without a way back to its beginning inside an open transaction: for a statement that is one
-        statement of the store, or that goes on with ``changing``."""
-        if self._open:
+        """As ``changing``; where the store undoes a statement of its own that fails, without a way back to its beginning
+        inside an open transaction: for a statement that is one statement of the store, or that goes on with
+        ``changing``."""
+        if self._open and self.written().undoes_statements:
             yield self.written()
             return
         with self.changing() as transaction:

@@ -14,15 +14,18 @@ import pyarrow as pa
 from .. import faults
 from ..arrow.batches import required_columns
 from ..arrow.ipc import checksum, decode_schema, encode_schema
-from ..arrow.storage import ColumnCodec, column_codec
+from ..arrow.storage import column_codec
 from ..errors import (
     DataCorrupted,
+    DataError,
     DuplicateObject,
+    Error,
     NotNullViolation,
     PermissionDenied,
     ProgrammingError,
     SchemaConflict,
     UndefinedColumn,
+    UndefinedObject,
     UndefinedTable,
     UniqueViolation,
 )
@@ -31,29 +34,15 @@ from ..tenancy import TenantId
 from ..topics.catalog import NAMES, tenant_text
 from ..topics.definition import check_column_name, check_name, display_name, first_difference, split_name
 from ..topics.remembered import Remembered
-from . import ddl
+from .column import StoredColumn
 from .definition import Index, MutableTableDefinition, check_key, check_table
+from .rendering import TableRenderer
 
-__all__ = ["CatalogTable", "StoredColumn", "TableCatalog"]
+__all__ = ["CatalogTable", "TableCatalog"]
 
 _REMEMBERED = 4096
 _SAID = ("number", "tenant", "namespace", "name", "details", "schema_version", "checksum")
 _COUNT = pa.schema([("count", pa.int64())])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StoredColumn:
-    """A column and where its values are."""
-
-    field: pa.Field
-    physical: str
-    codec: ColumnCodec
-    default: str | None
-
-    @property
-    def name(self) -> str:
-        """The user's name for it."""
-        return self.field.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +55,8 @@ class CatalogTable:
     definition: MutableTableDefinition
     storage: str
     columns: tuple[StoredColumn, ...]
+    renderer: TableRenderer
+    """What the store's SQL for it is made by."""
     required: tuple[int, ...]
     """The places of the columns in which something is NOT NULL."""
     schema_version: int
@@ -90,6 +81,26 @@ class CatalogTable:
         primary = [definition.primary_key] if definition.primary_key else []
         return [*primary, *definition.unique, *(index.columns for index in definition.indexes if index.unique)]
 
+    def broken_key(self, error: UniqueViolation) -> tuple[str, ...] | None:
+        """The columns of the unique key that the store says to be broken."""
+        definition = self.definition
+        fixed = len(self.keys) - sum(index.unique for index in definition.indexes)
+        stored = [_stored_key(self.number, place) for place in range(fixed)]
+        stored += [_stored_index(self.number, index.name) for index in definition.indexes if index.unique]
+        # The longest first: the columns of a shorter one may be among them.
+        for columns, index in sorted(zip(self.keys, stored, strict=True), key=lambda each: len(each[0]), reverse=True):
+            if self.renderer.breaks(error, self.storage, index, [self.column(name).physical for name in columns]):
+                return columns
+        return None
+
+    def too_long(self, error: Error) -> DataError | None:
+        """What to raise where the store says that values are too long for it; ``None`` for any other error."""
+        limit = self.renderer.too_long(error)
+        if limit is None:
+            return None
+        what = f"a row is too long for table {self.name}: {limit}"
+        return DataError(what, sqlstate=error.sqlstate, hint="shorten its values, or index other columns")
+
     def column(self, name: str) -> StoredColumn:
         """The column of that name; ``UndefinedColumn`` where there is none."""
         for column in self.columns:
@@ -103,8 +114,9 @@ class CatalogTable:
 class TableCatalog:
     """Reads and changes the catalogue's rows. Every change happens in a transaction that the caller gives."""
 
-    def __init__(self, queries: Mapping[str, NamedQuery], clock: Clock) -> None:
+    def __init__(self, queries: Mapping[str, NamedQuery], renderer: TableRenderer, clock: Clock) -> None:
         self._queries = queries
+        self._renderer = renderer
         self._clock = clock
         # By all that a row says, so that what a transaction reads of its own may be kept too.
         self._known: Remembered[tuple[object, ...], CatalogTable] = Remembered(_REMEMBERED)
@@ -148,8 +160,7 @@ class TableCatalog:
             table = self._known[key] = self._decoded(row)
         return replace(table, data_version=row["data_version"], specials=frozenset(orjson.loads(row["specials"])))
 
-    @staticmethod
-    def _decoded(row: Mapping[str, Any]) -> CatalogTable:
+    def _decoded(self, row: Mapping[str, Any]) -> CatalogTable:
         path = display_name(row["namespace"], row["name"])
         schema = decode_schema(row["ipc"], row["checksum"], f"table {path}")
         try:
@@ -181,6 +192,7 @@ class TableCatalog:
             definition,
             row["storage"],
             columns,
+            self._renderer,
             required_columns(definition.schema),
             row["schema_version"],
             row["data_version"],
@@ -212,8 +224,8 @@ class TableCatalog:
             return existing, False
         self._check_free(transaction, definition.tenant, namespace, name)
         number = secrets.randbits(62)  # why: see the table in sql/migrations
-        storage = f"{'t_' if name.lower().startswith('sqlite_') else ''}{name}_{number:x}"
-        physical = ddl.physical_names(definition.schema.names)
+        storage = self._renderer.storage_name(name, number)
+        physical = self._renderer.physical_names(definition.schema.names)
         for index in definition.indexes:
             self._check_index_free(transaction, definition.tenant, namespace, index.name)
         ipc = encode_schema(definition.schema)
@@ -232,19 +244,22 @@ class TableCatalog:
                 ipc,
             ),
         )
-        transaction.script(ddl.create_table(storage, physical))
+        codecs = [column_codec(field.type) for field in definition.schema]
+        transaction.script(self._renderer.create_table(storage, list(zip(physical, codecs, strict=True))))
         table = self._again(transaction, number)
         for place, columns in enumerate(filter(None, (definition.primary_key, *definition.unique))):
-            self._make_index(transaction, table, f"key_{number:x}_{place}", columns, unique=True)
+            self._make_index(transaction, table, _stored_key(number, place), columns, unique=True)
         for index in definition.indexes:
-            stored = _stored_index(table, index.name)
+            stored = _stored_index(table.number, index.name)
             self._make_index(transaction, table, stored, index.columns, unique=index.unique)
         return table, True
 
     def drop(self, transaction: Transaction, table: CatalogTable) -> None:
         """Remove it with its rows."""
-        transaction.script(ddl.drop_table(table.storage))
-        transaction.execute(self._queries["delete_table"], (table.number,))
+        # Its row in the catalogue first, which is the lock of its rows.
+        if not transaction.execute(self._queries["delete_table"], (table.number,)):
+            raise UndefinedTable(f"table {table.name} does not exist any more", hint="SHOW TABLES lists what is there")
+        transaction.script(self._renderer.drop_table(table.storage))
 
     def rename(self, transaction: Transaction, table: CatalogTable, namespace: str, name: str) -> None:
         """Give it another name; ``DuplicateObject`` where that is taken."""
@@ -265,19 +280,20 @@ class TableCatalog:
             raise DuplicateObject(
                 f"table {table.name} has column {field.name} already", sqlstate="42701", hint="use IF NOT EXISTS"
             )
-        column_codec(field.type)
+        codec = column_codec(field.type)
         definition = table.definition
         taken = [column.physical for column in table.columns]
-        stored = ddl.physical_names([field.name], taken)[0]
+        stored = self._renderer.later_name(field.name, taken, table.schema_version)
         defaults = dict(definition.defaults) if default is None else {**definition.defaults, field.name: default}
-        transaction.script(ddl.add_column(table.storage, stored))
+        transaction.script(self._renderer.add_column(table.storage, stored, codec))
         changed = replace(definition, schema=definition.schema.append(field), defaults=defaults)
         return self._alter(transaction, table, changed, [*taken, stored])
 
     def require(self, transaction: Transaction, table: CatalogTable, name: str) -> CatalogTable:
         """Make a column NOT NULL; ``NotNullViolation`` where a row has no value in it."""
         column = table.column(name)
-        empty = NamedQuery("rows without a value", ddl.count_rows(table.storage, ddl.is_null(column.physical)), _COUNT)
+        counted = self._renderer.count_rows(table.storage, self._renderer.is_null(column.physical))
+        empty = NamedQuery("rows without a value", counted, _COUNT)
         if transaction.query(empty).column(0)[0].as_py():
             raise NotNullViolation(
                 f"column {name} of table {table.name} cannot be NOT NULL: there are rows without a value",
@@ -307,7 +323,7 @@ class TableCatalog:
                     sqlstate="2BP01",
                     hint="drop the index first" if what.startswith("index") else "make the table anew without it",
                 )
-        transaction.script(ddl.drop_column(table.storage, column.physical))
+        transaction.script(self._renderer.drop_column(table.storage, column.physical))
         place = table.schema.names.index(name)
         defaults = {key: value for key, value in definition.defaults.items() if key != name}
         changed = replace(definition, schema=definition.schema.remove(place), defaults=defaults)
@@ -324,8 +340,8 @@ class TableCatalog:
             )
         definition = table.definition
         others = [other.physical for other in table.columns if other is not column]
-        stored = ddl.physical_names([new_name], others)[0]
-        transaction.script(ddl.rename_column(table.storage, column.physical, stored))
+        stored = self._renderer.later_name(new_name, others, table.schema_version)
+        transaction.script(self._renderer.rename_column(table.storage, column.physical, stored))
 
         def names(columns: Sequence[str]) -> tuple[str, ...]:
             return tuple(new_name if item == name else item for item in columns)
@@ -347,15 +363,19 @@ class TableCatalog:
         """Make an index; ``UniqueViolation`` where rows break a unique one."""
         check_key(table.name, table.schema, index.columns, f"index {index.name}")
         check_name(table.namespace, index.name)
+        transaction.lock(NAMES)
         self._check_index_free(transaction, table.definition.tenant, table.namespace, index.name)
-        stored = _stored_index(table, index.name)
+        stored = _stored_index(table.number, index.name)
         self._make_index(transaction, table, stored, index.columns, unique=index.unique)
         changed = replace(table.definition, indexes=(*table.definition.indexes, index))
         self._alter(transaction, table, changed, [column.physical for column in table.columns])
 
     def drop_index(self, transaction: Transaction, table: CatalogTable, name: str) -> None:
         """Remove an index."""
-        transaction.script(ddl.drop_index(_stored_index(table, name)))
+        table = self._again(transaction, table.number)  # as it is since it is locked
+        if name not in {index.name for index in table.definition.indexes}:
+            raise UndefinedObject(f"index {name} does not exist any more", hint="use IF EXISTS")
+        transaction.script(self._renderer.drop_index(_stored_index(table.number, name)))
         kept = tuple(index for index in table.definition.indexes if index.name != name)
         changed = replace(table.definition, indexes=kept)
         self._alter(transaction, table, changed, [column.physical for column in table.columns])
@@ -381,8 +401,8 @@ class TableCatalog:
 
     def raise_version_of(self, transaction: Transaction, table: CatalogTable) -> bool:
         """Say that rows will change, before they do: ``False``, and nothing is said, where ``table`` was altered since."""
-        text = ddl.raise_data_version(table.number, table.schema_version)
-        return bool(transaction.execute(NamedQuery(f"table {table.name}", text, None)))
+        text, parameters = self._renderer.raise_data_version(table.number, table.schema_version)
+        return bool(transaction.execute(NamedQuery(f"table {table.name}", text, None), parameters))
 
     def lower_version(self, transaction: Transaction, table: CatalogTable) -> None:
         """Take ``raise_version_of`` back, since no row changed."""
@@ -429,23 +449,29 @@ class TableCatalog:
         if found is not None and found[0].definition.tenant == tenant:
             raise DuplicateObject(f"index {name} exists already, on table {found[0].name}", hint="use IF NOT EXISTS")
 
-    @staticmethod
     def _make_index(
-        transaction: Transaction, table: CatalogTable, name: str, columns: Sequence[str], *, unique: bool
+        self, transaction: Transaction, table: CatalogTable, name: str, columns: Sequence[str], *, unique: bool
     ) -> None:
         stored = [table.column(column).physical for column in columns]
         try:
-            transaction.script(ddl.create_index(table.storage, name, stored, unique=unique))
+            transaction.script(self._renderer.create_index(table.storage, name, stored, unique=unique))
         except UniqueViolation as error:
             raise UniqueViolation(
                 f"table {table.name} has rows with the same values in ({', '.join(columns)})",
                 hint="make them differ first, or CREATE INDEX without UNIQUE",
             ) from error
+        except Error as error:
+            raise table.too_long(error) or error from error
 
 
-def _stored_index(table: CatalogTable, name: str) -> str:
+def _stored_key(number: int, place: int) -> str:
+    """The index of the primary key, or of a UNIQUE: they are counted as the table was made with them."""
+    return f"key_{number:x}_{place}"
+
+
+def _stored_index(number: int, name: str) -> str:
     """The store takes names that differ in case for one, and has names of its own: so not the user's."""
-    return f"index_{table.number:x}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    return f"index_{number:x}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _details(definition: MutableTableDefinition, physical: Sequence[str]) -> str:

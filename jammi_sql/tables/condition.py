@@ -16,8 +16,10 @@ import pyarrow as pa
 
 from ..arrow.expression import Call, Field, Literal, Membership, Node
 from ..arrow.order import FLOATS, order_kind
-from . import ddl
-from .catalog import CatalogTable, StoredColumn
+from .catalog import CatalogTable
+from .column import StoredColumn
+from .rendering import TableRenderer
+from .rendering.renderer import quoted
 
 __all__ = ["Condition", "condition_of"]
 
@@ -41,10 +43,10 @@ class Condition:
     indexed: bool
     narrow: bool
 
-    def text(self, first: int) -> str:
-        """The condition with its parameters from ``?first`` on."""
+    def text(self, renderer: TableRenderer, first: int) -> str:
+        """The condition with its parameters from the one with the number ``first`` on."""
         pieces = " AND ".join(self.terms).split(_PLACE)
-        numbers = (f"?{first + place}" for place in range(len(self.values)))
+        numbers = (renderer.parameter(first + place) for place in range(len(self.values)))
         return "".join(piece + number for piece, number in zip_longest(pieces, numbers, fillvalue=""))
 
 
@@ -97,9 +99,9 @@ def _term(node: Node, table: CatalogTable) -> _Term | None:
         case Call("is_valid", (Field(name),)):
             return _Term(f"{_quoted(table.column(name))} IS NOT NULL", (), None)
         case Call(function, (Field(name), Literal(value))) if function in _OPERATORS:
-            return _comparison(function, table.column(name), value)
+            return _comparison(function, table, table.column(name), value)
         case Membership(Field(name), values):
-            return _membership(table.column(name), values)
+            return _membership(table, table.column(name), values)
         case Call("or_kleene", (left, right)):
             one, other = _term(left, table), _term(right, table)
             if one is None or other is None:
@@ -111,29 +113,30 @@ def _term(node: Node, table: CatalogTable) -> _Term | None:
 
 
 def _quoted(column: StoredColumn) -> str:
-    return ddl.quoted(column.physical)
+    return quoted(column.physical)
 
 
-def _comparison(function: str, column: StoredColumn, value: pa.Scalar) -> _Term | None:
-    stored = _stored(column, value)
+def _comparison(function: str, table: CatalogTable, column: StoredColumn, value: pa.Scalar) -> _Term | None:
+    stored = _stored(table, column, value)
     if stored is None:
         return None
     name = _quoted(column)
     if function == "equal":
         return _Term(f"{name} = {_PLACE}", (stored,), column.name)
     if function in ("less", "less_equal") and order_kind(column.field.type) in FLOATS:
-        # NaNs are blobs, above all numbers in the store; those with a sign are below all others here.
-        return _Term(f"({name} {_OPERATORS[function]} {_PLACE} OR {name} >= x'80')", (stored,), None)
+        # NaNs are above all numbers in the store; those with a sign are below all others here.
+        nan = table.renderer.is_nan(column.physical)
+        return _Term(f"({name} {_OPERATORS[function]} {_PLACE} OR {nan})", (stored,), None)
     return _Term(f"{name} {_OPERATORS[function]} {_PLACE}", (stored,), None, column.name)
 
 
-def _membership(column: StoredColumn, values: pa.Array) -> _Term | None:
+def _membership(table: CatalogTable, column: StoredColumn, values: pa.Array) -> _Term | None:
     present = values.drop_null()
     if not 0 < len(present) <= _LONGEST_LIST:
         return None
     stored: list[Value] = []
     for value in present:
-        one = _stored(column, value)
+        one = _stored(table, column, value)
         if one is None:
             return None
         stored.append(one)
@@ -142,7 +145,7 @@ def _membership(column: StoredColumn, values: pa.Array) -> _Term | None:
     return _Term(f"{name} IN ({places})", tuple(stored), column.name)
 
 
-def _stored(column: StoredColumn, value: pa.Scalar) -> Value:
+def _stored(table: CatalogTable, column: StoredColumn, value: pa.Scalar) -> Value:
     """A literal as the store keeps it; ``None`` where it has none that compares alike."""
     if not column.codec.comparable or not value.is_valid:
         return None
@@ -154,5 +157,4 @@ def _stored(column: StoredColumn, value: pa.Scalar) -> Value:
             value = value.cast(data_type)
         except pa.ArrowException:
             return None
-    stored: Value = column.codec.encode_value(value)
-    return None if isinstance(stored, bytes) and column.codec.storage == pa.float64() else stored
+    return table.renderer.encode_value(column.codec, value)

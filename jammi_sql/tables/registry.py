@@ -92,7 +92,10 @@ class MutableTableRegistry:
         self, reader: Reader, name: Named, tenant: TenantId | str | None
     ) -> tuple[CatalogTable, TenantId | None]:
         path, scope = _named(name, tenant)
-        table = self._catalog.lookup(reader, scope, *split_name(path))
+        # Twice: on PostgreSQL, who waited for a table that was then made anew finds neither.
+        table = self._catalog.lookup(reader, scope, *split_name(path)) or self._catalog.lookup(
+            reader, scope, *split_name(path)
+        )
         if table is None:
             raise UndefinedTable(f"table {path} does not exist", hint="list shows what is there")
         return table, scope

@@ -18,9 +18,11 @@ from ..errors import DataCorrupted, Error, UndefinedTable, UniqueViolation
 from ..ports import NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
 from ..topics.catalog import tenant_text
-from . import ddl
-from .catalog import CatalogTable, StoredColumn, TableCatalog
+from .catalog import CatalogTable, TableCatalog
+from .column import StoredColumn
 from .condition import Condition, Value
+from .rendering import TableRenderer
+from .rendering.renderer import ID, TENANT, quoted
 
 __all__ = ["NUMBER", "ROW_ID", "Conflict", "TableRows", "Whose"]
 
@@ -57,8 +59,8 @@ class TableRows:
 
     def count(self, reader: Reader, table: CatalogTable, tenant: TenantId | None, *, whose: Whose = "visible") -> int:
         """How many rows there are."""
-        condition, parameters = _visible(tenant, whose, indexed=False)
-        query = NamedQuery(f"table {table.name}", ddl.count_rows(table.storage, condition), _COUNT)
+        condition, parameters = _visible(table.renderer, tenant, whose, indexed=False)
+        query = NamedQuery(f"table {table.name}", table.renderer.count_rows(table.storage, condition), _COUNT)
         with _named(table):
             count: int = reader.query(query, parameters).column(0)[0].as_py()
         return count
@@ -79,13 +81,15 @@ class TableRows:
         the same order whatever the columns are: columns of several scans are kept together.
         """
         shape = _Shape.of(table, columns)
-        visible, parameters = _visible(tenant, whose, indexed=condition is not None and condition.indexed)
+        visible, parameters = _visible(
+            table.renderer, tenant, whose, indexed=condition is not None and condition.indexed
+        )
         text: str = visible
         bind: tuple[Value, ...] = parameters
         if condition is not None and condition.terms:
-            text = f"{visible} AND {condition.text(len(parameters) + 1)}"
+            text = f"{visible} AND {condition.text(table.renderer, len(parameters) + 1)}"
             bind = (*parameters, *condition.values)
-        selected = ddl.select_rows(table.storage, shape.expressions, text, ordered=condition is None)
+        selected = table.renderer.select_rows(table.storage, shape.expressions, text, ordered=condition is None)
         query = NamedQuery(f"table {table.name}", selected, shape.stored)
         with _named(table):
             if condition is not None and condition.narrow:
@@ -98,9 +102,8 @@ class TableRows:
     def by_id(self, reader: Reader, table: CatalogTable, ids: pa.Array, columns: Sequence[str]) -> pa.RecordBatch:
         """The rows with these identities, in their order; those that are gone are left out."""
         shape = _Shape.of(table, columns)
-        query = NamedQuery(
-            f"table {table.name}", ddl.select_rows(table.storage, shape.expressions, f"{ddl.ID} = ?1"), shape.stored
-        )
+        text = table.renderer.select_by_id(table.storage, shape.expressions)
+        query = NamedQuery(f"table {table.name}", text, shape.stored)
         return self._looked_up(reader, table, shape, query, pa.record_batch([ids], names=["id"]))
 
     def by_key(
@@ -114,26 +117,12 @@ class TableRows:
     ) -> pa.RecordBatch:
         """The tenant's own rows that have the keys of ``rows``, with the row's number in ``rows`` as first column."""
         shape = _Shape.of(table, columns, numbered=True)
-        stored = [table.column(name) for name in key]
-        parameters: list[pa.Array] = [
-            _run(0, rows.num_rows),
-            pa.repeat(pa.scalar(tenant_text(tenant)), rows.num_rows),
-        ]
-        conditions = [f"{ddl.TENANT} = ?2"]
-        for column in stored:
-            encoded = column.codec.encode(rows.column(column.name))
-            special = encoded.specials is not None
-            value = ddl.values([special], len(parameters) + 1)[0]
-            conditions.append(f"{ddl.quoted(column.physical)} = {value}")
-            parameters.append(encoded.values)
-            if encoded.specials is not None:
-                parameters.append(encoded.specials)
-        query = NamedQuery(
-            f"table {table.name}",
-            ddl.select_rows(table.storage, shape.expressions, " AND ".join(conditions)),
-            shape.stored,
-        )
-        bind = pa.record_batch(parameters, names=[str(number) for number in range(len(parameters))])
+        columns_of_key = [table.column(name) for name in key]
+        values, special = _encoded(table.renderer, columns_of_key, rows, set())
+        text = table.renderer.select_by_key(table.storage, shape.expressions, columns_of_key, special)
+        query = NamedQuery(f"table {table.name}", text, shape.stored)
+        tenants = pa.repeat(pa.scalar(tenant_text(tenant)), rows.num_rows)
+        bind = _bound([_run(0, rows.num_rows), tenants, *values])
         return self._looked_up(reader, table, shape, query, bind)
 
     @staticmethod
@@ -141,7 +130,9 @@ class TableRows:
         reader: Reader, table: CatalogTable, shape: _Shape, query: NamedQuery, bind: pa.RecordBatch
     ) -> pa.RecordBatch:
         with _named(table):
-            found = [shape.decoded(batch) for batch in reader.stream(query, bind)]
+            found = [
+                shape.decoded(batch) for piece in table.renderer.pieces(bind) for batch in reader.stream(query, piece)
+            ]
         whole: pa.RecordBatch = pa.concat_batches(found) if found else shape.empty()  # type: ignore[attr-defined]
         return whole
 
@@ -164,21 +155,22 @@ class TableRows:
         count, specials = 0, set[str]()
         key = None if conflict is None else [table.column(name).physical for name in conflict.key]
         update = [] if conflict is None else [table.column(name).physical for name in conflict.update]
+        renderer = table.renderer
+        once = [2 + table.schema.names.index(name) for name in conflict.key] if conflict and conflict.update else []
         with _named(table):
-            query = NamedQuery(f"table {table.name}", ddl.last_id(table.storage), _LAST)
+            query = NamedQuery(f"table {table.name}", table.renderer.last_id(table.storage), _LAST)
             first: int = transaction.query(query).column(0)[0].as_py() + 1
             following = first
             for batch in batches:
                 rows = conform(batch, table.schema, table.required, f"table {table.name}")
                 ids = _run(following, rows.num_rows)
                 following += rows.num_rows
-                arrays, special = _encoded(table.columns, rows, specials)
-                columns = [column.physical for column in table.columns]
-                text = ddl.insert_rows(table.storage, columns, special, key=key, update=update)
-                count += transaction.execute(
-                    NamedQuery(f"table {table.name}", text, None),
-                    _bound([ids, pa.repeat(pa.scalar(tenant_text(tenant)), rows.num_rows), *arrays]),
-                )
+                arrays, special = _encoded(renderer, table.columns, rows, specials)
+                text = renderer.insert_rows(table.storage, table.columns, special, key=key, update=update)
+                query = NamedQuery(f"table {table.name}", text, None)
+                bind = _bound([ids, pa.repeat(pa.scalar(tenant_text(tenant)), rows.num_rows), *arrays])
+                for piece in renderer.pieces(bind, once):
+                    count += transaction.execute(query, piece)
                 faults.point("table.after_insert")
         if count:
             self._catalog.raise_version(transaction, table, specials)
@@ -204,17 +196,17 @@ class TableRows:
                 schema = pa.schema([table.schema.field(name) for name in names])
                 rows = conform(batch.select(names), schema, required_columns(schema), f"table {table.name}")
                 columns = [table.column(name) for name in names]
-                arrays, special = _encoded(columns, rows, specials)
+                arrays, special = _encoded(table.renderer, columns, rows, specials)
                 moves = not keys.isdisjoint(names)
                 moved = moved or moves
-                text = ddl.update_rows(table.storage, [column.physical for column in columns], special, moving=moves)
+                text = table.renderer.update_rows(table.storage, columns, special, moving=moves)
+                query = NamedQuery(f"table {table.name}", text, None)
                 tenants = [pa.repeat(pa.scalar(moving), rows.num_rows)] if moves else []
-                count += transaction.execute(
-                    NamedQuery(f"table {table.name}", text, None), _bound([batch.column(0), *tenants, *arrays])
-                )
+                for piece in table.renderer.pieces(_bound([batch.column(0), *tenants, *arrays]), (0,)):
+                    count += transaction.execute(query, piece)
                 faults.point("table.after_update")
             if moved:
-                back = NamedQuery(f"table {table.name}", ddl.move_rows(table.storage), None)
+                back = NamedQuery(f"table {table.name}", table.renderer.move_rows(table.storage), None)
                 transaction.execute(back, (moving, tenant_text(tenant)))
         if count:
             self._catalog.raise_version(transaction, table, specials)
@@ -222,11 +214,12 @@ class TableRows:
 
     def delete(self, transaction: Transaction, table: CatalogTable, ids: Iterable[pa.Array]) -> int:
         """Remove rows by their identity; returns their number."""
-        query = NamedQuery(f"table {table.name}", ddl.delete_rows(table.storage), None)
+        query = NamedQuery(f"table {table.name}", table.renderer.delete_rows(table.storage), None)
         with _named(table):
             count = 0
             for each in ids:
-                count += transaction.execute(query, _bound([each]))
+                for piece in table.renderer.pieces(_bound([each])):
+                    count += transaction.execute(query, piece)
                 faults.point("table.after_delete")
         if count:
             self._catalog.raise_version(transaction, table)
@@ -234,7 +227,7 @@ class TableRows:
 
     def clear(self, transaction: Transaction, table: CatalogTable, tenant: TenantId | None) -> int:
         """Remove all of the tenant's own rows; returns their number."""
-        query = NamedQuery(f"table {table.name}", ddl.delete_rows(table.storage, all_of_tenant=True), None)
+        query = NamedQuery(f"table {table.name}", table.renderer.clear_rows(table.storage), None)
         with _named(table):
             count = transaction.execute(query, (tenant_text(tenant),))
         if count:
@@ -263,20 +256,22 @@ class _Shape:
             self._decoders.append(lambda batch: batch.column(place))
             fields.append(pa.field(name, pa.int64(), nullable=False))
 
+        renderer = table.renderer
         if numbered:
-            plain("?1", NUMBER)
+            plain(renderer.given(1), NUMBER)
         for name in names:
             if name == ROW_ID:
-                plain(ddl.ID, ROW_ID)
+                plain(ID, ROW_ID)
                 continue
             column = table.column(name)
-            quoted = ddl.quoted(column.physical)
+            stored_type = renderer.stored_type(column.codec)
             if name in table.specials:
-                values = add(f"iif(typeof({quoted}) = 'blob', NULL, {quoted})", column.codec.storage)
-                specials = add(f"iif(typeof({quoted}) = 'blob', {quoted}, NULL)", pa.binary())
+                expressions = renderer.special_parts(column.physical)
+                values, specials = add(expressions[0], stored_type), add(expressions[1], pa.binary())
                 self._decoders.append(_decoder(table, column, values, specials))
             else:
-                self._decoders.append(_decoder(table, column, add(quoted, column.codec.storage), None))
+                values = add(quoted(column.physical), stored_type)
+                self._decoders.append(_decoder(table, column, values, None))
             fields.append(column.field)
         self.stored = pa.schema(stored)
         self._schema = pa.schema(fields)
@@ -297,7 +292,9 @@ def _decoder(
 ) -> Callable[[pa.RecordBatch], pa.Array]:
     def decode(batch: pa.RecordBatch) -> pa.Array:
         try:
-            return column.codec.decode(batch.column(values), None if specials is None else batch.column(specials))
+            return table.renderer.decode(
+                column.codec, batch.column(values), None if specials is None else batch.column(specials)
+            )
         except DataCorrupted as error:
             raise DataCorrupted(
                 f"table {table.name}, column {column.name}: {error.message}", hint="restore the store from a backup"
@@ -306,28 +303,26 @@ def _decoder(
     return decode
 
 
-def _visible(tenant: TenantId | None, whose: Whose, *, indexed: bool) -> tuple[str, tuple[str, ...]]:
-    """Whose rows are meant, as a condition with one parameter.
-
-    Every index begins with the tenant. Where the rest of a condition cannot use one, a ``+`` keeps the store from
-    taking it: to fetch all rows by way of an index takes ten times as long as to read the table.
-    """
-    column = ddl.TENANT if indexed else f"+{ddl.TENANT}"
+def _visible(
+    renderer: TableRenderer, tenant: TenantId | None, whose: Whose, *, indexed: bool
+) -> tuple[str, tuple[str, ...]]:
+    """Whose rows are meant, as a condition and its parameters; ``indexed``: the rest of the condition can use an index."""
     if whose == "every":
-        return "?1 IS NOT NULL", ("",)
+        return f"{TENANT} IS NOT NULL", ()
+    column, parameter = renderer.tenant(indexed=indexed), renderer.parameter(1)
     if whose == "own" or tenant is None:
-        return f"{column} = ?1", (tenant_text(tenant),)
-    return f"{column} IN ('', ?1)", (tenant_text(tenant),)
+        return f"{column} = {parameter}", (tenant_text(tenant),)
+    return f"{column} IN ('', {parameter})", (tenant_text(tenant),)
 
 
 def _encoded(
-    columns: Sequence[StoredColumn], rows: pa.RecordBatch, specials: set[str]
+    renderer: TableRenderer, columns: Sequence[StoredColumn], rows: pa.RecordBatch, specials: set[str]
 ) -> tuple[list[pa.Array], list[bool]]:
     """The stored values of ``rows``, and for each column whether its NaNs come in an array of their own."""
     arrays: list[pa.Array] = []
     special: list[bool] = []
-    for column, values in zip(columns, rows.columns, strict=True):
-        encoded = column.codec.encode(values)
+    for column in columns:
+        encoded = renderer.encode(column.codec, rows.column(column.name))
         arrays.append(encoded.values)
         special.append(encoded.specials is not None)
         if encoded.specials is not None:
@@ -356,19 +351,21 @@ def _named(table: CatalogTable) -> Iterator[None]:
     try:
         yield
     except UniqueViolation as error:
-        raise UniqueViolation(_broken_key(table, error.message), hint="use ON CONFLICT, or another key") from error
+        raise UniqueViolation(_broken_key(table, error), hint="use ON CONFLICT, or another key") from error
     except Error as error:
-        if "no such table" in error.message or "no such column" in error.message:
+        if table.renderer.is_missing(error):
             raise UndefinedTable(
                 f"table {table.name} was changed or dropped while it was used", hint="run the statement again"
             ) from error
-        raise
+        too_long = table.too_long(error)
+        if too_long is None:
+            raise
+        raise too_long from error
 
 
-def _broken_key(table: CatalogTable, message: str) -> str:
-    for key in sorted(table.keys, key=len, reverse=True):
-        stored = [f"{table.storage}.{table.column(name).physical}" for name in key]
-        if all(text in message for text in stored):
-            what = "the primary key" if key == table.definition.primary_key else "a unique key"
-            return f"table {table.name} has a row with this key already: {what} is ({', '.join(key)})"
-    return f"table {table.name} has a row with this key already"
+def _broken_key(table: CatalogTable, error: UniqueViolation) -> str:
+    key = table.broken_key(error)
+    if key is None:
+        return f"table {table.name} has a row with this key already"
+    what = "the primary key" if key == table.definition.primary_key else "a unique key"
+    return f"table {table.name} has a row with this key already: {what} is ({', '.join(key)})"
