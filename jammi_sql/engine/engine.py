@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
@@ -71,7 +72,7 @@ class Engine:
         catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), clock)
         rows = TableRows(tables)
-        watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
+        watch = HeadWatch(store, log, lambda: broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
         self.publisher = Publisher(store, catalog, log, broker, watch, clock)
@@ -116,9 +117,10 @@ class Engine:
     ) -> Engine:
         """The engine on ``target``: a folder, made if missing, or ``":memory:"`` or ``None`` for a temporary one.
 
-        ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
-        processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
-        companion tables is kept in memory for scans that repeat.
+        ``broker`` is an object with the ``Broker`` contract, ``"memory"``, or a URL ``nats://host:4222`` or
+        ``tls://host:4222``; without one, publishes of other processes on the same store arrive too. ``udfs`` is a
+        folder of functions. ``table_cache_bytes`` is how much of companion tables is kept in memory for scans that
+        repeat.
 
         ``segments`` is where the segments of topics are kept, a folder or the URL of an object store; without it, in
         the store's folder, or where they were before. A stretch of the log becomes a segment at ``segment_rows`` rows
@@ -127,27 +129,14 @@ class Engine:
 
         ``options`` are the store's: ``lock_timeout`` in seconds, ``max_bytes``.
         """
-        chosen = _broker(broker)
         kept = SegmentOptions(segments, SegmentSize(segment_rows, segment_bytes), segment_grace, compaction)
-        text = None if target is None else os.fspath(target)
-        if text is None or text == MEMORY:
-            if read_only:
-                raise InvalidParameter("a temporary store cannot be read-only")
-            if options:
-                raise InvalidParameter(f"a temporary store takes no option {', '.join(sorted(options))}")
-            store: Store = SqliteStore.temporary()
-        else:
-            scheme = text.split("://", 1)[0] if "://" in text else None
-            if scheme is not None:
-                raise FeatureNotSupported(
-                    f"{scheme}:// is not built yet", hint="give a folder, or ':memory:' for a temporary store"
-                )
-            unknown = sorted(set(options) - set(_OPTIONS))
-            if unknown:
-                raise InvalidParameter(
-                    f"there is no option {unknown[0]}", hint="a folder takes lock_timeout and max_bytes"
-                )
-            store = SqliteStore.open(text, read_only=read_only, **options)
+        chosen = _broker(broker)
+        try:
+            store = _store(target, read_only, options)
+        except BaseException:
+            if chosen is not broker:
+                chosen.close()
+            raise
         try:
             return cls(
                 store,
@@ -159,6 +148,8 @@ class Engine:
             )
         except BaseException:
             store.close()
+            if chosen is not broker:
+                chosen.close()
             raise
 
     def session(self, tenant: TenantId | str | None = None) -> Any:
@@ -201,6 +192,25 @@ class Engine:
         self.close()
 
 
+def _store(target: str | os.PathLike[str] | None, read_only: bool, options: dict[str, Any]) -> Store:
+    text = None if target is None else os.fspath(target)
+    if text is None or text == MEMORY:
+        if read_only:
+            raise InvalidParameter("a temporary store cannot be read-only")
+        if options:
+            raise InvalidParameter(f"a temporary store takes no option {', '.join(sorted(options))}")
+        return SqliteStore.temporary()
+    scheme = text.split("://", 1)[0] if "://" in text else None
+    if scheme is not None:
+        raise FeatureNotSupported(
+            f"{scheme}:// is not built yet", hint="give a folder, or ':memory:' for a temporary store"
+        )
+    unknown = sorted(set(options) - set(_OPTIONS))
+    if unknown:
+        raise InvalidParameter(f"there is no option {unknown[0]}", hint="a folder takes lock_timeout and max_bytes")
+    return SqliteStore.open(text, read_only=read_only, **options)
+
+
 def _broker(broker: Broker | str | None) -> Broker:
     if broker is None:
         return PollingBroker()
@@ -209,6 +219,9 @@ def _broker(broker: Broker | str | None) -> Broker:
     if broker == "memory":
         return InMemoryBroker()
     scheme = broker.split("://", 1)[0]
+    if scheme in ("nats", "tls") and scheme != broker:
+        return JetStreamBroker(broker)
     raise FeatureNotSupported(
-        f"there is no broker {scheme}", hint="give 'memory', a Broker object, or nothing for the polling one"
+        f"there is no broker {scheme if scheme != broker else repr(broker)}",
+        hint="give 'memory', nats://host:4222, a Broker object, or nothing for the polling one",
     )
