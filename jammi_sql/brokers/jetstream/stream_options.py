@@ -9,11 +9,12 @@ from typing import Any, Final, Self
 from ...errors import InvalidParameter
 from ...topics.retention import AGE, parse_age
 
-__all__ = ["DEFAULT_AGE", "DEFAULT_BYTES", "StreamOptions"]
+__all__ = ["DEFAULT_AGE", "DEFAULT_MESSAGES", "StreamOptions"]
 
 DEFAULT_AGE: Final = 3600.0
 """Seconds that the server keeps a message. The log keeps it, so nobody of this package needs it for longer than a moment."""
-DEFAULT_BYTES: Final = 64 << 20
+DEFAULT_MESSAGES: Final = 10_000
+"""Not a limit in bytes: the server sets these aside for each stream, and takes no more streams once nothing is left."""
 _DUPLICATES: Final = 120.0
 """Seconds in which the server recognises a message that is sent again."""
 _SHORTEST_AGE: Final = 0.1
@@ -91,7 +92,8 @@ class StreamOptions:
         return {
             "max_age": DEFAULT_AGE,
             "duplicate_window": _DUPLICATES,
-            "max_bytes": DEFAULT_BYTES,
+            "max_bytes": -1,
+            "max_msgs": DEFAULT_MESSAGES,
             "storage": "file",
             "num_replicas": 1,
             "retention": "limits",

@@ -54,7 +54,6 @@ class Streams:
             description=f"Jammi SQL topic {topic.name}"[:1024],
             subjects=[self._names.subject(topic.id)],
             max_consumers=-1,
-            max_msgs=-1,
         ).evolve(**_typed(options.complete))
         try:
             await self._jetstream.add_stream(config)
