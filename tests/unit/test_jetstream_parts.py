@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+import jammi_sql
 from jammi_sql import Engine
 from jammi_sql.brokers import JetStreamBroker
 from jammi_sql.brokers.jetstream.access import Access
@@ -108,22 +109,16 @@ def test_a_number_that_cannot_be_is_named(name: str) -> None:
         JetStreamBroker("nats://127.0.0.1:1", **{name: 0})
 
 
-def test_without_the_packages_the_error_says_what_to_install() -> None:
-    program = """
-import sys
-sys.modules[sys.argv[1]] = None
-import jammi_sql
-from jammi_sql.errors import FeatureNotSupported
-try:
-    jammi_sql.connect(broker="nats://127.0.0.1:1?nkey=/nowhere")
-except FeatureNotSupported as error:
-    print(error.message, error.hint)
-"""
-    for module, package in (("nats", "nats-py"), ("nkeys", "nkeys")):
-        command = [sys.executable, "-c", program, module]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        assert package in done.stdout
-        assert "pip install 'jammi-sql[nats]'" in done.stdout
+@pytest.mark.parametrize(("module", "package"), [("nats", "nats-py"), ("nkeys", "nkeys")])
+def test_without_the_packages_the_error_says_what_to_install(
+    module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("jammi_sql.brokers.jetstream.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(FeatureNotSupported, match=package) as caught:
+        jammi_sql.connect(broker="nats://127.0.0.1:1?nkey=/nowhere")
+    assert caught.value.hint == "pip install 'jammi-sql[nats]'"
 
 
 def test_importing_the_package_imports_no_nats() -> None:

@@ -18,7 +18,7 @@ from ...topics.definition import TopicId
 from ...topics.tail import Tail
 from .access import Access
 from .outbox import Outbox
-from .session import Session, Timing
+from .session import Session, Timing, end_tasks
 
 __all__ = ["Link"]
 
@@ -94,11 +94,8 @@ class Link:
         finally:
             self.session.connected.clear()
             self.session.unwell_since = 0.0
-            remaining = asyncio.all_tasks(self._loop)
-            for task in remaining:
-                task.cancel()
             with suppress(Exception):
-                self._loop.run_until_complete(asyncio.gather(*remaining, return_exceptions=True))
+                self._loop.run_until_complete(end_tasks(*asyncio.all_tasks(self._loop)))
             self._loop.close()
 
 

@@ -24,7 +24,7 @@ from .retries import Retries
 from .sender import Sender
 from .streams import Names, Streams
 
-__all__ = ["Session", "Timing"]
+__all__ = ["Session", "Timing", "end_tasks"]
 
 _logger = logging.getLogger("jammi_sql.brokers")
 
@@ -40,6 +40,8 @@ _STEADY: Final = 1.0
 _DELETIONS: Final = 4
 """Attempts to delete the stream of a topic that was dropped."""
 _TOGETHER: Final = 16
+_CANCEL: Final = 0.02
+_CANCELS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ class Session:
                 return task.result()
             raise _Stopped
         finally:
-            await _cancel(task, stopping)
+            await end_tasks(task, stopping)
 
     async def _converse(self, client: CheckedClient) -> None:
         """While the connection lasts. Raises why it ended."""
@@ -214,7 +216,7 @@ class Session:
             else:
                 await self._farewell(jetstream)
         finally:
-            await _cancel(*tasks)
+            await end_tasks(*tasks)
 
     async def _until_lost(self) -> None:
         await self._lost.wait()
@@ -341,7 +343,15 @@ class Session:
         _logger.info("connected to NATS at %s", self._access.location)
 
 
-async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
+    """End them, whatever became of them. Again and again: nats-py, and Python's ``wait_for``, swallow a cancellation at times."""
+    pending = set(tasks)
+    for _ in range(_CANCELS):
+        if not pending:
+            break
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL)
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        if task.done() and not task.cancelled():
+            task.exception()  # seen, so that nothing is logged about it
