@@ -15,7 +15,7 @@ from nats.js import JetStreamContext
 
 from jammi_sql import Engine
 from jammi_sql.brokers import JetStreamBroker
-from jammi_sql.brokers.jetstream.message import encode
+from jammi_sql.brokers.jetstream.message import Encoder
 from jammi_sql.errors import DriverError
 from jammi_sql.topics import DeliveredBatch, Predicate, Subscription, TopicDefinition
 from tests.jetstream_support import (
@@ -349,7 +349,7 @@ def test_duplicates_disorder_and_losses_change_nothing(nats_server: NatsServer, 
 
 async def _send(js: JetStreamContext, topic: TopicDefinition, batches: list[DeliveredBatch]) -> None:
     for number, batch in enumerate(batches):
-        headers, payload = encode(topic.id, batch, "somebody", 1 << 20)
+        headers, payload = Encoder(topic.id, "somebody").encode(batch, 1 << 20)
         await js.publish(f"jammi.{topic.id}", payload, headers={**headers, "Nats-Msg-Id": str(number)})
 
 
@@ -368,7 +368,7 @@ def test_messages_of_strangers_and_damaged_ones_change_nothing(nats_server: Nats
                 subject = f"jammi.{topic.id}"
                 await js.publish(subject, b"hello")
                 await js.publish(subject, b"", headers={"Jammi-Offset": "many"})
-                headers, payload = encode(topic.id, batches[0], "somebody", 1 << 20)
+                headers, payload = Encoder(topic.id, "somebody").encode(batches[0], 1 << 20)
                 await js.publish(subject, payload[:-20], headers={**headers, "Nats-Msg-Id": "damaged"})
                 await js.publish(subject, b"no arrow", headers={"Jammi-Offset": "3"})
                 await _send(js, topic, batches[4:])

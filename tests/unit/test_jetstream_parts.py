@@ -15,7 +15,7 @@ from jammi_sql import Engine
 from jammi_sql.brokers import JetStreamBroker
 from jammi_sql.brokers.jetstream.access import Access
 from jammi_sql.brokers.jetstream.complaints import Complaints
-from jammi_sql.brokers.jetstream.message import decode, encode
+from jammi_sql.brokers.jetstream.message import Encoder, decode
 from jammi_sql.brokers.jetstream.outbox import Outbox
 from jammi_sql.brokers.jetstream.retries import Retries
 from jammi_sql.brokers.jetstream.stream_options import StreamOptions
@@ -210,10 +210,14 @@ def test_a_wrong_option_is_named_and_can_be_left_out(name: str, value: str) -> N
 # --- messages ---
 
 
+def encode(batch: DeliveredBatch, max_payload: int = 1 << 20) -> tuple[dict[str, str], bytes]:
+    return Encoder(TOPIC.id, "me").encode(batch, max_payload)
+
+
 @pytest.mark.parametrize("tenant", [None, TENANT_A])
 def test_a_message_brings_the_batch_as_it_was(tenant: TenantId | None) -> None:
     sent = delivered(7, rows=3, tenant=tenant)
-    headers, payload = encode(TOPIC.id, sent, "me", 1 << 20)
+    headers, payload = encode(sent)
     assert headers["Nats-Msg-Id"] == f"{TOPIC.id}:7"
     assert pa.ipc.open_stream(payload).read_all().num_rows == 3  # anybody can read it
     arrival = decode(headers, payload)
@@ -223,7 +227,7 @@ def test_a_message_brings_the_batch_as_it_was(tenant: TenantId | None) -> None:
 
 def test_a_dictionary_travels_with_its_values() -> None:
     batch = pa.record_batch({"c": pa.array(["a", "b", "a"]).dictionary_encode()})
-    headers, payload = encode(TOPIC.id, DeliveredBatch(Offset(0, MOMENT), MOMENT, batch, None), "me", 1 << 20)
+    headers, payload = encode(DeliveredBatch(Offset(0, MOMENT), MOMENT, batch, None))
     arrival = decode(headers, payload)
     assert arrival is not None and arrival.delivered is not None
     assert arrival.delivered.batch.equals(batch)
@@ -231,7 +235,7 @@ def test_a_dictionary_travels_with_its_values() -> None:
 
 @pytest.mark.parametrize("limit", [100, 1024 + 100, 1024 + 900])
 def test_what_is_too_large_is_only_told_of(limit: int) -> None:
-    headers, payload = encode(TOPIC.id, delivered(7, rows=30), "me", limit)
+    headers, payload = encode(delivered(7, rows=30), limit)
     assert payload == b""
     arrival = decode(headers, payload)
     assert arrival is not None
@@ -239,7 +243,7 @@ def test_what_is_too_large_is_only_told_of(limit: int) -> None:
 
 
 def test_a_message_that_is_damaged_or_foreign_brings_no_batch() -> None:
-    headers, payload = encode(TOPIC.id, delivered(7), "me", 1 << 20)
+    headers, payload = encode(delivered(7))
     damaged = bytearray(payload)
     damaged[len(payload) // 2] ^= 1
     for changed, data in (

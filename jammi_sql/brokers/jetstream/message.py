@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ...arrow.ipc import Codec, checksum
+from ...arrow.ipc import Codec, checksum, encode_schema
 from ...errors import Error
 from ...tenancy import TenantId
 from ...topics.definition import TopicId
 from ...topics.delivered import DeliveredBatch
 from ...topics.offset import Offset, datetime_of, microseconds_of
 
-__all__ = ["Arrival", "decode", "encode", "offset_in"]
+__all__ = ["Arrival", "Encoder", "decode", "offset_in"]
 
 MESSAGE_ID = "Nats-Msg-Id"
 OFFSET = "Jammi-Offset"
@@ -23,6 +23,10 @@ TENANT = "Jammi-Tenant"
 ORIGIN = "Jammi-Origin"
 CHECKSUM = "Jammi-Checksum"
 
+_ANY = pa.schema([])
+"""A stream brings its own schema along."""
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""What ends an Arrow IPC stream."""
 _RESERVE = 1024
 """What the headers may take of the server's limit, which counts them with the payload; they take some 250 bytes."""
 
@@ -35,28 +39,45 @@ class Arrival:
     delivered: DeliveredBatch | None
 
 
-def encode(topic: TopicId, delivered: DeliveredBatch, origin: str, max_payload: int) -> tuple[dict[str, str], bytes]:
-    """Headers and payload. The payload is an Arrow IPC stream with its schema, which anybody can read.
+class Encoder:
+    """Makes messages of the batches of one topic; the parts that are always the same are made once."""
 
-    A batch over ``max_payload`` bytes, the server's limit of a message, is left out: the headers say where it is.
-    """
-    headers = {
-        MESSAGE_ID: f"{topic}:{delivered.offset.value}",
-        OFFSET: str(delivered.offset.value),
-        PRODUCED_AT: str(microseconds_of(delivered.produced_at)),
-        ORIGIN: origin,
-    }
-    if delivered.tenant is not None:
-        headers[TENANT] = str(delivered.tenant)
-    limit = max_payload - _RESERVE
-    if delivered.batch.nbytes > limit:
-        return headers, b""
-    # Not the log's payload, which leaves out the schema: another process may know another version of the topic.
-    payload = Codec(delivered.batch.schema, True, ()).encode(delivered.batch)
-    if payload.size > limit:
-        return headers, b""
-    headers[CHECKSUM] = f"{checksum(payload):x}"
-    return headers, payload.to_pybytes()
+    def __init__(self, topic: TopicId, origin: str) -> None:
+        self._topic = str(topic)
+        self._origin = origin
+        self._codec = Codec.of(_ANY)
+        self._schema = b""
+
+    def encode(self, delivered: DeliveredBatch, max_payload: int, size: int = 0) -> tuple[dict[str, str], bytes]:
+        """Headers and payload. The payload is an Arrow IPC stream with its schema, which anybody can read.
+
+        A batch over ``max_payload`` bytes, the server's limit of a message, is left out: the headers say where it is.
+        ``size`` is what it is known to have at least, in bytes, which spares encoding it in vain.
+        """
+        offset = str(delivered.offset.value)
+        headers = {
+            MESSAGE_ID: f"{self._topic}:{offset}",
+            OFFSET: offset,
+            PRODUCED_AT: str(microseconds_of(delivered.produced_at)),
+            ORIGIN: self._origin,
+        }
+        if delivered.tenant is not None:
+            headers[TENANT] = str(delivered.tenant)
+        batch = delivered.batch
+        limit = max_payload - _RESERVE
+        if size > limit:
+            return headers, b""
+        schema = batch.schema
+        if not schema.equals(self._codec.schema):
+            self._codec = Codec.of(schema)
+            self._schema = encode_schema(schema)
+        # The log's payload leaves the schema out; another process may know another version of the topic.
+        data = self._codec.encode(batch).to_pybytes()
+        payload = data if self._codec.streamed else b"".join((self._schema, data, _END))
+        if len(payload) > limit:
+            return headers, b""
+        headers[CHECKSUM] = f"{checksum(payload):x}"
+        return headers, payload
 
 
 def offset_in(headers: Mapping[str, str] | None) -> int | None:
@@ -82,7 +103,3 @@ def decode(headers: Mapping[str, str], payload: bytes) -> Arrival | None:
     except (Error, KeyError, ValueError, OverflowError, StopIteration, pa.ArrowException, OSError):
         return Arrival(value, None)
     return Arrival(value, DeliveredBatch(Offset(value, at), at, batch, tenant))
-
-
-_ANY = pa.schema([])
-"""A stream brings its own schema along."""

@@ -11,9 +11,10 @@ from typing import Final
 from nats.aio.msg import Msg
 
 from ...topics.definition import TopicDefinition, TopicId
+from ...topics.remembered import Remembered
 from .client import CheckedClient
 from .complaints import Complaints
-from .message import encode
+from .message import Encoder
 from .outbox import Outbox, Parcel
 from .streams import Names
 
@@ -25,6 +26,7 @@ _WINDOW_BYTES: Final = 16 << 20
 _PATIENCE: Final = 5.0
 """Seconds until an acknowledgement is overdue."""
 _ATTEMPTS: Final = 5
+_TOPICS: Final = 1024
 _TURN: Final = 32
 """Messages after which others get their turn on the event loop."""
 
@@ -53,7 +55,7 @@ class Sender:
         self._window: dict[int, Parcel] = {}
         self._window_bytes = 0
         self._number = 0
-        self._options: dict[TopicId, Mapping[str, str]] = {}
+        self._topics: Remembered[TopicId, tuple[Mapping[str, str], Encoder, str]] = Remembered(_TOPICS)
 
     @property
     def idle(self) -> bool:
@@ -80,13 +82,12 @@ class Sender:
                 parcel = self._take()
                 if parcel is None:
                     break
-                self._look_at_options(parcel.topic)
-                headers, payload = encode(parcel.topic.id, parcel.delivered, self._origin, client.max_payload)
+                encoder, subject = self._known_topic(parcel.topic)
+                headers, payload = encoder.encode(parcel.delivered, client.max_payload, parcel.size)
                 self._number += 1
                 parcel.deadline = loop.time() + _PATIENCE
                 self._window[self._number] = parcel
                 self._window_bytes += parcel.size
-                subject = self._names.subject(parcel.topic.id)
                 await client.publish(subject, payload, f"{answers}.{self._number}", headers)
             else:
                 await asyncio.sleep(0)  # a publisher that never pauses leaves room for what comes in
@@ -95,14 +96,16 @@ class Sender:
             if not self._has_more():
                 await self.wake.wait()
 
-    def _look_at_options(self, topic: TopicDefinition) -> None:
-        """Have the stream changed when the topic's options were."""
-        options = topic.broker_metadata
-        known = self._options.get(topic.id)
-        if known is not options:
-            self._options[topic.id] = options
-            if known is not None and known != options:
-                self._need(topic)
+    def _known_topic(self, topic: TopicDefinition) -> tuple[Encoder, str]:
+        """What makes its messages, and their subject. The stream is changed when the topic's options were."""
+        known = self._topics.get(topic.id)
+        if known is not None and known[0] is topic.broker_metadata:
+            return known[1], known[2]
+        if known is not None and known[0] != topic.broker_metadata:
+            self._need(topic)
+        encoder, subject = Encoder(topic.id, self._origin), self._names.subject(topic.id)
+        self._topics[topic.id] = (topic.broker_metadata, encoder, subject)
+        return encoder, subject
 
     def _has_more(self) -> bool:
         return not self._full and bool(self._again or len(self._outbox))
@@ -157,7 +160,6 @@ class Sender:
 
     def forget(self, topic: TopicId) -> None:
         """The topic was dropped: nobody wants the rest."""
-        self._options.pop(topic, None)
         self._parked.pop(topic, None)
         self._again = deque(parcel for parcel in self._again if parcel.topic.id != topic)
         for number in [number for number, parcel in self._window.items() if parcel.topic.id == topic]:
