@@ -261,8 +261,14 @@ class Broker(Protocol):
 
     driver_kind: str
     """``memory``, ``polling`` or ``jetstream``."""
-    heal_interval: float
-    """Seconds in which the engine finds itself what was committed while the broker is silent."""
+
+    @property
+    def heal_interval(self) -> float:
+        """Seconds in which the engine finds itself what was committed while the broker is silent.
+
+        It MAY change, and the engine follows within two seconds.
+        """
+        ...
 
     def register_topic(self, topic: TopicDefinition) -> None:
         """Make ready for a topic; again is a no-op."""

@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
@@ -81,7 +82,7 @@ class Engine:
         catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), renderer_of(store.kind), clock)
         rows = TableRows(tables)
-        watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
+        watch = HeadWatch(store, log, lambda: broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
         self.publisher: Publisher
@@ -137,9 +138,10 @@ class Engine:
         """The engine on ``target``: a folder, made if missing, ``":memory:"`` or ``None`` for a temporary one, or a
         ``postgresql://`` URL.
 
-        ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
-        processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
-        companion tables is kept in memory for scans that repeat.
+        ``broker`` is an object with the ``Broker`` contract, ``"memory"``, or a URL ``nats://host:4222`` or
+        ``tls://host:4222``; without one, publishes of other processes on the same store arrive too. ``udfs`` is a
+        folder of functions. ``table_cache_bytes`` is how much of companion tables is kept in memory for scans that
+        repeat.
 
         ``segments`` is where the segments of topics are kept, a folder or the URL of an object store; without it, in
         the store's folder, or where they were before. A stretch of the log becomes a segment at ``segment_rows`` rows
@@ -153,9 +155,14 @@ class Engine:
         ``options`` are the store's: of a folder ``lock_timeout`` in seconds and ``max_bytes``, of a server ``lock_timeout``,
         ``schema``, ``pool_size`` and ``retry_timeout`` (see ``SqliteStore.open`` and ``PostgresStore.open``).
         """
-        chosen = _broker(broker)
         kept = SegmentOptions(segments, SegmentSize(segment_rows, segment_bytes), segment_grace, compaction)
-        store = _store(None if target is None else os.fspath(target), read_only=read_only, options=options)
+        chosen = _broker(broker)
+        try:
+            store = _store(None if target is None else os.fspath(target), read_only=read_only, options=options)
+        except BaseException:
+            if chosen is not broker:
+                chosen.close()
+            raise
         try:
             return cls(
                 store,
@@ -168,6 +175,8 @@ class Engine:
             )
         except BaseException:
             store.close()
+            if chosen is not broker:
+                chosen.close()
             raise
 
     def session(self, tenant: TenantId | str | None = None) -> Any:
@@ -258,6 +267,9 @@ def _broker(broker: Broker | str | None) -> Broker:
     if broker == "memory":
         return InMemoryBroker()
     scheme = broker.split("://", 1)[0]
+    if scheme in ("nats", "tls") and scheme != broker:
+        return JetStreamBroker(broker)
     raise FeatureNotSupported(
-        f"there is no broker {scheme}", hint="give 'memory', a Broker object, or nothing for the polling one"
+        f"there is no broker {scheme if scheme != broker else repr(broker)}",
+        hint="give 'memory', nats://host:4222, a Broker object, or nothing for the polling one",
     )
