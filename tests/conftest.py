@@ -21,6 +21,11 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--store postgres`` runs the tests of the language on a real server instead of a private folder."""
+    parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite")
+
+
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     """A NATS server with JetStream that no test stops."""

@@ -45,6 +45,7 @@ GROUP_BYTES = 64 << 20
 # Ctrl-C does not end a wait on a lock, its caller may have cancelled it, and who led may be gone.
 _STRETCH = 0.2
 _REMEMBERED = 1024
+_TRIES = 4
 
 
 class _Attempt:
@@ -334,8 +335,11 @@ class Publisher:
         if group:
             self._commit(group)
 
-    def _commit(self, group: list[_Publish]) -> bool:
-        """Commit them together, or each alone where that fails. ``False``: the store could not be written at all."""
+    def _commit(self, group: list[_Publish], tries: int = _TRIES) -> bool:
+        """Commit them together, or each alone where that fails. ``False``: the store could not be written at all.
+
+        What others stood in the way of is tried again.
+        """
         leader = self._leading
         assert leader is not None
         attempt = _Attempt()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import jammi_sql
 from jammi_sql.dbapi import Connection
+from tests.servers import stores
 
 
 @pytest.fixture
-def conn() -> Iterator[Connection]:
-    """A session on a private store."""
-    with jammi_sql.connect() as connection:
+def conn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+    """A session on a private store, of the kind that ``--store`` names."""
+    kind = request.config.getoption("--store")
+    with jammi_sql.connect(None if kind == "sqlite" else stores.target(request, kind, tmp_path)) as connection:
         yield connection
 
 
