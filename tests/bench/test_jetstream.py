@@ -192,13 +192,10 @@ def test_cost_of_a_publish(tmp_path: Path, nats_server: NatsServer, synced: Nats
             for _ in range(count):
                 await streams[place].publish("cost", payload)
 
-        without, broker_too, _, unsynced_plain, synced_plain = interleaved(
-            lambda: publish(alone),
-            with_broker,
-            drained,
-            lambda: runner.run(plainly(0)),
-            lambda: runner.run(plainly(1)),
-            rounds=7,
+        # Those that sync come by themselves: the disk goes on behind them.
+        without, broker_too, _ = interleaved(lambda: publish(alone), with_broker, drained, rounds=7)
+        beside, _, unsynced_plain, synced_plain = interleaved(
+            with_broker, drained, lambda: runner.run(plainly(0)), lambda: runner.run(plainly(1)), rounds=5
         )
         for client in clients:
             runner.run(client.close())
@@ -210,5 +207,5 @@ def test_cost_of_a_publish(tmp_path: Path, nats_server: NatsServer, synced: Nats
     for name, plain in (("not synced", unsynced_plain), ("synced", synced_plain)):
         report.add(
             "jetstream", f"publish with the broker : plain JetStream, {name}, acknowledged, time",
-            f"{median_ratio(broker_too, plain):.2f}",
+            f"{median_ratio(beside, plain):.2f}",
         )  # fmt: skip
