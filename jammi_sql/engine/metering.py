@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..metrics import Recorder, chosen_metrics
 from ..metrics.broker import MeteredBroker
+from ..metrics.choice import chosen_metrics
 from ..metrics.publisher import MeteredPublisher
+from ..metrics.recorder import Recorder
 from ..metrics.store import MeteredStore
 from ..metrics.subscription import lags, metered_subscription
 from ..ports import Broker, Clock, Store

@@ -19,8 +19,8 @@ import jammi_sql
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.errors import FeatureNotSupported, InvalidParameter, LockNotAvailable
-from jammi_sql.metrics import INSTRUMENTS, Instrument, Metrics, Observe, Record, Recorder
-from jammi_sql.metrics.recorder import OTHER, TOPICS
+from jammi_sql.metrics import INSTRUMENTS, Instrument, Metrics, Observe, Record
+from jammi_sql.metrics.recorder import OTHER, TOPICS, Recorder
 from jammi_sql.topics import Publisher, Subscription
 from tests.topic_support import LIMIT, TENANT_A, batch_of, definition, receive
 
