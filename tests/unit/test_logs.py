@@ -21,13 +21,12 @@ from tests.topic_support import batch_of, definition
 def lines() -> Iterator[io.StringIO]:
     """What is written as JSON; the loggers are as they were afterwards."""
     logger = logging.getLogger("jammi_sql")
-    before = logger.level, logger.propagate
+    before = logger.level
     stream = io.StringIO()
     handler = configure("json", level="DEBUG", stream=stream)
     yield stream
     logger.removeHandler(handler)
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
+    logger.setLevel(before)
 
 
 def read(lines: io.StringIO) -> list[dict[str, object]]:
