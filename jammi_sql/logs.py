@@ -101,7 +101,8 @@ def configure(
 ) -> logging.Handler:
     """Write what the loggers below ``jammi_sql`` say to ``stream`` (default: standard error).
 
-    For programs that set up no logging of their own: handlers of the root logger get the records too. Called again, it replaces what it did before. Returns the handler.
+    For programs that set up no logging of their own: handlers of the root logger get the records too. Called again, it
+    replaces what it did before. Returns the handler.
     """
     logger = logging.getLogger("jammi_sql")
     for handler in [handler for handler in logger.handlers if isinstance(handler, _Handler)]:
