@@ -99,7 +99,9 @@ async def _ask(address: Address) -> Server:
         except (NatsError, TimeoutError) as error:
             refusal = address.redacted(str(error)).removeprefix("nats: ") or type(error).__name__
         version = str(client.connected_server_version)
-        encrypted = bool(client._server_info.get("tls_required"))
+        # nats-py has no public name for what the server said of itself; without it, the URL tells.
+        said_of_itself = getattr(client, "_server_info", {})
+        encrypted = urlsplit(address.url).scheme in ("tls", "wss") or bool(said_of_itself.get("tls_required"))
         return Server(address, version, took, client.max_payload, encrypted, account, refusal)
     finally:
         await client.close()

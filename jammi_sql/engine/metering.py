@@ -39,9 +39,11 @@ class Metering:
 
     def subscriber(self, catalog: TopicCatalog, log: Log, broker: Broker, watch: HeadWatch) -> Subscriber:
         """A ``Subscriber`` of subscriptions that are measured."""
-        subscriber = Subscriber(self.store, catalog, log, broker, watch, metered_subscription(self.recorder))
+        return Subscriber(self.store, catalog, log, broker, watch, metered_subscription(self.recorder))
+
+    def observe(self, subscriber: Subscriber) -> None:
+        """Let whoever collects see its live subscriptions, until ``close``."""
         self.recorder.observe_subscriptions(lambda: lags(subscriber.live))
-        return subscriber
 
     @property
     def session(self) -> type[Session]:
