@@ -90,7 +90,7 @@ class Segments:
         pins = SegmentPins()
         compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size)
         sweeper = SegmentSweeper(store, catalog, storage, lock, pins, clock, options.grace)
-        keeper = SegmentKeeper(compactor, sweeper) if options.background and not store.read_only else None
+        keeper = SegmentKeeper(compactor, sweeper, files) if options.background and not store.read_only else None
         return cls(catalog, storage, files, pins, compactor, sweeper, keeper)
 
     def close(self) -> None:

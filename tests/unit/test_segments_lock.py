@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from types import FrameType
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jammi_sql.errors import LockNotAvailable, QueryCanceled
+from jammi_sql.errors import LockNotAvailable, QueryCanceled, StoreIOError
 from jammi_sql.topics.segments.lock import CompactionLock
 
 
@@ -35,6 +36,15 @@ def test_a_wait_ends_at_its_limit_and_with_its_check(tmp_path: Path) -> None:
         with pytest.raises(LockNotAvailable) as raised, waiting.held(lambda: None):
             raise AssertionError("it is held by somebody else")
         assert raised.value.sqlstate == "55P03"
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(StoreIOError, match="No locks available"), CompactionLock(tmp_path / "lock").tried():
+        raise AssertionError("it cannot be held")
 
 
 # The file that nobody closed any more is closed with a warning: that it is closed is what counts here.

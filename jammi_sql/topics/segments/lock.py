@@ -64,4 +64,7 @@ class CompactionLock:
         except BlockingIOError:
             file.close()
             return None
+        except OSError as error:  # a file system that has no locks
+            file.close()
+            raise StoreIOError(f"the lock {self._path} cannot be taken: {error.strerror}") from error
         return file
