@@ -10,8 +10,10 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine
+from jammi_sql.arrow.ranges import MINIMUM_ROWS
+from jammi_sql.errors import OffsetEvicted
 from jammi_sql.ports import NamedQuery
-from jammi_sql.topics import TopicDefinition
+from jammi_sql.topics import Predicate, TopicDefinition
 from jammi_sql.topics.catalog import CatalogTopic
 from jammi_sql.topics.retention import RetentionKeeper
 
@@ -58,9 +60,9 @@ def engine(tmp_path: Path, clock: _Clock) -> Iterator[Engine]:
         yield opened
 
 
-def publish(engine: Engine, topic: TopicDefinition, numbers: range) -> None:
+def publish(engine: Engine, topic: TopicDefinition, numbers: range, rows: int = 1) -> None:
     for number in numbers:
-        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number] * rows], schema=SCHEMA))
 
 
 def kept(engine: Engine, topic: TopicDefinition) -> CatalogTopic:
@@ -101,3 +103,23 @@ def test_retention_removes_nothing_that_a_compaction_moves_meanwhile(engine: Eng
     keeper.enforce()
     assert kept(engine, topic).first_offset == 0
     assert engine.session().execute("SELECT count(*) FROM t").fetchall() == [(20,)]
+
+
+def test_what_was_moved_is_read_although_all_that_is_left_is_ruled_out(engine: Engine) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA))
+    rows = MINIMUM_ROWS  # with ranges
+    publish(engine, topic, range(4), rows)
+    before = kept(engine, topic)
+    compact(engine)
+    publish(engine, topic, range(4, 8), rows)
+    services = engine.services
+
+    def read() -> list[int]:
+        services.log._hot._values.clear()  # as in a process that knows of no compaction
+        node = Predicate.from_sql(SCHEMA, "x < 3").pruning_node
+        return [one.offset for one in services.log.read(services.store, before, None, 0, 8, node=node).entries]
+
+    assert read() == [0, 1, 2, 3]
+    engine.session().execute("TRUNCATE TOPIC t BEFORE 5")
+    with pytest.raises(OffsetEvicted):
+        read()
