@@ -12,6 +12,7 @@ from ..errors import is_transient
 __all__ = ["retried"]
 
 _TRIES: Final = 6
+_LONGEST: Final = 10.0  # seconds: a store that cannot be reached was tried for long already
 _FIRST_PAUSE: Final = 0.01  # seconds; doubled each time, and cut at random so that two do not meet again
 
 _T = TypeVar("_T")
@@ -21,14 +22,15 @@ def retried(call: Callable[[], _T], check: Callable[[], None], on_retry: Callabl
     """Call, and call again after an error that says that the transaction may succeed when it is run again.
 
     ``call`` is one transaction, of which an error leaves nothing. ``check`` is called before each repetition; what it raises
-    ends it. The last error is raised after six tries.
+    ends it. The last error is raised after six tries, or ten seconds.
     """
     pause = _FIRST_PAUSE
+    begun = time.monotonic()
     for _ in range(_TRIES - 1):
         try:
             return call()
         except Exception as error:
-            if not is_transient(error):
+            if not is_transient(error) or time.monotonic() - begun >= _LONGEST:
                 raise
         if on_retry is not None:
             on_retry("serialization")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from datafusion import DataFrame, SessionContext, SQLOptions
 
+from ..checking import checked
 from ..dialect import Parsed, parse, quote_identifier, statements
 from ..errors import (
     ConnectionClosed,
@@ -252,7 +253,7 @@ class Session:
         return parsed[0]
 
     def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             self._check_parameters(parsed, parameters)
             statement = parsed.statement
@@ -520,7 +521,7 @@ class Session:
         from .insert import insert_many  # noqa: PLC0415
 
         parsed = self._parse_one(text)
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
@@ -531,7 +532,7 @@ class Session:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
         from .ingest import ingest  # noqa: PLC0415
 
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
@@ -542,7 +543,7 @@ class Session:
         """The columns that a statement would return, without running it."""
         from .describe import result_schema  # noqa: PLC0415
 
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             return result_schema(self, self._parse_one(text), dict(parameters or {}))
 
@@ -558,7 +559,7 @@ class Session:
         """The catalogue, one row per column (or per table, schema, catalog at smaller depths)."""
         from .describe import objects  # noqa: PLC0415
 
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             return objects(self, depth, schema, table)
 
@@ -566,7 +567,7 @@ class Session:
         """The columns of a relation."""
         from .describe import table_schema  # noqa: PLC0415
 
-        with self._lock, calling():
+        with self._lock, calling(), checked(self.running.check):
             self._check_open()
             return table_schema(self, catalog, schema, table)
 

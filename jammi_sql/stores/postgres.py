@@ -11,8 +11,9 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -21,6 +22,7 @@ import adbc_driver_postgresql
 import pyarrow as pa
 
 from .. import faults
+from ..checking import current_check
 from ..errors import (
     ConnectionClosed,
     ConnectionLost,
@@ -38,7 +40,7 @@ from .pool import ConnectionPool
 from .postgres_connection import DRIVER_ERRORS, PostgresConnection
 from .postgres_errors import translated
 from .postgres_transaction import PostgresTransaction, lock_number
-from .postgres_url import completed, schema_in, shown
+from .postgres_url import completed, is_address_in, schema_in, shown
 from .postgres_watch import Notifier, PostgresWatch
 from .queries import load_queries
 from .snapshot import StoreSnapshot
@@ -124,7 +126,7 @@ class PostgresStore:
         )
         self._open_snapshots: weakref.WeakSet[StoreSnapshot] = weakref.WeakSet()
         self._transactions: weakref.WeakSet[PostgresTransaction] = weakref.WeakSet()
-        self._watchdog = Watchdog()
+        self._watchdog = Watchdog(self._at_work)
         self._notifier = Notifier(self._tell, f"{schema}.committed")
 
     @classmethod
@@ -205,6 +207,7 @@ class PostgresStore:
 
         def finish() -> None:
             if given_back.acquire(blocking=False):
+                connection.check = None
                 self._pool.give_back(connection)
 
         try:
@@ -215,7 +218,6 @@ class PostgresStore:
                 finish,
                 lock_name=self._queries["lock_name"],
                 space=self.schema,
-                guard=lambda: self._watchdog.watching(connection.cancel, check),
                 committed=self._notifier.signal,
             )
         except BaseException:
@@ -234,9 +236,11 @@ class PostgresStore:
         check: Callable[[], None] | None = None,
     ) -> PostgresConnection:
         connection = pool.take(timeout=timeout, check=check)
+        connection.check = check
         try:
             connection.begin(text)
         except BaseException:
+            connection.check = None
             connection.rollback()
             pool.give_back(connection)
             raise
@@ -361,9 +365,15 @@ class PostgresStore:
                     raise self._unreachable(error) from error
             database = self._database
         try:
-            return PostgresConnection(database, self._settings)
+            return PostgresConnection(database, self._settings, self._watchdog, partial(is_address_in, self._url))
         except ConnectionLost as error:
             raise self._unreachable(error) from error
+
+    def _at_work(self, processes: Collection[int]) -> set[int]:
+        """Which of these processes of the server are at work, asked on a new connection."""
+        with closing(self._connect()) as connection:
+            rows = connection.query(self._queries["at_work"], (str(list(processes)),))
+        return {int(str(process)) for process in rows.column(0).to_pylist()}
 
     def _unreachable(self, error: BaseException) -> Error:
         found = error if isinstance(error, Error) else translated(error, "connecting")
@@ -378,6 +388,7 @@ class PostgresStore:
     def _retried(self, call: Callable[[], _T], check: Callable[[], None] | None = None) -> _T:
         """Call until the connection holds, for as long as a restart or a failover takes."""
         self._require_parent()
+        check = check or current_check()
         deadline = time.monotonic() + self._retry_timeout
         pause = _FIRST_PAUSE
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -10,6 +11,7 @@ from typing import Any, Final
 import adbc_driver_manager
 import pyarrow as pa
 
+from ..checking import current_check
 from ..errors import (
     ConnectionLost,
     DataCorrupted,
@@ -21,7 +23,9 @@ from ..errors import (
 )
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
+from .own_sockets import with_socket
 from .postgres_errors import translated
+from .watchdog import Watchdog
 
 __all__ = ["DRIVER_ERRORS", "PostgresConnection", "PostgresStream"]
 
@@ -34,26 +38,53 @@ _GIVEN_BYTES: Final = 64 << 20  # of arrays in one statement; the server takes a
 _FIRST_ROWS: Final = 8192
 _MOST_ROWS: Final = 65536
 _STREAMED_BYTES: Final = 8 << 20
+_SERVER_PROCESS: Final = NamedQuery(
+    "server_process", "SELECT pg_backend_pid()::BIGINT AS process", pa.schema([("process", pa.int64())])
+)
 
 
 class PostgresConnection:
-    """A connection with its statements. For one thread at a time, but for ``cancel``."""
+    """A connection with its statements. For one thread at a time, but for ``cancel`` and ``sever``."""
 
-    __slots__ = ("__weakref__", "_connection", "_cursors", "_failure", "_statements", "_streams", "closed")
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "_cursors",
+        "_failure",
+        "_socket",
+        "_statements",
+        "_streams",
+        "_watchdog",
+        "check",
+        "closed",
+        "server_process",
+    )
 
-    def __init__(self, database: adbc_driver_manager.AdbcDatabase, settings: str) -> None:
-        """``settings``: commands that are run first."""
+    def __init__(
+        self,
+        database: adbc_driver_manager.AdbcDatabase,
+        settings: str,
+        watchdog: Watchdog,
+        is_peer: Callable[[object], bool],
+    ) -> None:
+        """``settings``: commands that are run first. ``watchdog`` looks after each call. ``is_peer``: whether an address may
+        be the server's."""
         self.closed = False
+        self.check: Callable[[], None] | None = None
+        """Called now and then while a call runs; what it raises ends the call."""
+        self.server_process = 0
+        self._watchdog = watchdog
         self._statements: dict[str, adbc_driver_manager.AdbcStatement] = {}
         self._streams: set[PostgresStream] = set()
         self._cursors = count(1)
         self._failure: Error | None = None  # of a statement in the open transaction
         try:
-            self._connection = adbc_driver_manager.AdbcConnection(database)
+            self._connection, self._socket = with_socket(lambda: adbc_driver_manager.AdbcConnection(database), is_peer)
         except DRIVER_ERRORS as error:
             raise translated(error, "connecting") from error
         try:
             self.command(settings)
+            self.server_process = self.query(_SERVER_PROCESS).column(0)[0].as_py()
         except BaseException:
             self.close()
             raise
@@ -134,9 +165,17 @@ class PostgresConnection:
         self._update(text, None, " ".join(text.split("(", 1)[0].split()[:6]), keep=False)
 
     def cancel(self) -> None:
-        """Let the running call fail with ``QueryCanceled``. From any thread."""
+        """As ``Watched.cancel``: the call fails with ``QueryCanceled``."""
         with suppress(*DRIVER_ERRORS):
             self._connection.cancel()
+
+    def sever(self) -> bool:
+        """As ``Watched.sever``: the call fails with ``ConnectionLost``."""
+        if self._socket is None:
+            return False
+        with suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        return True
 
     def rollback(self) -> None:
         """Undo the open transaction, if there is one. A connection that cannot is closed, which undoes it as well."""
@@ -159,6 +198,8 @@ class PostgresConnection:
             self._statements.popitem()[1].close()
         with suppress(RuntimeError, *DRIVER_ERRORS):
             self._connection.close()
+        if self._socket is not None:
+            self._socket.close()
 
     def _fetched(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> pa.Table:
         reader: pa.RecordBatchReader | None = None
@@ -167,11 +208,15 @@ class PostgresConnection:
             statement = self._statement(text, prepared=given is not None, keep=keep)
             if given is not None:
                 statement.bind(given)
-            handle, _ = statement.execute_query()
-            reader = pa.RecordBatchReader.from_stream(handle)
-            return reader.read_all()
+            with self._watchdog.watching(self, self.check or current_check()):
+                handle, _ = statement.execute_query()
+                reader = pa.RecordBatchReader.from_stream(handle)
+                return reader.read_all()
         except DRIVER_ERRORS as error:
             raise self._failed(error, doing) from error
+        except Error as error:  # of its check
+            self._failure = error
+            raise
         finally:
             if reader is not None:
                 reader.close()
@@ -184,9 +229,13 @@ class PostgresConnection:
             statement = self._statement(text, prepared=given is not None, keep=keep)
             if given is not None:
                 statement.bind(given)
-            changed: int = statement.execute_update()
+            with self._watchdog.watching(self, self.check or current_check()):
+                changed: int = statement.execute_update()
         except DRIVER_ERRORS as error:
             raise self._failed(error, doing) from error
+        except Error as error:
+            self._failure = error
+            raise
         finally:
             if not keep and statement is not None:
                 statement.close()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import ParamSpec, TypeVar
 
 import pyarrow as pa
 
@@ -18,10 +16,6 @@ from .transaction import StoreTransaction
 __all__ = ["PostgresTransaction", "lock_number"]
 
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-
-
 class PostgresTransaction(StoreTransaction):
     """The ``Transaction`` of a ``PostgresStore``: READ COMMITTED, with locks held to its end on all that it looks up to
     change it, so that what it read of that is what it changes.
@@ -29,7 +23,7 @@ class PostgresTransaction(StoreTransaction):
     After a statement that failed the server runs nothing more in it until a savepoint is rolled back to.
     """
 
-    __slots__ = ("_guard", "_lock_name", "_space")
+    __slots__ = ("_lock_name", "_space")
 
     undoes_statements = False
 
@@ -41,17 +35,15 @@ class PostgresTransaction(StoreTransaction):
         *,
         lock_name: NamedQuery,
         space: str,
-        guard: Callable[[], AbstractContextManager[None]],
         committed: Callable[[], None],
     ) -> None:
         """``space``: what keeps the names that are locked apart from those of other stores of the server.
 
-        ``guard`` is entered for each call, ``committed`` called after the commit.
+        ``committed`` is called after the commit.
         """
         super().__init__(connection, check, finish)
         self._lock_name = lock_name
         self._space = space
-        self._guard = guard
         self._callbacks.append(committed)
 
     def query(self, query: NamedQuery, parameters: Parameters = ()) -> pa.Table:
@@ -61,10 +53,6 @@ class PostgresTransaction(StoreTransaction):
     def lock(self, name: str) -> None:
         """As ``Transaction.lock``, by an advisory lock."""
         super().query(self._lock_name, (lock_number(self._space, name),))
-
-    def _run(self, call: Callable[_P, _R], *arguments: _P.args, **named: _P.kwargs) -> _R:
-        with self._guard():
-            return super()._run(call, *arguments, **named)
 
 
 @lru_cache(maxsize=256)

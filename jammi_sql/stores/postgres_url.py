@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import InvalidParameter
 
-__all__ = ["completed", "is_postgres_url", "schema_in", "shown"]
+__all__ = ["completed", "is_address_in", "is_postgres_url", "schema_in", "shown"]
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _SCHEMA: Final = "schema"
@@ -42,6 +44,15 @@ def completed(url: str) -> str:
 def schema_in(url: str) -> str | None:
     """The schema that the URL names, as ``?schema=name``."""
     return _options(url).get(_SCHEMA)
+
+
+def is_address_in(url: str, address: object) -> bool:
+    """Whether a socket connected to ``address`` may be one to a server that the URL names: it has one of its ports."""
+    ports = set(re.findall(r":(\d+)(?=,|$)", urlsplit(url).netloc)) | set(_options(url).get("port", "").split(","))
+    ports = ports - {""} or {os.environ.get("PGPORT", "5432")}
+    if isinstance(address, str):  # of a Unix socket
+        return address.rpartition(".")[2] in ports
+    return isinstance(address, tuple) and str(address[1]) in ports
 
 
 def _options(url: str) -> dict[str, str]:

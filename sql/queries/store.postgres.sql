@@ -47,3 +47,9 @@ SELECT pg_try_advisory_lock($1)::INTEGER::BIGINT AS claimed;
 -- name: notify
 -- returns: told int64
 SELECT count(*) AS told FROM pg_notify($1, $2);
+
+-- name: at_work
+-- Of the server's processes in a JSON list, those that are running something; of one's own role the server tells.
+-- returns: process int64
+SELECT pid::BIGINT AS process FROM pg_stat_activity
+WHERE pid = ANY (translate($1, '[]', '{}')::INTEGER[]) AND state IN ('active', 'fastpath function call');

@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine, faults
 from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCanceled
+from jammi_sql.ports import NamedQuery
 from jammi_sql.topics import Offset, Predicate, TopicDefinition
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
-from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive
+from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive, until
 
 _SCHEMAS = count(1)
 
@@ -257,3 +259,56 @@ def test_another_process_s_commit_is_heard_with_and_without_notifications(
         publisher.publish_scoped(topic, None, batch_of([number]))
         for subscription in (listening, looking):
             assert ids(receive(subscription, 1)) == [number]
+
+
+def test_a_statement_over_a_connection_that_went_silent_ends_with_its_time_limit(
+    engine: Engine, topic: TopicDefinition, proxy: Proxy
+) -> None:
+    session = engine.session()
+    session.execute("SET jammi.statement_timeout = 0.3")
+    proxy.blackhole()
+    with pytest.raises(QueryCanceled):
+        session.execute("INSERT INTO events.changes VALUES (1, 'X', NULL)")
+    proxy.heal()
+    session.execute("RESET jammi.statement_timeout")
+    session.execute("INSERT INTO events.changes VALUES (2, 'X', NULL)")
+    assert log(engine, topic) == [2]
+
+
+def test_a_call_to_which_no_answer_comes_ends_by_itself(
+    open_engine: Callable[..., Engine], proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jammi_sql.stores.watchdog._SILENCE", 0.3)
+    monkeypatch.setattr("jammi_sql.stores.watchdog._PROBE_LIMIT", 0.5)
+    engine = open_engine(retry_timeout=0.1)
+    topic = definition()
+    engine.topic_repo.register_topic(topic)
+    proxy.blackhole()
+    with pytest.raises(ConnectionLost):
+        engine.topic_repo.list_topics(None)
+    with pytest.raises(ConnectionLost):
+        engine.publisher.publish_scoped(topic, None, batch_of([1]))
+    proxy.heal()
+    engine.publisher.publish_scoped(topic, None, batch_of([2]))
+    assert log(engine, topic) == [2]
+
+
+def test_a_call_that_the_server_is_at_work_on_is_left_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jammi_sql.stores.watchdog._SILENCE", 0.2)
+    store = engine.services.store
+    query = NamedQuery("sleep", "SELECT 1::BIGINT AS one FROM pg_sleep(2)", pa.schema([("one", pa.int64())]))
+    assert store.query(query).num_rows == 1
+
+
+def test_a_connection_whose_answer_was_lost_is_given_up_while_others_are_well(
+    engine: Engine, topic: TopicDefinition, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jammi_sql.stores.watchdog._SILENCE", 0.3)
+    assert log(engine, topic) == []
+    proxy.blackhole()
+    with ThreadPoolExecutor(1) as pool:
+        publishing = pool.submit(engine.publisher.publish_scoped, topic, None, batch_of([1]))
+        until(lambda: proxy.swallowed, "its question is lost")
+        proxy.hear()
+        assert publishing.result(LIMIT).value == 0
+    assert log(engine, topic) == [1]

@@ -66,6 +66,15 @@ class Proxy:
         """Be a wire again."""
         self._run(self._change(refusing=False, silent=False, delay=0.0, ended=lambda lost: lost))
 
+    def hear(self) -> None:
+        """Let through what is said from now on, also on connections that lost something."""
+        self._run(self._change(silent=False))
+
+    @property
+    def swallowed(self) -> bool:
+        """Whether an open connection lost something."""
+        return any(self._tasks.values())
+
     def close(self) -> None:
         """End it."""
         if self._loop.is_closed():
