@@ -11,9 +11,13 @@ from jammi_sql.dbapi import Connection
 
 
 @pytest.fixture
-def conn() -> Iterator[Connection]:
+def conn(store_kind: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
     """A session on a private store."""
-    with jammi_sql.connect() as connection:
+    if store_kind == "sqlite":
+        with jammi_sql.connect() as connection:
+            yield connection
+        return
+    with request.getfixturevalue("postgres_target").connect() as connection:
         yield connection
 
 

@@ -15,6 +15,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, value, values
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def t(conn: Connection) -> Connection:

@@ -17,6 +17,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import LIMIT, background, fails, rows, until, value, values
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def t(conn: Connection) -> Connection:
