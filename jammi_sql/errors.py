@@ -20,6 +20,7 @@ __all__ = [
     "BatchSchemaMismatch",
     "BrokerUnavailable",
     "ConnectionClosed",
+    "ConnectionLost",
     "DataCorrupted",
     "DataError",
     "DatabaseError",
@@ -64,6 +65,7 @@ __all__ = [
     "UndefinedTable",
     "UniqueViolation",
     "Warning",
+    "is_transient",
 ]
 
 
@@ -287,6 +289,12 @@ class ConnectionClosed(InterfaceError):
     """The connection, cursor or engine was closed."""
 
 
+class ConnectionLost(OperationalError):
+    """The connection to the store was lost, or could not be made (08001); nothing was committed by it."""
+
+    default_sqlstate = "08006"
+
+
 class BrokerUnavailable(OperationalError):
     """The broker cannot be reached; publishes still commit."""
 
@@ -321,6 +329,11 @@ class DataCorrupted(InternalError):
     """A stored batch or catalogue row fails its checksum."""
 
     default_sqlstate = "XX001"
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when it is run again from its beginning."""
+    return isinstance(error, (SerializationFailure, ConnectionLost))
 
 
 # --- topics -------------------------------------------------------------------------------------

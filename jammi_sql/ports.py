@@ -96,9 +96,13 @@ class Transaction(Reader, Protocol):
     commits on success and rolls back on an exception.
     """
 
-    undoes_statements: bool
-    """Whether a statement that breaks a constraint leaves the transaction as it was. Where not, nothing runs after it but
-    ``rollback_to`` and ``rollback``."""
+    @property
+    def undoes_statements(self) -> bool:
+        """Whether a statement that breaks a constraint leaves the transaction as it was.
+
+        Where not, nothing runs after it but ``rollback_to`` and ``rollback``.
+        """
+        ...
 
     def execute(self, query: NamedQuery, parameters: Parameters = ()) -> int:
         """Run a statement without rows; with a ``RecordBatch``, for each row. Returns how many rows it wrote or removed."""
@@ -185,6 +189,11 @@ class Store(Reader, Protocol):
     read_only: bool
     location: str
     """For messages: never with credentials."""
+    on_retry: Callable[[str], None] | None
+    """Called when something is tried again, with what stood in the way: ``locked``, ``serialization``, ``connection``.
+
+    ``None``: nobody wants to know. It MUST be quick and MUST NOT raise.
+    """
 
     @property
     def folder(self) -> Path | None:
@@ -252,8 +261,14 @@ class Broker(Protocol):
 
     driver_kind: str
     """``memory``, ``polling`` or ``jetstream``."""
-    heal_interval: float
-    """Seconds in which the engine finds itself what was committed while the broker is silent."""
+
+    @property
+    def heal_interval(self) -> float:
+        """Seconds in which the engine finds itself what was committed while the broker is silent.
+
+        It MAY change, and the engine follows within two seconds.
+        """
+        ...
 
     def register_topic(self, topic: TopicDefinition) -> None:
         """Make ready for a topic; again is a no-op."""

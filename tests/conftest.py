@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.servers.nats import NatsServer
 from tests.servers.postgres import postgres, postgres_database
 from tests.targets import parametrize_stores as pytest_generate_tests
 from tests.targets import postgres_target, schemas, store_kind, store_target
@@ -26,3 +29,15 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--store postgres`` runs the tests of the language on a real server instead of a private folder."""
+    parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite")
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """A NATS server with JetStream that no test stops."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server

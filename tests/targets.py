@@ -38,15 +38,15 @@ class StoreTarget:
 
 
 def parametrize_stores(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``both_stores`` runs on each kind of store, any other one on SQLite."""
+    """A test marked ``both_stores`` runs on each kind of store, any other one on what ``--store`` names."""
     if "store_kind" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_stores"):
         metafunc.parametrize("store_kind", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture
 def store_kind(request: pytest.FixtureRequest) -> str:
-    """``sqlite`` or ``postgres``."""
-    return str(getattr(request, "param", "sqlite"))
+    """``sqlite`` or ``postgres``; where the test is not marked, what ``--store`` names."""
+    return str(getattr(request, "param", request.config.getoption("--store")))
 
 
 class Schemas:

@@ -2,6 +2,14 @@
 
 from ..ports import Broker
 from ..topics.delivery import BrokerSubscription, ConsumerOffsetSnapshot
+from .jetstream import JetStreamBroker
 from .memory import InMemoryBroker, PollingBroker
 
-__all__ = ["Broker", "BrokerSubscription", "ConsumerOffsetSnapshot", "InMemoryBroker", "PollingBroker"]
+__all__ = [
+    "Broker",
+    "BrokerSubscription",
+    "ConsumerOffsetSnapshot",
+    "InMemoryBroker",
+    "JetStreamBroker",
+    "PollingBroker",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 
 from ..errors import DriverError, InvalidParameter
 from ..topics.definition import TopicDefinition, TopicId
@@ -35,6 +36,7 @@ class InMemoryBroker:
         self._dispatcher = Dispatcher()
         self._lock = threading.Lock()
         self._failure: str | None = None
+        self._on_close: Callable[[], None] | None = None  # whenever a subscription was closed
 
     def register_topic(self, topic: TopicDefinition) -> None:
         """Nothing to make ready."""
@@ -61,7 +63,7 @@ class InMemoryBroker:
             tail = self._tails.get(topic_id)
             if tail is None:
                 tail = self._tails[topic_id] = Tail(self._capacity, dispatch=self._dispatcher.dispatch)
-        return BrokerSubscription(topic_id, predicate, from_offset, tail=tail)
+        return BrokerSubscription(topic_id, predicate, from_offset, tail=tail, on_close=self._on_close)
 
     def list_consumers(self, topic_id: TopicId) -> list[ConsumerOffsetSnapshot]:
         """One snapshot per live subscription. There is no acknowledgement here: it equals the delivery."""

@@ -37,6 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _USAGE
     if given[:1] == ["compact"]:
         return compact(given[1:])
+    if given[:1] == ["doctor"]:
+        from .doctor import doctor  # noqa: PLC0415 - drivers and checks that no statement needs
+
+        return doctor(given[1:])
     options = _parser().parse_args(given)  # leaves with 2 by itself
     try:
         return _run(options)
@@ -67,7 +71,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="jammi-sql",
         description="SQL over durable event topics.",
         epilog="Exit code: 0 all went well, 1 an SQL error, 2 wrong usage, 130 interrupted. Data goes to standard "
-        "output, everything else to standard error. jammi-sql compact moves logs into segments, jammi-sql serve is the server.",
+        "output, everything else to standard error. jammi-sql compact moves logs into segments, jammi-sql doctor "
+        "says what is wrong with a store, jammi-sql serve is the server.",
     )
     parser.add_argument(
         "target", nargs="?", default=DEFAULT_TARGET, metavar="TARGET", help=f"a folder (default: {DEFAULT_TARGET})"

@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
@@ -35,6 +36,7 @@ from .segmenting import SegmentOptions, Segments, segment_storage
 from .services import Services, SystemClock
 
 if TYPE_CHECKING:
+    from .metering import Metering
     from .session import Session
 
 __all__ = ["Engine"]
@@ -62,7 +64,14 @@ class Engine:
         udfs: Path | None = None,
         table_cache_bytes: int = _TABLE_CACHE_BYTES,
         segments: SegmentOptions | None = None,
+        metrics: object = None,
     ) -> None:
+        metering: Metering | None = None
+        if metrics is not None:
+            from .metering import Metering  # noqa: PLC0415 - nothing of it where no metrics are wanted
+
+            metering = Metering(metrics, store, broker)
+            store = metering.store
         clock = clock or SystemClock()
         options = segments or SegmentOptions()
         queries = load_queries("topics", store.kind)
@@ -73,11 +82,16 @@ class Engine:
         catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), renderer_of(store.kind), clock)
         rows = TableRows(tables)
-        watch = HeadWatch(store, log, broker.heal_interval, CrowdFeeder(store, catalog, log))
+        watch = HeadWatch(store, log, lambda: broker.heal_interval, CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
-        self.publisher = Publisher(store, catalog, log, broker, watch, clock)
-        self.subscriber = Subscriber(store, catalog, log, broker, watch)
+        self.publisher: Publisher
+        if metering is None:
+            self.publisher = Publisher(store, catalog, log, broker, watch, clock)
+            self.subscriber = Subscriber(store, catalog, log, broker, watch)
+        else:
+            self.publisher = metering.publisher(catalog, log, broker, watch, clock)
+            self.subscriber = metering.subscriber(catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
         self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
@@ -93,9 +107,13 @@ class Engine:
             self.publisher,
             self.subscriber,
             FunctionLibrary.load(udfs),
-            Segments.of(store, catalog, log, segment_catalog, storage, files, clock, options),
+            Segments.of(
+                store, catalog, log, segment_catalog, storage, files, clock, options,
+                on_segment=None if metering is None else metering.recorder.moved,
+            ),
             SegmentScans(storage),
-        )
+        )  # fmt: skip
+        self._metering = metering
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
 
@@ -114,26 +132,37 @@ class Engine:
         segment_bytes: int = _SEGMENT.size,
         segment_grace: float = 600.0,
         compaction: bool = True,
+        metrics: object = None,
         **options: Any,
     ) -> Engine:
         """The engine on ``target``: a folder, made if missing, ``":memory:"`` or ``None`` for a temporary one, or a
         ``postgresql://`` URL.
 
-        ``broker`` is an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of other
-        processes on the same store arrive too. ``udfs`` is a folder of functions. ``table_cache_bytes`` is how much of
-        companion tables is kept in memory for scans that repeat.
+        ``broker`` is an object with the ``Broker`` contract, ``"memory"``, or a URL ``nats://host:4222`` or
+        ``tls://host:4222``; without one, publishes of other processes on the same store arrive too. ``udfs`` is a
+        folder of functions. ``table_cache_bytes`` is how much of companion tables is kept in memory for scans that
+        repeat.
 
         ``segments`` is where the segments of topics are kept, a folder or the URL of an object store; without it, in
         the store's folder, or where they were before. A stretch of the log becomes a segment at ``segment_rows`` rows
         or ``segment_bytes`` bytes, in the background unless ``compaction`` is false. The file of a segment that was
         dropped stays for ``segment_grace`` seconds, for those who read it.
 
+        ``metrics`` is where they are kept: ``"prometheus"`` (the default registry), ``"opentelemetry"`` (the global
+        meter provider), a ``prometheus_client.CollectorRegistry``, an OpenTelemetry ``MeterProvider`` or ``Meter``, or
+        an object with the contract ``jammi_sql.metrics.Metrics``; ``None``: nothing is measured.
+
         ``options`` are the store's: of a folder ``lock_timeout`` in seconds and ``max_bytes``, of a server ``lock_timeout``,
         ``schema``, ``pool_size`` and ``retry_timeout`` (see ``SqliteStore.open`` and ``PostgresStore.open``).
         """
-        chosen = _broker(broker)
         kept = SegmentOptions(segments, SegmentSize(segment_rows, segment_bytes), segment_grace, compaction)
-        store = _store(None if target is None else os.fspath(target), read_only=read_only, options=options)
+        chosen = _broker(broker)
+        try:
+            store = _store(None if target is None else os.fspath(target), read_only=read_only, options=options)
+        except BaseException:
+            if chosen is not broker:
+                chosen.close()
+            raise
         try:
             return cls(
                 store,
@@ -142,9 +171,12 @@ class Engine:
                 udfs=None if udfs is None else Path(udfs),
                 table_cache_bytes=table_cache_bytes,
                 segments=kept,
+                metrics=metrics,
             )
         except BaseException:
             store.close()
+            if chosen is not broker:
+                chosen.close()
             raise
 
     def session(self, tenant: TenantId | str | None = None) -> Any:
@@ -162,7 +194,8 @@ class Engine:
         if self.closed:
             raise ConnectionClosed("the engine is closed")
         on_close = self.close if owns_engine else None
-        session = Session(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
+        kind = Session if self._metering is None else self._metering.session
+        session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
         self._sessions.add(session)
         return session
 
@@ -171,6 +204,8 @@ class Engine:
         if self.closed:
             return
         self.closed = True
+        if self._metering is not None:
+            self._metering.close()
         for session in list(self._sessions):
             session.close()
         self.subscriber.close()
@@ -232,6 +267,9 @@ def _broker(broker: Broker | str | None) -> Broker:
     if broker == "memory":
         return InMemoryBroker()
     scheme = broker.split("://", 1)[0]
+    if scheme in ("nats", "tls") and scheme != broker:
+        return JetStreamBroker(broker)
     raise FeatureNotSupported(
-        f"there is no broker {scheme}", hint="give 'memory', a Broker object, or nothing for the polling one"
+        f"there is no broker {scheme if scheme != broker else repr(broker)}",
+        hint="give 'memory', nats://host:4222, a Broker object, or nothing for the polling one",
     )

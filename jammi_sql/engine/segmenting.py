@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..errors import InvalidParameter
@@ -85,11 +86,12 @@ class Segments:
         files: SegmentReader,
         clock: Clock,
         options: SegmentOptions,
+        on_segment: Callable[[str, int], None] | None = None,
     ) -> Segments:
-        """Those on ``store``; the thread of the background work runs at once."""
+        """Those on ``store``; the thread of the background work runs at once. ``on_segment`` as ``Compactor`` has it."""
         lock = CompactionLock(store)
         pins = SegmentPins()
-        compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size)
+        compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size, on_segment)
         sweeper = SegmentSweeper(store, catalog, storage, lock, pins, clock, options.grace)
         kept = options.background and not store.read_only and storage.exists
         keeper = SegmentKeeper(compactor, sweeper) if kept else None

@@ -36,6 +36,7 @@ from .frame_source import FrameSource
 from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
+from .retrying import retried
 from .running import Running
 from .settings import NONE, Settings
 from .staging import Staged, remaining
@@ -258,7 +259,11 @@ class Session:
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
             self.running.begin(self.settings.statement_timeout)
-            return self._handlers[type(statement)](self, statement, parameters)
+            handler = self._handlers[type(statement)]
+            if self.scope.is_open:
+                return handler(self, statement, parameters)
+            store = self.engine.services.store
+            return retried(lambda: handler(self, statement, parameters), self.running.check, store.on_retry)
 
     def _check_open(self) -> None:
         if self.closed:

@@ -62,7 +62,10 @@ def define(
     namespace, local_name = session.path(name)
     check_own_free(session, namespace, local_name, name.position)
     definition = TopicDefinition(
-        format_identifier_path((namespace, local_name)), schema, owner(session, is_global), check_options(options)
+        format_identifier_path((namespace, local_name)),
+        schema,
+        owner(session, is_global),
+        check_options(options, session.engine.broker),
     )
     try:
         topic, is_new = session.engine.services.catalog.register(transaction, definition, must_be_new=must_be_new)
@@ -124,7 +127,7 @@ def set_options(session: Session, statement: statements.AlterTopicSet, parameter
     """ALTER TOPIC ... SET."""
     with session.scope.writing() as transaction:
         topic = _altered(session, statement.name, transaction)
-        options = {**topic.definition.broker_metadata, **check_options(statement.options)}
+        options = {**topic.definition.broker_metadata, **check_options(statement.options, session.engine.broker)}
         session.engine.services.catalog.set_metadata(transaction, topic, options)
     return CommandResult()
 

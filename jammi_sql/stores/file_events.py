@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..logs import about, reason
+
 __all__ = ["FileEvents", "InotifyEvents", "NoFileEvents", "file_events"]
 
 _logger = logging.getLogger("jammi_sql.stores")
@@ -45,7 +47,12 @@ def file_events(path: Path) -> FileEvents:
     try:
         return InotifyEvents(path)
     except Exception as error:  # no more watches to be had (EMFILE, ENOSPC), an unreadable folder, no libc found, ...
-        _logger.info("no events of the file system for %s, it is polled: %r", path, error)
+        _logger.info(
+            "no events of the file system for %s, it is polled: %s",
+            path,
+            reason(error),
+            extra=about(error, path=str(path)),
+        )
         return NoFileEvents()
 
 

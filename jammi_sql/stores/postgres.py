@@ -23,11 +23,11 @@ import pyarrow as pa
 from .. import faults
 from ..errors import (
     ConnectionClosed,
+    ConnectionLost,
     Error,
     FeatureNotSupported,
     InterfaceError,
     InvalidParameter,
-    OperationalError,
     PermissionDenied,
     ReadOnlyStore,
     StoreVersionError,
@@ -36,9 +36,9 @@ from ..ports import Claim, CommitWatch, NamedQuery, Parameters
 from .migrations import load_migrations, migrate
 from .pool import ConnectionPool
 from .postgres_connection import DRIVER_ERRORS, PostgresConnection
-from .postgres_errors import is_lost, translated
+from .postgres_errors import translated
 from .postgres_transaction import PostgresTransaction, lock_number
-from .postgres_url import completed, shown
+from .postgres_url import completed, schema_in, shown
 from .postgres_watch import Notifier, PostgresWatch
 from .queries import load_queries
 from .snapshot import StoreSnapshot
@@ -106,6 +106,7 @@ class PostgresStore:
                 " WHERE current_setting('synchronous_commit') = 'off'",
             )
         )
+        self.on_retry: Callable[[str], None] | None = None
         self._database: adbc_driver_manager.AdbcDatabase | None = None
         self._connecting = threading.Lock()
         pool_hint = "do less at once, or raise pool_size"
@@ -131,7 +132,7 @@ class PostgresStore:
         cls,
         url: str,
         *,
-        schema: str = "jammi",
+        schema: str | None = None,
         read_only: bool = False,
         lock_timeout: float = 10.0,
         pool_size: int = 16,
@@ -139,17 +140,18 @@ class PostgresStore:
     ) -> Self:
         """The store in ``schema`` of the database at ``url``, made if missing and brought up to date.
 
+        Without ``schema`` it is that of the URL (``?schema=name``), else ``jammi``.
         ``lock_timeout``: seconds that a statement waits for another transaction, or for one of the ``pool_size``
         connections. ``retry_timeout``: seconds in which reads, and transactions that have not begun, are tried again on new
         connections when the server is gone.
 
-        Raises ``OperationalError`` (08001) for a server that cannot be reached, ``PermissionDenied`` where the role may
+        Raises ``ConnectionLost`` (08001) for a server that cannot be reached, ``PermissionDenied`` where the role may
         not do what is needed, ``StoreVersionError`` for a schema that is no store's or one of a newer version, and for a
         server before PostgreSQL 14.
         """
         store = cls(
             url,
-            schema=schema,
+            schema=schema or schema_in(url) or "jammi",
             read_only=read_only,
             lock_timeout=lock_timeout,
             pool_size=pool_size,
@@ -360,17 +362,17 @@ class PostgresStore:
             database = self._database
         try:
             return PostgresConnection(database, self._settings)
-        except OperationalError as error:
-            if is_lost(error):
-                raise self._unreachable(error) from error
-            raise
+        except ConnectionLost as error:
+            raise self._unreachable(error) from error
 
     def _unreachable(self, error: BaseException) -> Error:
         found = error if isinstance(error, Error) else translated(error, "connecting")
-        return OperationalError(
+        if not isinstance(found, ConnectionLost):
+            return found
+        return ConnectionLost(
             f"{self.location}: {found.message}",
             sqlstate="08001",
-            hint="check that the server runs, the address, the user and pg_hba.conf; jammi-sql doctor tells more",
+            hint="check that the server runs, and its address; jammi-sql doctor tells more",
         )
 
     def _retried(self, call: Callable[[], _T], check: Callable[[], None] | None = None) -> _T:
@@ -381,9 +383,11 @@ class PostgresStore:
         while True:
             try:
                 return call()
-            except OperationalError as error:
-                if not is_lost(error) or self._closed or time.monotonic() + pause >= deadline:
+            except ConnectionLost:
+                if self._closed or time.monotonic() + pause >= deadline:
                     raise
+                if self.on_retry is not None:
+                    self.on_retry("connection")
                 self._pool.discard_idle()
                 self._snapshots.discard_idle()
             if check is not None:

@@ -10,10 +10,18 @@ from typing import Any, Final
 import adbc_driver_manager
 import pyarrow as pa
 
-from ..errors import DataCorrupted, Error, FailedTransaction, InternalError, OperationalError, ProgrammingError
+from ..errors import (
+    ConnectionLost,
+    DataCorrupted,
+    Error,
+    FailedTransaction,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
-from .postgres_errors import is_lost, translated
+from .postgres_errors import translated
 
 __all__ = ["DRIVER_ERRORS", "PostgresConnection", "PostgresStream"]
 
@@ -109,14 +117,12 @@ class PostgresConnection:
             ) from self._failure
         try:
             self.command("COMMIT")
-        except Error as error:
-            if is_lost(error):
-                raise OperationalError(
-                    f"the connection was lost during the commit: {error.message}",
-                    sqlstate="08007",
-                    hint="look whether the work is there before it is done again",
-                ) from error
-            raise
+        except ConnectionLost as error:
+            raise OperationalError(
+                f"the connection was lost during the commit: {error.message}",
+                sqlstate="08007",
+                hint="look whether the work is there before it is done again",
+            ) from error
 
     def rollback_to(self, text: str) -> None:
         """Undo a part of the open transaction, by ``text``; what failed in it is forgotten."""
@@ -188,7 +194,7 @@ class PostgresConnection:
 
     def _failed(self, error: BaseException, doing: str) -> Error:
         found = self._failure = translated(error, doing)
-        if is_lost(found):
+        if isinstance(found, ConnectionLost):
             self.closed = True
         return found
 

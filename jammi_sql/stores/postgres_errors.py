@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from ..errors import (
+    ConnectionLost,
     DataCorrupted,
     DataError,
     DiskFull,
@@ -31,7 +32,7 @@ from ..errors import (
     UniqueViolation,
 )
 
-__all__ = ["is_lost", "is_transient", "translated"]
+__all__ = ["translated"]
 
 _REPORT: Final = re.compile(r"\b[A-Z]{4,}:  ([^\n]*)")  # "ERROR:  ", in the server's language, and its first line
 _LIBPQ: Final = re.compile(r"\[libpq\] (?:[^:]*: )?([^\n]*)")
@@ -39,6 +40,7 @@ _LIBPQ: Final = re.compile(r"\[libpq\] (?:[^:]*: )?([^\n]*)")
 _LONG_KEY: Final = (
     "a key or an indexed value is at most some 2,700 bytes in PostgreSQL: shorten it, or index another column"
 )
+_REFUSED: Final = "check the database, the user, the password and pg_hba.conf"
 _RECONNECT: Final = "run it again: a new connection is made"
 
 _KINDS: Final[dict[str, tuple[Callable[..., Error], str | None]]] = {
@@ -64,13 +66,15 @@ _KINDS: Final[dict[str, tuple[Callable[..., Error], str | None]]] = {
     "53100": (DiskFull, "free space on the server (the store is intact and readable), then run it again"),
     "53300": (partial(OperationalError, sqlstate="53300"), "raise max_connections on the server, or lower pool_size"),
     "53": (OperationalError, "the server has too little of something: its log says of what"),
-    "28": (partial(OperationalError, sqlstate="28000"), "check the user, the password and pg_hba.conf"),
+    "28": (partial(OperationalError, sqlstate="28000"), _REFUSED),
     "3D000": (partial(OperationalError, sqlstate="3D000"), "create the database first"),
     "XX001": (DataCorrupted, "restore the database from a backup"),
     "XX002": (DataCorrupted, "REINDEX the index that the server's log names"),
     "XX": (InternalError, "the server's log says more"),
 }
 _LOST_STATES: Final = ("08", "57P")
+_BUSY_TEXTS: Final = ("starting up", "shutting down", "recovery mode", "not yet accepting", "too many", "reserved for")
+"""What a server says at the door that may take somebody in later."""
 _LOST_TEXTS: Final = (
     "server closed the connection",
     "no connection to the server",
@@ -87,34 +91,29 @@ _LOST_TEXTS: Final = (
 
 def translated(error: BaseException, doing: str) -> Error:
     """The error to raise ``from error``; ``doing`` names the query or the step, for the message."""
-    state: str | None = getattr(error, "sqlstate", None)
-    state = state.strip("\0") if state else None
-    message = f"{doing}: {_first_line(str(error))}"
-    if _says_lost(error, state):
-        code = state if state and state.startswith(_LOST_STATES) else "08006"
-        return OperationalError(message, sqlstate=code, hint=_RECONNECT)
-    for prefix in (state, state and state[:2]):
+    state = (getattr(error, "sqlstate", None) or "").strip("\0")
+    text = str(error)
+    message = f"{doing}: {_first_line(text)}"
+    if _says_lost(text.lower(), state):
+        code = state if state.startswith(_LOST_STATES) else None
+        return ConnectionLost(message, sqlstate=code, hint=_RECONNECT)
+    for prefix in (state, state[:2]):
         if prefix in _KINDS:
             kind, hint = _KINDS[prefix]
             return kind(message, hint=hint)
+    if "connection to server" in text:  # refused at the door, of which the driver gives no SQLSTATE
+        return OperationalError(message, sqlstate="28000", hint=_REFUSED)
     return OperationalError(message, sqlstate=state or None)
 
 
-def is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone with it."""
-    return isinstance(error, OperationalError) and error.sqlstate.startswith(_LOST_STATES)
-
-
-def is_transient(error: BaseException) -> bool:
-    """Whether the same transaction may succeed when it is run again."""
-    return is_lost(error) or isinstance(error, SerializationFailure)
-
-
-def _says_lost(error: BaseException, state: str | None) -> bool:
-    if state and state.startswith(_LOST_STATES):
+def _says_lost(text: str, state: str) -> bool:
+    if state.startswith(_LOST_STATES):
         return True
-    text = str(error).lower()
-    return (not state or state == "00000" or state.startswith("XX")) and any(part in text for part in _LOST_TEXTS)
+    if state.strip("0"):
+        return False
+    if "connection to server" in text and "fatal:" in text:
+        return any(part in text for part in _BUSY_TEXTS)
+    return any(part in text for part in _LOST_TEXTS)
 
 
 def _first_line(text: str) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from ..errors import InvalidParameter
 
-__all__ = ["completed", "is_postgres_url", "shown"]
+__all__ = ["completed", "is_postgres_url", "schema_in", "shown"]
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
-_SECRETS: Final = ("password", "sslpassword", "passfile", "sslkey")
+_SCHEMA: Final = "schema"
 
 # What libpq waits for without an end by itself, for a connection on which nothing comes back any more.
 _DEFAULTS: Final = {
@@ -30,30 +29,36 @@ def is_postgres_url(target: str) -> bool:
 
 
 def completed(url: str) -> str:
-    """The URL with limits of time for what it says nothing of, for libpq.
+    """The URL for libpq: without what is not for it, and with limits of time for what it says nothing of.
 
     Raises ``InvalidParameter`` for one that cannot be read.
     """
+    given = _options(url)
+    given.pop(_SCHEMA, None)
+    options = {**{name: value for name, value in _DEFAULTS.items() if name not in given}, **given}
+    return f"{url.partition('?')[0]}?{urlencode(options, quote_via=quote)}"
+
+
+def schema_in(url: str) -> str | None:
+    """The schema that the URL names, as ``?schema=name``."""
+    return _options(url).get(_SCHEMA)
+
+
+def _options(url: str) -> dict[str, str]:
     try:
-        parts = urlsplit(url)
-        given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        query = urlsplit(url).query
+        return dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError as error:
         raise InvalidParameter(
             "the URL of the PostgreSQL server cannot be read",
             hint="postgresql://user@host:5432/database; write special characters of a password as %XX",
         ) from error
-    missing = "&".join(f"{name}={quote(value)}" for name, value in _DEFAULTS.items() if name not in given)
-    return f"{url}{'&' if parts.query else '?'}{missing}" if missing else url
 
 
 def shown(url: str) -> str:
     """The URL without what is secret and without options: for messages."""
-    without = re.sub(r"^(\w+://)(?:[^@/?]*@)?([^?]*).*", _without_password, url, flags=re.DOTALL)
-    host = next((value for name, value in parse_qsl(urlsplit(url).query) if name == "host"), None)
-    return f"{without} on {host}" if host is not None else without
-
-
-def _without_password(match: re.Match[str]) -> str:
-    scheme, rest = match.group(1), match.group(2)
-    user = match.group(0)[len(scheme) :].rsplit("@", 1)[0].split(":", 1)[0] if "@" in match.group(0) else ""
-    return f"{scheme}{user}@{rest}" if user else f"{scheme}{rest}"
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    user = f"{credentials.partition(':')[0]}@" if credentials else ""
+    host = _options(url).get("host")
+    return f"{parts.scheme}://{user}{hosts}{parts.path}{f' on {host}' if host else ''}"

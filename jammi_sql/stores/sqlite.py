@@ -38,7 +38,7 @@ from .queries import load_queries
 from .snapshot import StoreSnapshot
 from .sqlite_connection import SqliteConnection
 from .sqlite_errors import DRIVER_ERRORS, translated
-from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file
+from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file, untouched_store_file
 from .transaction import StoreTransaction
 
 __all__ = ["SqliteStore"]
@@ -72,6 +72,7 @@ class SqliteStore:
         self.read_only = read_only
         self.location = str(file.path.parent)
         self.folder = file.path.parent
+        self.on_retry: Callable[[str], None] | None = None
         self._file = file
         self._lock_timeout = lock_timeout
         self._process = os.getpid()
@@ -133,6 +134,15 @@ class SqliteStore:
         store = cls(file, read_only=read_only, lock_timeout=lock_timeout, max_bytes=max_bytes, durable=True)
         store._prepare()
         return store
+
+    @classmethod
+    def inspect(cls, folder: str | os.PathLike[str], *, lock_timeout: float = 10.0) -> Self:
+        """The store in ``folder`` as it is, of whatever version, for a look: no file is made, changed or removed.
+
+        Raises as ``untouched_store_file``.
+        """
+        file = untouched_store_file(Path(os.path.abspath(folder)))
+        return cls(file, read_only=True, lock_timeout=lock_timeout, max_bytes=None, durable=True)
 
     @classmethod
     def temporary(cls) -> Self:
@@ -384,6 +394,8 @@ class SqliteStore:
                     raise LockNotAvailable(
                         f"another process kept the store {self.location} locked", hint=error.hint
                     ) from error
+                if self.on_retry is not None:
+                    self.on_retry("locked")
             if check is not None and time.monotonic() - looked >= STRETCH / 2:
                 check()
                 looked = time.monotonic()

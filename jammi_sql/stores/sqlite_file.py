@@ -22,7 +22,7 @@ from ..errors import DataCorrupted, ReadOnlyStore, StoreIOError, StoreVersionErr
 from .queries import load_queries
 from .sqlite_connection import SqliteConnection
 
-__all__ = ["APPLICATION_ID", "FILE_NAME", "FileState", "StoreFile", "find_store_file"]
+__all__ = ["APPLICATION_ID", "FILE_NAME", "FileState", "StoreFile", "find_store_file", "untouched_store_file"]
 
 APPLICATION_ID: Final = 0x4A414D49  # "JAMI", in the header of the file
 FILE_NAME: Final = "jammi.db"
@@ -93,6 +93,24 @@ def find_store_file(folder: Path, *, read_only: bool) -> StoreFile:
     if not read_only:
         raise ReadOnlyStore(f"the store's folder {folder} or a file in it is not writable", hint=_PERMISSIONS)
     if folder_writable or _log(path).exists():
+        return StoreFile(path, _uri(path, "mode=ro"), None)
+    frozen = StoreFile(path, _uri(path, "mode=ro&immutable=1"), None)
+    return replace(frozen, frozen=frozen.state())
+
+
+def untouched_store_file(folder: Path) -> StoreFile:
+    """The store's file in ``folder``, to be looked at so that no file is made, changed or removed by it.
+
+    Raises as ``find_store_file`` for a reader. A log whose index is gone, which the next to open the store rebuilds, is
+    ``StoreIOError``: SQLite would rebuild it here too.
+    """
+    path = find_store_file(folder, read_only=True).path
+    log = _log(path)
+    if log.exists() and log.stat().st_size:
+        if not path.with_name(f"{path.name}-shm").exists():
+            raise StoreIOError(
+                f"the write-ahead log of {folder} was left without its index", hint="open the store once: it recovers"
+            )
         return StoreFile(path, _uri(path, "mode=ro"), None)
     frozen = StoreFile(path, _uri(path, "mode=ro&immutable=1"), None)
     return replace(frozen, frozen=frozen.state())

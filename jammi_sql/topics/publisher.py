@@ -16,12 +16,12 @@ from ..arrow.batches import as_batch, conform
 from ..arrow.ranges import MINIMUM_ROWS, encode_ranges
 from ..errors import (
     BatchSchemaMismatch,
-    Error,
     InvalidParameter,
     OperationalError,
     PublishTenantMismatch,
     TopicNotFound,
 )
+from ..logs import about, reason
 from ..ports import Broker, Clock, Store, Transaction
 from ..tenancy import TenantId
 from .appending import Append
@@ -45,6 +45,7 @@ GROUP_BYTES = 64 << 20
 # Ctrl-C does not end a wait on a lock, its caller may have cancelled it, and who led may be gone.
 _STRETCH = 0.2
 _REMEMBERED = 1024
+_TRIES = 4
 
 
 class _Attempt:
@@ -334,15 +335,18 @@ class Publisher:
         if group:
             self._commit(group)
 
-    def _commit(self, group: list[_Publish]) -> bool:
-        """Commit them together, or each alone where that fails. ``False``: the store could not be written at all."""
+    def _commit(self, group: list[_Publish], tries: int = _TRIES) -> bool:
+        """Commit them together, or each alone where that fails. ``False``: the store could not be written at all.
+
+        What others stood in the way of is tried again.
+        """
         leader = self._leading
         assert leader is not None
         attempt = _Attempt()
         for publish in group:
             publish.attempt = attempt
         transaction: Transaction | None = None
-        reason: Exception
+        failure: Exception
         try:
             transaction = self._store.begin(check=leader.look)
             with self._lock:
@@ -354,7 +358,7 @@ class Publisher:
                 attempt.committing = True
                 transaction.commit()
                 return True
-            reason = TopicNotFound(f"topic {group[0].topic.name} changed or was dropped")
+            failure = TopicNotFound(f"topic {group[0].topic.name} changed or was dropped")
         except Exception as error:
             if leader.refused:
                 raise
@@ -363,12 +367,12 @@ class Publisher:
                 for publish in group:
                     publish.error = error
                 return transaction is not None
-            reason = error
+            failure = error
         finally:
             if transaction is not None:
                 transaction.rollback()
         if len(group) == 1:
-            group[0].error = reason
+            group[0].error = failure
             return True
         # One of them cannot be committed. Alone, each gets its own answer.
         for number, publish in enumerate(group):
@@ -409,8 +413,13 @@ class Publisher:
                 )
                 faults.point("publish.after_hand_over")
             except Exception as error:  # the log is the truth: whatever a broker raises costs latency, not the publish
-                reason = error.message if isinstance(error, Error) else repr(error)
-                _logger.warning("topic %s offset %d was not handed over: %s", topic.name, offset.value, reason)
+                _logger.warning(
+                    "topic %s offset %d was not handed over: %s",
+                    topic.name,
+                    offset.value,
+                    reason(error),
+                    extra=about(error, topic=topic.name, offset=offset.value, broker=self._broker.driver_kind),
+                )
                 self._watch.nudge()
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from ..errors import TopicNotFound
+from ..logs import about, reason
 from ..ports import Broker, Store
 from ..tenancy import TenantId
 from .catalog import TopicCatalog
@@ -59,4 +60,6 @@ class TopicRepo:
         try:
             call()
         except Exception as error:
-            _logger.warning("the broker did not %s topic %s: %r", what, topic, error)
+            _logger.warning(
+                "the broker did not %s topic %s: %s", what, topic, reason(error), extra=about(error, topic=topic)
+            )

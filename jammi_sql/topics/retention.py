@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from ..errors import Error, InvalidParameter
-from ..ports import Clock, Store
+from ..errors import InvalidParameter
+from ..logs import about, reason
+from ..ports import Broker, Clock, Store
 from .catalog import CatalogTopic, TopicCatalog
 from .log import Log
 
-__all__ = ["Retention", "RetentionKeeper", "check_options"]
+__all__ = ["Retention", "RetentionKeeper", "check_options", "parse_age"]
 
 _logger = logging.getLogger("jammi_sql.topics")
 
@@ -63,10 +64,11 @@ class Retention:
         age, size = options.get(AGE), options.get(BYTES)
         if size is not None and not (size.isascii() and size.isdigit() and int(size) > 0):
             raise InvalidParameter(f"retention_bytes cannot be {size!r}", hint="write a number of bytes")
-        return cls(None if age is None else _age(age), None if size is None else int(size))
+        return cls(None if age is None else parse_age(age, AGE), None if size is None else int(size))
 
 
-def _age(text: str) -> int | None:
+def parse_age(text: str, option: str) -> int | None:
+    """Microseconds, ``None`` for ``'forever'``. ``InvalidParameter`` (22023) for what is no interval names ``option``."""
     if text.strip().lower() == FOREVER:
         return None
     total, place, unit = 0.0, 0, ""
@@ -78,13 +80,16 @@ def _age(text: str) -> int | None:
         total += float(part[1]) * micros
         place = part.end()
     if place != len(text) or total < 1:
-        raise InvalidParameter(f"retention cannot be {text!r}", hint="write INTERVAL '7 days' or 'forever'")
+        raise InvalidParameter(f"{option} cannot be {text!r}", hint="write INTERVAL '7 days' or 'forever'")
     return int(total)
 
 
-def check_options(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, ``InvalidParameter`` (22023) for a retention that is none."""
+def check_options(options: Mapping[str, str], broker: Broker) -> dict[str, str]:
+    """The options, ``InvalidParameter`` (22023) for a retention that is none, and for what ``broker`` cannot take."""
     Retention.of(options)
+    check = getattr(broker, "check_options", None)  # no part of the contract: a broker without options has none
+    if check is not None:
+        check(options)
     return dict(options)
 
 
@@ -127,8 +132,11 @@ class RetentionKeeper:
                 failing = False
             except Exception as error:  # a keeper that died would let the store grow without a word
                 if not failing and not self._closed.is_set():
-                    reason = error.message if isinstance(error, Error) else repr(error)
-                    _logger.warning("cannot remove what retention allows: %s", reason)
+                    _logger.warning(
+                        "cannot remove what retention allows: %s",
+                        reason(error),
+                        extra=about(error, store=self._store.location),
+                    )
                 failing = True
 
     def enforce(self) -> None:

@@ -24,7 +24,17 @@ __all__ = ["Subscriber"]
 class Subscriber:
     """Opens subscriptions and replays."""
 
-    def __init__(self, store: Store, catalog: TopicCatalog, log: Log, broker: Broker, watch: HeadWatch) -> None:
+    def __init__(
+        self,
+        store: Store,
+        catalog: TopicCatalog,
+        log: Log,
+        broker: Broker,
+        watch: HeadWatch,
+        subscription: type[Subscription] = Subscription,
+    ) -> None:
+        """``subscription`` is what it opens."""
+        self._subscription = subscription
         self._store = store
         self._catalog = catalog
         self._log = log
@@ -67,7 +77,7 @@ class Subscriber:
         reader: Reader | None = None,
     ) -> Subscription:
         """A subscription on a resolved topic; ``until`` is inclusive, ``idle_timeout`` in seconds."""
-        subscription = Subscription.open(
+        subscription = self._subscription.open(
             reader or self._store, self._log, self._broker, self._watch, topic, tenant, predicate, start,
             until=until, idle_timeout=idle_timeout, shared=None if reader else self._shared,
         )  # fmt: skip
@@ -101,7 +111,7 @@ class Subscriber:
         head = self._log.head(self._store, registered)
         if start < head.first:
             raise OffsetEvicted(registered.name, start, head.first)
-        replay = Subscription(
+        replay = self._subscription(
             self._store, self._log, registered, scope, predicate, start,
             until=head.next - 1, head=head.next,
         )  # fmt: skip

@@ -12,7 +12,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Self
 
-from ..errors import Error, OffsetEvicted
+from ..errors import OffsetEvicted
+from ..logs import about, reason
 from ..ports import Broker, Clock, Reader
 from ..tenancy import TenantId
 from .catalog import CatalogTopic, tenant_text
@@ -138,8 +139,8 @@ class Subscription:
     @property
     def position(self) -> int:
         """The offset needed next."""
-        if self._ready:
-            return self._ready[-1].entry.offset
+        for item in self._ready[-1:]:  # in one step: whoever reads may take it meanwhile
+            return item.entry.offset
         return self._next if self._live is None else self._live.passed(self._next)
 
     def needs(self, within: float) -> int | None:
@@ -445,6 +446,10 @@ def _attach(broker: Broker, topic: CatalogTopic) -> BrokerSubscription:
         broker.register_topic(topic.definition)
         return broker.subscribe(topic.definition.id, Predicate.match_all(), None)
     except Exception as error:
-        reason = error.message if isinstance(error, Error) else repr(error)
-        _logger.warning("no live hand-over of topic %s, its batches are read from the log: %s", topic.name, reason)
+        _logger.warning(
+            "no live hand-over of topic %s, its batches are read from the log: %s",
+            topic.name,
+            reason(error),
+            extra=about(error, topic=topic.name, broker=broker.driver_kind),
+        )
         return BrokerSubscription(topic.definition.id, Predicate.match_all(), None, capacity=1)

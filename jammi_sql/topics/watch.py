@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
+from collections.abc import Callable
 
-from ..errors import Error
+from ..logs import about, reason
 from ..ports import CommitWatch, Store
 from .delivery import BrokerSubscription
 from .feeder import CrowdFeeder
@@ -31,16 +32,19 @@ class HeadWatch:
     """One thread per engine which tells live subscriptions of new offsets in the log.
 
     While there is a live subscription it waits for the store to say that somebody committed, which is to take no more
-    than ``interval`` seconds, and only then reads the heads of the subscribed topics. Without subscriptions it sleeps
-    and holds nothing of the store. It finds the publishes of other processes, and those whose hand-over failed. A crowd
-    gets them from ``feeder``; a few readers find them in the log.
+    than ``interval`` seconds (it may change from time to time), and only then reads the heads of the subscribed topics.
+    Without subscriptions it sleeps and holds nothing of the store. It finds the publishes of other processes, and those
+    whose hand-over failed. A crowd gets them from ``feeder``; a few readers find them in the log.
     """
 
-    def __init__(self, store: Store, log: Log, interval: float, feeder: CrowdFeeder | None = None) -> None:
+    def __init__(
+        self, store: Store, log: Log, interval: float | Callable[[], float], feeder: CrowdFeeder | None = None
+    ) -> None:
         self._store = store
         self._feeder = feeder
         self._log = log
-        self._interval = interval
+        self._interval: Callable[[], float] = interval if callable(interval) else lambda: interval
+        self._heard_within = 0.0  # the interval of the watch over commits that there is
         self._watched: dict[int, weakref.WeakSet[Tail]] = {}
         self._changed = threading.Lock()
         self._asleep: threading.Lock | None = None  # the gate at which the thread waits to be roused
@@ -87,11 +91,15 @@ class HeadWatch:
         try:
             while self._somebody_subscribes():
                 try:
+                    interval = self._interval()
+                    if self._commits is not None and interval != self._heard_within:
+                        with self._changed:
+                            self._let_go()
                     if self._commits is None:
                         untold = True  # what was committed before is nothing that it would tell of
-                        commits = self._store.watch(self._interval)
+                        commits = self._store.watch(interval)
                         with self._changed:
-                            self._commits = commits
+                            self._commits, self._heard_within = commits, interval
                     untold = self._take_nudge() or untold
                     untold = self._commits.wait(0 if untold else _ROUND) or untold
                     if self._take_nudge() or untold:
@@ -103,10 +111,12 @@ class HeadWatch:
                     # Whatever else it was: nothing would reach them any more without this thread.
                     if not failing:
                         _logger.warning(
-                            "cannot look for new batches: %s", error if isinstance(error, Error) else repr(error)
+                            "cannot look for new batches: %s",
+                            reason(error),
+                            extra=about(error, store=self._store.location),
                         )
                     untold = failing = True
-                    self._sleep(min(self._interval, _ROUND))
+                    self._sleep(min(self._interval(), _ROUND))
         finally:
             with self._changed:
                 self._let_go()

@@ -75,6 +75,10 @@ DELETE FROM dropped_segment WHERE path = ?1;
 -- returns: path utf8
 SELECT path FROM segment UNION ALL SELECT path FROM dropped_segment;
 
+-- name: segment_sizes
+-- returns: path utf8, file_bytes int64
+SELECT path, file_bytes FROM segment;
+
 -- name: segment_folders
 -- The topics, whose identities name the folders of their segments.
 -- returns: uuid utf8

@@ -12,7 +12,7 @@ from jammi_sql.dbapi import Connection
 
 @pytest.fixture
 def conn(store_kind: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
-    """A session on a private store."""
+    """A session on a private store, of the kind that the test is marked with or ``--store`` names."""
     if store_kind == "sqlite":
         with jammi_sql.connect() as connection:
             yield connection

@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from jammi_sql import Engine
-from jammi_sql.brokers import Broker, InMemoryBroker, PollingBroker
+from jammi_sql.brokers import Broker, InMemoryBroker, JetStreamBroker, PollingBroker
 from jammi_sql.topics import TopicDefinition
+from tests.servers import stores
+from tests.servers.nats import NatsServer
 
-STORES = ("sqlite",)
-BROKERS: dict[str, Callable[[], InMemoryBroker]] = {"memory": InMemoryBroker, "polling": PollingBroker}
+BrokerFactory = Callable[[], InMemoryBroker]
+
+
+@contextmanager
+def in_process(kind: BrokerFactory, request: pytest.FixtureRequest) -> Iterator[BrokerFactory]:
+    """Brokers that need no server."""
+    yield kind
+
+
+@contextmanager
+def jetstream(request: pytest.FixtureRequest) -> Iterator[BrokerFactory]:
+    """Brokers on a server that all tests share: topics have identities of their own."""
+    server: NatsServer = request.getfixturevalue("nats_server")
+
+    def connected() -> JetStreamBroker:
+        broker = JetStreamBroker(server.url)
+        assert broker.wait_connected(20)
+        return broker
+
+    yield connected
+
+
+# Each gives what makes a fresh broker, whose ``trigger_failure_for_next_publish`` lets a hand-over fail.
+BROKERS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[BrokerFactory]]] = {
+    "memory": partial(in_process, InMemoryBroker),
+    "polling": partial(in_process, PollingBroker),
+    "jetstream": jetstream,
+}
 
 
 @dataclass
@@ -21,7 +51,7 @@ class Harness:
     """One store, on which engines with brokers of their own are opened; all are closed at the end."""
 
     target: str
-    new_broker: Callable[[], InMemoryBroker]
+    new_broker: BrokerFactory
     opened: list[Engine] = field(default_factory=list)
 
     def open(self, broker: Broker | None = None) -> Engine:
@@ -45,13 +75,15 @@ class Harness:
 
 
 @pytest.fixture(
-    params=[(store, broker) for store in STORES for broker in BROKERS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
+    params=[(store, broker) for store in stores.KINDS for broker in BROKERS], ids=lambda pair: f"{pair[0]}-{pair[1]}"
 )
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]:
     """An empty store of one kind, and brokers of one kind."""
     store, broker = request.param
-    assert store == "sqlite"
-    harness = Harness(str(tmp_path / "store"), BROKERS[broker])
-    yield harness
-    for engine in harness.opened:
-        engine.close()
+    with BROKERS[broker](request) as new_broker:
+        harness = Harness(stores.target(request, store, tmp_path), new_broker)
+        try:
+            yield harness
+        finally:
+            for engine in harness.opened:
+                engine.close()

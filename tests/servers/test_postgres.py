@@ -26,7 +26,7 @@ def run(url: str, text: str) -> None:
 def test_it_takes_connections_over_tcp_and_over_its_socket(postgres: PostgresServer) -> None:
     assert value(postgres.url(), "SELECT inet_server_addr()::text") == "127.0.0.1/32"
     assert value(postgres.socket_url(), "SELECT inet_server_addr() IS NULL") is True
-    assert value(postgres.url(), "SELECT current_setting('fsync')") == "on"
+    assert value(postgres.url(), "SELECT current_setting('fsync')") == "off"
 
 
 def test_passwords_are_asked_for(postgres: PostgresServer) -> None:

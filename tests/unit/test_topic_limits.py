@@ -231,9 +231,7 @@ def test_the_watch_goes_on_after_whatever_was_raised_and_says_so_once(
     with Engine.open(store.location) as other:
         publish(other, topic, 7)
     assert ids([live.next(timeout=LIMIT)]) == [7]
-    assert [record.getMessage() for record in caplog.records] == [
-        "cannot look for new batches: MemoryError('a moment of trouble')"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["cannot look for new batches: MemoryError"]
 
 
 def test_a_new_subscription_starts_the_watch_again_if_its_thread_is_dead(

@@ -89,6 +89,11 @@ class SegmentCatalog:
         """Every path that the store knows of."""
         return {str(path) for path in reader.query(self._queries["known_paths"]).column(0).to_pylist()}
 
+    def file_sizes(self, reader: Reader) -> dict[str, int]:
+        """The bytes that the file of each segment has, by its path."""
+        rows = reader.query(self._queries["segment_sizes"]).to_pylist()
+        return {row["path"]: row["file_bytes"] for row in rows}
+
     def folders(self, reader: Reader) -> set[str]:
         """The folders that the segments of this store's topics are in."""
         return {str(identity) for identity in reader.query(self._queries["segment_folders"]).column(0).to_pylist()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -27,8 +26,6 @@ from .segment import Segment, SegmentBatches
 from .storage import SegmentStorage
 
 __all__ = ["Compacted", "Compactor", "SegmentSize"]
-
-_logger = logging.getLogger("jammi_sql.topics")
 
 _FEWEST, _MOST = 16, 8192
 """Batches that are removed in one transaction."""
@@ -76,7 +73,10 @@ class Compactor:
         lock: CompactionLock,
         clock: Clock,
         size: SegmentSize,
+        on_segment: Callable[[str, int], None] | None = None,
     ) -> None:
+        """``on_segment`` is told the topic and the rows of every segment that was made."""
+        self._on_segment = on_segment
         self._store = store
         self._catalog = catalog
         self._log = log
@@ -233,6 +233,8 @@ class Compactor:
             if segment.path not in self._segments.known_paths(self._store):
                 self._storage.delete(path)
         faults.point("compact.after_switch")
+        if switched and self._on_segment is not None:
+            self._on_segment(topic.name, segment.row_count)
         measured = self._measured.get(topic.number)
         if measured is not None and measured.start == hot:
             moved = batches.rows_between(hot, batches.end)

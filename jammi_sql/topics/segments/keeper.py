@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from ...errors import Error
+from ...logs import about, reason
 from .compactor import Compactor
 from .sweeper import SegmentSweeper
 
@@ -28,15 +28,16 @@ class SegmentKeeper:
     def _run(self) -> None:
         told = ""
         while not self._closed.wait(self._interval):
-            reason = ""
+            failure: Exception | None = None
             for work in (self._compactor.round, self._sweeper.round):
                 try:
                     work(self._closed)
                 except Exception as error:  # a keeper that died would let the store grow without a word
-                    reason = error.message if isinstance(error, Error) else repr(error)
-            if reason and reason != told and not self._closed.is_set():
-                _logger.warning("segments cannot be kept: %s", reason)
-            told = reason
+                    failure = error
+            said = "" if failure is None else reason(failure)
+            if said and said != told and not self._closed.is_set():
+                _logger.warning("segments cannot be kept: %s", said, extra=about(failure))
+            told = said
 
     def close(self) -> None:
         """End the thread, after what it is writing."""

@@ -7,6 +7,7 @@ import re
 import threading
 
 from ... import faults
+from ...logs import about
 from ...ports import Clock, Store
 from .catalog import SegmentCatalog
 from .lock import CompactionLock
@@ -77,9 +78,10 @@ class SegmentSweeper:
             for path in there:
                 if path in known:
                     continue
+                shown = self._storage.display(path)
                 if _OURS.fullmatch(path) and path.partition("/")[0] in own:
                     self._storage.delete(path)
-                    _logger.info("removed %s, which a compaction left unfinished", self._storage.display(path))
+                    _logger.info("removed %s, which a compaction left unfinished", shown, extra=about(path=shown))
                 else:
-                    _logger.warning("%s is no segment of this store and is not read", self._storage.display(path))
+                    _logger.warning("%s is no segment of this store and is not read", shown, extra=about(path=shown))
             self._looked = True
