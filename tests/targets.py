@@ -39,13 +39,16 @@ class StoreTarget:
 
 def parametrize_stores(metafunc: pytest.Metafunc) -> None:
     """A test marked ``both_stores`` runs on each kind of store, any other one on what ``--store`` names."""
-    if "store_kind" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_stores"):
+    marked = metafunc.definition.get_closest_marker
+    if "store_kind" in metafunc.fixturenames and marked("both_stores") and not marked("sqlite_only"):
         metafunc.parametrize("store_kind", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture
 def store_kind(request: pytest.FixtureRequest) -> str:
     """``sqlite`` or ``postgres``; where the test is not marked, what ``--store`` names."""
+    if request.node.get_closest_marker("sqlite_only"):
+        return "sqlite"
     return str(getattr(request, "param", request.config.getoption("--store")))
 
 

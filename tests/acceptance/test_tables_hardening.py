@@ -212,6 +212,7 @@ def test_both_zeros_are_one_key(conn: Connection, assigned: str) -> None:
     assert rows(conn, "SELECT * FROM fk") == []
 
 
+@pytest.mark.sqlite_only
 def test_connections_of_results_are_given_up(engine: Engine) -> None:
     session = engine.session()
     session.execute("CREATE TABLE t (id BIGINT, v BIGINT, PRIMARY KEY (id))")

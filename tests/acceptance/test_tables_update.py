@@ -236,6 +236,7 @@ def test_conditions_mean_what_datafusion_means(conn: Connection) -> None:
             conn.execute("ROLLBACK")
 
 
+@pytest.mark.sqlite_only
 def test_an_update_of_many_rows(conn: Connection) -> None:
     conn.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, n BIGINT, v VARCHAR)")
     conn.execute("INSERT INTO t SELECT value, 0, 'x' FROM range(200000)")

@@ -113,9 +113,10 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
-    with connect() as opened:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    store = None if request.param == "sqlite" else request.getfixturevalue("schemas").take()
+    with connect() if store is None else store.connect() as opened:
         opened.execute(DDL)
         opened.execute(ROWS)
         opened.execute("UPDATE t SET v = 'NaN' WHERE id = 3")
@@ -211,6 +212,8 @@ def test_plain_statements_are_taken_on_the_short_way(
     monkeypatch.setattr(insert, "insert_rows", refuse)
     monkeypatch.setattr(table_update, "update_rows", refuse)
     monkeypatch.setattr(table_update, "delete_rows", refuse)
+    if "v + ?" in statement[0] and connection.engine.services.store.kind == "postgres":
+        pytest.skip("PostgreSQL has no sum of doubles that may be infinite")
     connection.execute("BEGIN")
     assert connection.execute(*statement).rowcount in (1, 2)
     connection.execute("ROLLBACK")
