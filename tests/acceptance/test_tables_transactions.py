@@ -230,8 +230,10 @@ def test_a_slow_result_blocks_no_writer_and_does_not_change(
 )
 @pytest.mark.parametrize("wrote_before", [False, True])
 def test_a_result_begun_before_a_change_in_the_same_transaction_keeps_its_rows(
-    conn: Connection, change: str, wrote_before: bool
+    conn: Connection, change: str, wrote_before: bool, store_kind: str
 ) -> None:
+    if store_kind == "postgres" and change.startswith("DROP") and not wrote_before:
+        pytest.skip("a table is not dropped while another result of the session reads it")
     big(conn)
     conn.execute("CREATE TABLE w (a INT)")
     conn.execute("BEGIN")
