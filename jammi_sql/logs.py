@@ -99,9 +99,10 @@ def configure(
     level: int | str = logging.INFO,
     stream: IO[str] | None = None,
 ) -> logging.Handler:
-    """Write what the loggers below ``jammi_sql`` say to ``stream`` (default: standard error), and nowhere else.
+    """Write what the loggers below ``jammi_sql`` say to ``stream`` (default: standard error).
 
-    For programs that set up no logging of their own. Called again, it replaces what it did before. Returns the handler.
+    For programs that set up no logging of their own: handlers of the root logger get the records too. Called again, it
+    replaces what it did before. Returns the handler.
     """
     logger = logging.getLogger("jammi_sql")
     for handler in [handler for handler in logger.handlers if isinstance(handler, _Handler)]:
@@ -110,7 +111,6 @@ def configure(
     handler.setFormatter(JsonFormatter() if format == "json" else TextFormatter())
     logger.addHandler(handler)
     logger.setLevel(level)
-    logger.propagate = False
     return handler
 
 

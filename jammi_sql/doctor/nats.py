@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ..errors import FeatureNotSupported, OperationalError
 from .finding import Check, Finding, ok, problem, warning
@@ -18,7 +19,7 @@ __all__ = ["CHECKS", "Server", "asked"]
 _SECONDS: Final = 5.0
 _SMALL: Final = 1 << 20
 _NEARLY: Final = 0.9
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def asked(address: Address) -> Server:
     server refuses.
     """
     try:
-        import nats  # noqa: F401, PLC0415 - optional
+        import nats.aio.client  # noqa: F401, PLC0415 - optional
     except ImportError as error:
         raise FeatureNotSupported(
             "nats:// needs a library that is not installed: nats-py", hint="pip install 'jammi-sql[nats]'"
@@ -54,7 +55,7 @@ def asked(address: Address) -> Server:
 
 
 async def _ask(address: Address) -> Server:
-    import nats  # noqa: PLC0415 - optional
+    from nats.aio.client import Client  # noqa: PLC0415 - optional
     from nats.errors import Error as NatsError  # noqa: PLC0415
 
     last: list[Exception] = []
@@ -63,9 +64,10 @@ async def _ask(address: Address) -> Server:
         """What goes wrong on the way; nats-py would print it."""
         last.append(error)
 
+    client = Client()
     try:
-        client = await asyncio.wait_for(
-            nats.connect(
+        await asyncio.wait_for(
+            client.connect(
                 address.url,
                 connect_timeout=int(_SECONDS),
                 allow_reconnect=False,
@@ -76,6 +78,7 @@ async def _ask(address: Address) -> Server:
             2 * _SECONDS,
         )
     except (NatsError, OSError, TimeoutError, ValueError) as error:
+        await client.close()  # what it opened on the way, it leaves open
         cause = last[-1] if last else error
         said = address.redacted(str(cause)).removeprefix("nats: ") or "no answer"
         raise OperationalError(f"{address.shown} cannot be reached: {type(cause).__name__}: {said}") from None
@@ -96,7 +99,9 @@ async def _ask(address: Address) -> Server:
         except (NatsError, TimeoutError) as error:
             refusal = address.redacted(str(error)).removeprefix("nats: ") or type(error).__name__
         version = str(client.connected_server_version)
-        encrypted = bool(client._server_info.get("tls_required"))
+        # nats-py has no public name for what the server said of itself; without it, the URL tells.
+        said_of_itself = getattr(client, "_server_info", {})
+        encrypted = urlsplit(address.url).scheme in ("tls", "wss") or bool(said_of_itself.get("tls_required"))
         return Server(address, version, took, client.max_payload, encrypted, account, refusal)
     finally:
         await client.close()
@@ -107,7 +112,7 @@ def _connection(server: Server) -> Iterator[Finding]:
 
 
 def _encryption(server: Server) -> Iterator[Finding]:
-    local = any(f"://{host}" in server.address.shown or f"@{host}" in server.address.shown for host in _LOOPBACK)
+    local = urlsplit(server.address.url).hostname in _LOOPBACK
     if server.encrypted:
         yield ok("the connection is encrypted (TLS)")
     elif local:

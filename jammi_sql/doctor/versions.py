@@ -51,7 +51,10 @@ def _declared() -> Iterator[tuple[str, str]]:
             continue
         found = _REQUIREMENT.match(text)
         if found is not None and found["name"].lower() != "jammi-sql":
-            yield found["name"], ",".join("".join(bound) for bound in _BOUND.findall(found["bounds"]))
+            yield (
+                found["name"],
+                ",".join(sorted(("".join(bound) for bound in _BOUND.findall(found["bounds"])), reverse=True)),
+            )
 
 
 def _within(version: str, bounds: str) -> bool:

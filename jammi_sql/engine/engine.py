@@ -114,6 +114,8 @@ class Engine:
             SegmentScans(storage),
         )  # fmt: skip
         self._metering = metering
+        if metering is not None:  # last: an engine that could not be made is not observed
+            metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
 

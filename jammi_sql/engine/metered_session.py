@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from ..dialect import Parsed
 from ..errors import Error
-from ..metrics import Recorder
+from ..metrics.recorder import Recorder
 from ..results import Result
 from .session import Session
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..metrics import Recorder, chosen_metrics
 from ..metrics.broker import MeteredBroker
+from ..metrics.choice import chosen_metrics
 from ..metrics.publisher import MeteredPublisher
+from ..metrics.recorder import Recorder
 from ..metrics.store import MeteredStore
 from ..metrics.subscription import lags, metered_subscription
 from ..ports import Broker, Clock, Store
@@ -38,9 +39,11 @@ class Metering:
 
     def subscriber(self, catalog: TopicCatalog, log: Log, broker: Broker, watch: HeadWatch) -> Subscriber:
         """A ``Subscriber`` of subscriptions that are measured."""
-        subscriber = Subscriber(self.store, catalog, log, broker, watch, metered_subscription(self.recorder))
+        return Subscriber(self.store, catalog, log, broker, watch, metered_subscription(self.recorder))
+
+    def observe(self, subscriber: Subscriber) -> None:
+        """Let whoever collects see its live subscriptions, until ``close``."""
         self.recorder.observe_subscriptions(lambda: lags(subscriber.live))
-        return subscriber
 
     @property
     def session(self) -> type[Session]:

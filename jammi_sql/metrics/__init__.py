@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .choice import chosen_metrics
 from .instruments import INSTRUMENTS
 from .port import Instrument, Metrics, Observe, Record
-from .recorder import Recorder
 
-__all__ = ["INSTRUMENTS", "Instrument", "Metrics", "Observe", "Record", "Recorder", "chosen_metrics"]
+__all__ = ["INSTRUMENTS", "Instrument", "Metrics", "Observe", "Record"]

@@ -12,8 +12,9 @@ from typing import get_args
 import pytest
 
 import jammi_sql
-from jammi_sql import brokers, errors, tables, tenancy, topics
+from jammi_sql import brokers, errors, logs, metrics, tables, tenancy, topics
 from jammi_sql.dialect import statements
+from jammi_sql.doctor import nats, postgres, sqlite
 from jammi_sql.engine.functions import shipped_functions
 from jammi_sql.engine.settings import SETTINGS
 from jammi_sql.engine.system_views import SYSTEM_VIEWS
@@ -90,7 +91,9 @@ def test_the_codes_of_tables_are_in_the_pages_of_tables_and_of_errors(state: str
         assert missing([state], (REFERENCE / f"{name}.md").read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("module", [topics, tables, brokers, tenancy], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [topics, tables, brokers, tenancy, metrics, logs], ids=lambda module: module.__name__
+)
 def test_every_public_name_and_method_is_in_the_page_of_python(module: ModuleType) -> None:
     page = (REFERENCE / "python-api.md").read_text("utf-8")
     assert missing(module.__all__, page) == []
@@ -106,6 +109,22 @@ def test_every_column_of_a_system_view_is_in_its_page() -> None:
     page = (REFERENCE / "system-views.md").read_text("utf-8")
     columns = [f"{view}: {name}" for view, found in SYSTEM_VIEWS.items() for name in found.schema.names]
     assert [each for each in columns if f"`{each.partition(': ')[2]}`" not in page] == []
+
+
+def test_every_metric_and_label_is_in_its_page() -> None:
+    page = (REFERENCE / "metrics.md").read_text("utf-8")
+    names = [name for each in metrics.INSTRUMENTS for name in (each.name, each.prometheus_name, *each.labels)]
+    assert [name for name in names if f"`{name}`" not in page] == []
+    assert [each.summary for each in metrics.INSTRUMENTS if each.summary not in page] == []
+
+
+def test_every_check_and_option_of_doctor_is_in_its_page() -> None:
+    page = (REFERENCE / "doctor.md").read_text("utf-8")
+    folder, _, rest = page.partition("## A PostgreSQL database")
+    database, _, broker = rest.partition("## A NATS server")
+    for checks, part in ((sqlite.CHECKS, folder), (postgres.CHECKS, database), (nats.CHECKS, broker)):
+        assert [check.name for check in checks if f"| `{check.name}` |" not in part] == []
+    assert [option for option in ("--broker", "--schema", "--format") if option not in page] == []
 
 
 def test_every_function_is_in_the_reference(reference: str) -> None:

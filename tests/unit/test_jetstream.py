@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ import pytest
 from nats.js.api import ConsumerInfo, StreamConfig
 from nats.js.errors import NotFoundError
 
-import jammi_sql
 from jammi_sql import Engine
 from jammi_sql.brokers import Broker, JetStreamBroker
 from jammi_sql.errors import DriverError, InvalidParameter, TopicNotFound
@@ -215,6 +212,22 @@ def test_a_subscription_sees_batches_of_a_newer_schema_as_its_own(writer: Engine
         with reader.subscriber.subscribe(latest, from_offset=0) as newer:
             session.execute("INSERT INTO notes VALUES (2, 1.5)")
             assert [one.batch.to_pylist() for one in receive(newer, 3)][2] == [{"id": 2, "more": 1.5}]
+
+
+def test_a_schema_of_any_kind_goes_through(writer: Engine, reader: Engine) -> None:
+    table = pa.table(
+        {
+            "d": pa.array(["a", "b", None]).dictionary_encode(),
+            "s": [{"x": 1}, None, {"x": 3}],
+            "l": [[1.5], [], None],
+            "t": pa.array([1, 2, None], pa.timestamp("ns", "UTC")),
+        }
+    )
+    topic = writer.topic_repo.register_topic(TopicDefinition("kinds", table.schema))
+    with reader.subscriber.subscribe(topic) as subscription:
+        until_delivered(reader, topic)
+        writer.publisher.publish_scoped(topic, None, table)
+        assert subscription.next(timeout=LIMIT).batch.to_pylist() == table.to_pylist()
 
 
 def test_many_topics_share_one_connection(nats_server: NatsServer, writer: Engine, reader: Engine) -> None:
@@ -474,123 +487,3 @@ def test_after_close_nothing_raises_and_nothing_is_listed(nats_server: NatsServe
     with pytest.raises(DriverError) as caught:
         broker.list_consumers(topic.id)
     assert caught.value.sqlstate == "08006"
-
-
-# --- getting in ---
-
-
-def certificates(folder: Path) -> dict[str, str]:
-    """A certificate for loopback that signs itself."""
-    from cryptography import x509  # noqa: PLC0415 - takes its time
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "loopback")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    files = {"cert_file": folder / "cert.pem", "key_file": folder / "key.pem"}
-    files["cert_file"].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    files["key_file"].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return {name: str(path) for name, path in files.items()}
-
-
-def nkey(folder: Path) -> tuple[str, str]:
-    """A public key, and a file with its seed."""
-    import base64  # noqa: PLC0415
-    import os  # noqa: PLC0415
-
-    import nkeys  # noqa: PLC0415
-
-    raw = bytes(
-        [nkeys.PREFIX_BYTE_SEED | nkeys.PREFIX_BYTE_USER >> 5, (nkeys.PREFIX_BYTE_USER & 31) << 3]
-    ) + os.urandom(32)
-    seed = base64.b32encode(raw + nkeys.crc16_checksum(raw)).rstrip(b"=")
-    path = folder / "seed"
-    path.write_bytes(seed)
-    return nkeys.from_seed(bytearray(seed)).public_key.decode(), str(path)
-
-
-def works(broker: JetStreamBroker) -> bool:
-    """Whether a topic gets its stream."""
-    topic = definition()
-    try:
-        assert broker.wait_connected(LIMIT)
-        broker.register_topic(topic)
-        until(lambda: topic.id in broker._link.session._ensured, "the stream is made")
-    finally:
-        broker.close()
-    return True
-
-
-def test_user_and_password_token_and_nkey_get_in(tmp_path: Path) -> None:
-    public, seed = nkey(tmp_path)
-    users = {"users": [{"user": "ann", "password": "ses@me"}, {"nkey": public}]}
-    with NatsServer(tmp_path / "users", {"authorization": users}) as server:
-        host = server.url.removeprefix("nats://")
-        assert works(JetStreamBroker(server.url, user="ann", password="ses@me", **EAGER))
-        assert works(JetStreamBroker(f"nats://ann:ses%40me@{host}", **EAGER))
-        assert works(JetStreamBroker(f"{server.url}?nkey={seed}", **EAGER))
-    with NatsServer(tmp_path / "token", {"authorization": {"token": "ses@me"}}) as server:
-        assert works(JetStreamBroker(server.url, token="ses@me", **EAGER))
-        assert works(JetStreamBroker(f"nats://ses%40me@{server.url.removeprefix('nats://')}", **EAGER))
-
-
-def test_who_is_not_let_in_is_told_so_once_and_without_secrets(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    users = {"users": [{"user": "zoe", "password": "sesame"}]}
-    with NatsServer(tmp_path / "nats", {"authorization": users}) as server:
-        url = f"nats://zoe:opensaysme@{server.url.removeprefix('nats://')}"
-        with jammi_sql.connect(tmp_path / "store", broker=url) as conn:
-            conn.execute("CREATE TOPIC t (a INT)")
-            conn.execute("INSERT INTO t VALUES (1)")
-            until(lambda: [record for record in caplog.records if "cannot be used" in record.message], "it is told")
-            assert conn.execute("SELECT a FROM t").fetchall() == [(1,)]
-            broker = conn.engine.broker
-            assert not broker.connected
-            assert broker.heal_interval in (0.25, 0.01)
-    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(warnings) == 1 and "authorization" in warnings[0].lower() and f":{server.port}" in warnings[0]
-    assert "opensaysme" not in caplog.text and "zoe" not in warnings[0]
-
-
-def test_tls_is_used_and_insisted_on(tmp_path: Path, nats_server: NatsServer, caplog: pytest.LogCaptureFixture) -> None:
-    files = certificates(tmp_path)
-    with NatsServer(tmp_path / "nats", {"tls": files}) as server:
-        url = f"tls://127.0.0.1:{server.port}"
-        assert works(JetStreamBroker(url, tls_ca=files["cert_file"], **EAGER))
-        assert works(JetStreamBroker(f"{url}?tls_ca={files['cert_file']}", **EAGER))
-        stranger = JetStreamBroker(url, **EAGER)
-        until(lambda: "certificate" in caplog.text.lower(), "the certificate is refused")
-        stranger.close()
-    caplog.clear()
-    # No TLS there: the password must not go over the wire.
-    broker = JetStreamBroker(f"tls://ann:sesame@127.0.0.1:{nats_server.port}", tls_ca=files["cert_file"], **EAGER)
-    until(lambda: "no TLS" in caplog.text, "the plain server is refused")
-    assert not broker.connected
-    broker.close()
-
-
-def test_a_schema_of_any_kind_goes_through(writer: Engine, reader: Engine) -> None:
-    table = pa.table(
-        {
-            "d": pa.array(["a", "b", None]).dictionary_encode(),
-            "s": [{"x": 1}, None, {"x": 3}],
-            "l": [[1.5], [], None],
-            "t": pa.array([1, 2, None], pa.timestamp("ns", "UTC")),
-        }
-    )
-    topic = writer.topic_repo.register_topic(TopicDefinition("kinds", table.schema))
-    with reader.subscriber.subscribe(topic) as subscription:
-        until_delivered(reader, topic)
-        writer.publisher.publish_scoped(topic, None, table)
-        assert subscription.next(timeout=LIMIT).batch.to_pylist() == table.to_pylist()

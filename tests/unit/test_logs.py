@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import sys
 from collections.abc import Iterator
 
 import orjson
@@ -13,7 +14,7 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.errors import LockNotAvailable
-from jammi_sql.logs import about, configure, reason
+from jammi_sql.logs import TextFormatter, about, configure, reason
 from tests.topic_support import batch_of, definition
 
 
@@ -21,13 +22,12 @@ from tests.topic_support import batch_of, definition
 def lines() -> Iterator[io.StringIO]:
     """What is written as JSON; the loggers are as they were afterwards."""
     logger = logging.getLogger("jammi_sql")
-    before = logger.level, logger.propagate
+    before = logger.level
     stream = io.StringIO()
     handler = configure("json", level="DEBUG", stream=stream)
     yield stream
     logger.removeHandler(handler)
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
+    logger.setLevel(before)
 
 
 def read(lines: io.StringIO) -> list[dict[str, object]]:
@@ -79,6 +79,17 @@ def test_text_for_people_has_no_message_of_an_exception_either(lines: io.StringI
     assert "ERROR jammi_sql.brokers: cannot look\nValueError\n" in stream.getvalue()
     assert "secret" not in stream.getvalue()
     assert lines.getvalue() == ""  # configure replaced the handler of before
+
+
+def test_formatters_do_not_leave_each_other_the_text_of_an_exception() -> None:
+    try:
+        int("secret value")
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "cannot look", "exc_info": sys.exc_info()})
+    whole = logging.Formatter().format(record)
+    assert "secret value" in whole
+    assert "secret" not in TextFormatter().format(record)
+    assert logging.Formatter().format(record) == whole
 
 
 def test_what_json_has_no_form_for_is_text(lines: io.StringIO) -> None:

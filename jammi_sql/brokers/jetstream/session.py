@@ -136,7 +136,6 @@ class Session:
         """Until it is stopped."""
         pause = _FIRST_PAUSE
         while not self._stopping.is_set():
-            self._lost.clear()
             began = time.monotonic()
             try:
                 client = await self._unless_stopped(self._connect())
@@ -190,6 +189,7 @@ class Session:
 
     async def _converse(self, client: CheckedClient) -> None:
         """While the connection lasts. Raises why it ended."""
+        self._lost.clear()  # another server may have refused before this one let us in
         self.jetstream = jetstream = client.jetstream(timeout=_REQUEST)
         await client.subscribe(f"{self._answers}.*", cb=self.sender.on_answer)
         await self._ask(client)
