@@ -18,7 +18,6 @@ from jammi_sql.tables import MutableTableDefinition, MutableTableRegistry
 
 from .language import fails, rows, value, values
 
-
 SCHEMA = pa.schema([pa.field("id", pa.int64()), pa.field("v", pa.string()), pa.field("f", pa.float64())])
 
 
