@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -330,3 +331,43 @@ def test_many_rows_that_are_computed_from_the_table_are_all_inserted(store: Stor
         )
         rows = session.execute("SELECT count(*), min(n), max(n) FROM list").fetchone()
         assert tuple(rows) == (20_000, 100, 20_099)
+
+
+@pytest.mark.parametrize("seconds", [2.0, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(300)])])
+def test_a_name_is_given_out_once(store: StoreTarget, seconds: float) -> None:
+    texts = [
+        "CREATE TABLE c (x BIGINT)",
+        "DROP TABLE IF EXISTS c",
+        "CREATE TOPIC c (x BIGINT)",
+        "DROP TOPIC IF EXISTS c",
+        "ALTER TABLE c RENAME TO d",
+        "ALTER TABLE d RENAME TO c",
+        "CREATE INDEX i ON a (x)",
+        "CREATE INDEX i ON b (x)",
+        "DROP INDEX IF EXISTS i",
+        "UPDATE a SET x = 10 WHERE id = 1",
+        "INSERT INTO b SELECT id, x FROM a ON CONFLICT DO NOTHING",
+        "INSERT INTO c VALUES (1)",
+        "SELECT count(*) FROM c",
+    ]
+    stop = time.monotonic() + seconds
+    states: set[str] = set()
+    with store.open(lock_timeout=30) as engine, store.open(lock_timeout=30) as another:
+
+        def work(number: int) -> None:
+            session, chosen = (engine, another)[number % 2].session(), random.Random(number)
+            while time.monotonic() < stop:
+                try:
+                    session.execute(chosen.choice(texts))
+                except Error as error:
+                    states.add(error.sqlstate)
+
+        together(4, work)
+        services = engine.services
+        tables = services.tables.visible(services.store, None)
+        names = [table.name for table in tables] + [
+            topic.name for topic in services.catalog.visible(services.store, None)
+        ]
+        assert len(names) == len(set(names))
+        assert sum(index.name == "i" for table in tables for index in table.definition.indexes) <= 1
+    assert states <= {"42P01", "42P07", "42809", "40001", "40P01"}
