@@ -17,7 +17,17 @@ from datafusion import SessionConfig
 
 from .errors import InterfaceError
 
-__all__ = ["at_shutdown", "call_began", "call_ended", "calling", "producer_began", "producer_ended", "producer_goes_on"]
+__all__ = [
+    "at_shutdown",
+    "call_began",
+    "call_ended",
+    "calling",
+    "halt_at_end",
+    "may_call",
+    "producer_began",
+    "producer_ended",
+    "producer_goes_on",
+]
 
 _TIMEOUT = 5.0
 # Threads leave Python a moment after the last thing that can be seen of them from here.
@@ -48,13 +58,24 @@ def at_shutdown(stop: Callable[[], None]) -> None:
 
 def call_began() -> None:
     """A call into DataFusion begins. Once the end has begun it does not return, or raises on the main thread."""
+    if not may_call():
+        _park()
+
+
+def may_call() -> bool:
+    """As ``call_began`` for a thread that others need: once the end has begun it says no, and no call begins."""
     global _calls, _used  # noqa: PLW0603 - there is one process
     with _lock:
         if not _ending:
             _calls += 1
             _used = True
-            return
-    _park()
+        return not _ending
+
+
+def halt_at_end() -> None:
+    """As ``call_began``, where another thread is to call."""
+    if _ending:
+        _park()
 
 
 def call_ended() -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from datafusion import DataFrame
 
 from ..arrow.layouts import converted
-from ..shutdown import at_shutdown, call_began, call_ended, calling
+from ..shutdown import at_shutdown, call_ended, calling, halt_at_end, may_call
 
 __all__ = ["FrameSource"]
 
@@ -32,8 +32,9 @@ class _Loop:
     def get(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="jammi-queries", daemon=True).start()
+                loop = asyncio.new_event_loop()
+                threading.Thread(target=loop.run_forever, name="jammi-queries", daemon=True).start()
+                self._loop = loop  # last: what is here runs, wherever Ctrl-C strikes
             return self._loop
 
 
@@ -47,6 +48,54 @@ def _stop_all() -> None:
 
 
 at_shutdown(_stop_all)
+
+
+class _Pull(concurrent.futures.Future["pa.RecordBatch | None"]):
+    """A batch on its way. The loop's thread begins and ends it, and counts it: no signal reaches that one."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self.sent = False
+        self._stream = stream
+        self._begun = False
+        self._task: asyncio.Task[pa.RecordBatch | None] | None = None
+
+    def send(self) -> None:
+        """Have it begun. May be called again: an interrupt can come before it is known that it was."""
+        _loop.get().call_soon_threadsafe(self._begin)
+        self.sent = True
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        self._begun = True
+        if self.cancelled() or not may_call():
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            return
+        self._task = asyncio.ensure_future(_next(self._stream))
+        self._task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[pa.RecordBatch | None]) -> None:
+        call_ended()
+        self._stream = self._task = None
+        error = concurrent.futures.CancelledError() if task.cancelled() else task.exception()
+        if not self.set_running_or_notify_cancel():
+            return  # nobody wants it any more
+        if error is None:
+            self.set_result(task.result())
+        else:
+            self.set_exception(error)
+
+    def cancel(self) -> bool:
+        """Stop the query, from any thread."""
+        cancelled = super().cancel()
+        _loop.get().call_soon_threadsafe(self._stop)
+        return cancelled
+
+    def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
 
 class FrameSource:
@@ -67,7 +116,7 @@ class FrameSource:
         self._schema = schema
         self._translate = translate
         self._closed: Callable[[], None] | None = closed
-        self.pending: concurrent.futures.Future[pa.RecordBatch | None] | None = None
+        self._pending: _Pull | None = None
         try:
             with calling():
                 self._stream: Any = frame.execute_stream()
@@ -80,12 +129,14 @@ class FrameSource:
         """The schema of every batch."""
         return self._schema
 
-    def _pull(self) -> concurrent.futures.Future[pa.RecordBatch | None]:
-        if self.pending is None:
-            call_began()
-            self.pending = asyncio.run_coroutine_threadsafe(_next(self._stream), _loop.get())
-            self.pending.add_done_callback(lambda _: call_ended())
-        return self.pending
+    def _pull(self) -> _Pull:
+        halt_at_end()
+        pull = self._pending
+        if pull is None:
+            pull = self._pending = _Pull(self._stream)
+        if not pull.sent:
+            pull.send()
+        return pull
 
     def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
         """The next batch, ``None`` at the end, ``TimeoutError`` when it takes longer.
@@ -106,23 +157,24 @@ class FrameSource:
             await asyncio.wait((asyncio.wrap_future(future),))
         return self._take(future)
 
-    def _take(self, future: concurrent.futures.Future[pa.RecordBatch | None]) -> pa.RecordBatch | None:
-        self.pending = None
+    def _take(self, pull: _Pull) -> pa.RecordBatch | None:
         try:
-            batch = future.result()
+            batch = pull.result()
         except Exception as error:
+            self._pending = None
             raise self._translate(error) from error
-        if batch is None or batch.schema.equals(self._schema):
-            return batch
-        columns = [
-            column if column.type.equals(field.type) else converted(column, field.type)
-            for column, field in zip(batch.columns, self._schema, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        if batch is not None and not batch.schema.equals(self._schema):
+            columns = [
+                column if column.type.equals(field.type) else converted(column, field.type)
+                for column, field in zip(batch.columns, self._schema, strict=True)
+            ]
+            batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        self._pending = None  # last: an interrupt before it loses nothing
+        return batch
 
     def cancel(self) -> None:
         """Stop the query, from any thread."""
-        pending = self.pending
+        pending = self._pending
         if pending is not None:
             pending.cancel()
 

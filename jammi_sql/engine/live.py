@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class _Window:
     idle_timeout: float | None
     pending: Moment | None
     """``until`` as a time that is not over yet: which offset it means is known later."""
+    earliest: bool
+    """Whether ``start`` is where the topic began: it goes on with that until something was read."""
 
     @property
     def unbounded(self) -> bool:
@@ -103,13 +105,14 @@ def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.S
     # What a transaction has not committed is nothing that a subscriber may count on: it may be rolled back.
     reader = session.reader if "until" in bounds else services.store
     head = services.log.head(reader, topic)
-    start = _start(session, reader, topic, head, bounds.get("from", EARLIEST if "until" in bounds else LATEST))
+    begin = bounds.get("from", EARLIEST if "until" in bounds else LATEST)
+    start = _start(session, reader, topic, head, begin)
     if start < head.first:
         evicted = OffsetEvicted(topic.name, start, head.first)
         evicted.position = call.options["from"].origin(0)
         raise evicted
     until, pending = _until(session, topic, head, bounds.get("until"))
-    return _Window(call, topic, start, until, idle_timeout, pending)
+    return _Window(call, topic, start, until, idle_timeout, pending, begin == EARLIEST)
 
 
 def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> Name:
@@ -171,15 +174,21 @@ def _streamed(
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
             translate = session.translator(planning, query.body)
             live = LiveQuery(session.ordered_context, shape, provider, translate, planning)
-    subscription = session.engine.subscriber.open(
-        streamed.topic,
-        planning.tenant,
-        Predicate.match_all(),
-        streamed.start,
-        until=streamed.until,
-        idle_timeout=streamed.idle_timeout,
-        reader=None if streamed.unbounded else planning.reader,
-    )
+        reader, closed = _moment_of(session, planning, streamed)
+    try:
+        subscription = session.engine.subscriber.open(
+            streamed.topic,
+            planning.tenant,
+            Predicate.match_all(),
+            streamed.start,
+            until=streamed.until,
+            idle_timeout=streamed.idle_timeout,
+            reader=reader,
+            earliest=streamed.earliest,
+        )
+    except BaseException:
+        closed()
+        raise
     if streamed.pending is not None:
         subscription.end_after(streamed.pending.microseconds, session.engine.clock)
     if live.filter is not None:
@@ -188,8 +197,27 @@ def _streamed(
             subscription.pruning_node = live.filter.node
             if not live.filter.columns & set(ENGINE_COLUMNS):
                 subscription.want_only(BatchCondition.of(live.filter, streamed.topic.codec.schema))
-    source = LiveSource(subscription, live, shape.skip, shape.fetch)
+    source = LiveSource(subscription, live, shape.skip, shape.fetch, closed)
     return session.result(source, bounded=_ends(streamed, shape))
+
+
+def _moment_of(session: Session, planning: Planning, window: _Window) -> tuple[Reader | None, Callable[[], None]]:
+    """Where a streamed ``subscribe`` reads, and what to call at its end.
+
+    What is all there when the statement begins is read as of then, whatever is removed meanwhile.
+    """
+    if window.unbounded:
+        return None, _nothing
+    head = session.engine.services.log.head(planning.moment, window.topic)
+    if window.until is None or window.until >= head.next:
+        return planning.reader, _nothing
+    planning.segments(window.topic, window.start, window.until + 1)  # their files stay
+    planning.retain()
+    return planning.moment, planning.release
+
+
+def _nothing() -> None:
+    """Nothing is held."""
 
 
 def _ends(window: _Window, shape: Shape) -> bool:
@@ -259,8 +287,11 @@ def _bounded_relations(
         if window is not besides and not window.unbounded:
             ready = _complete(session, window)
             assert ready.until is not None
+            start = window.start
+            if window.earliest:
+                start = max(start, session.engine.services.log.head(planning.moment, window.topic).first)
             found[window.call.relation] = session.relations.topic_relation(
-                window.topic, planning, (window.start, max(window.start, ready.until + 1))
+                window.topic, planning, (start, max(start, ready.until + 1))
             )
     return found
 

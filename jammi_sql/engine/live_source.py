@@ -164,7 +164,16 @@ def _program(plan: LogicalPlan, schema: pa.Schema, result: pa.Schema) -> Program
 class LiveSource:
     """The batches of a live statement, as its subscription delivers."""
 
-    def __init__(self, subscription: Subscription, query: LiveQuery, skip: int, fetch: int | None) -> None:
+    def __init__(
+        self,
+        subscription: Subscription,
+        query: LiveQuery,
+        skip: int,
+        fetch: int | None,
+        closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``closed`` is called once, when nothing is read any more."""
+        self._closed: Callable[[], None] | None = closed
         self._subscription = subscription
         self._query = query
         self._skip = skip
@@ -241,3 +250,6 @@ class LiveSource:
     def close(self) -> None:
         """Leave the topic."""
         self._subscription.close()
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()

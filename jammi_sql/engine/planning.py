@@ -16,7 +16,6 @@ from ..ports import Reader, Snapshot
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
-from ..topics.retention import RETENTION_OPTIONS
 from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Planning", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
-_OF_A_FILE = re.compile(r"parquet|object store|object at location", re.IGNORECASE)
+# How DataFusion begins what it says of a file. Further on the message may quote a value of the statement's.
+_OF_A_FILE = re.compile(r"^(\w+ error: )*(parquet|object store)( argument)? error", re.IGNORECASE | re.MULTILINE)
 ReadTable = Callable[[CatalogTable], None]
 
 
@@ -42,9 +42,8 @@ class Planning:
     """The topics and tables that a statement may mean, as of one moment; its tenant and where it reads.
 
     ``words`` are the identifiers of the statement's text, so that one query finds all that it may name. All of it
-    is that of the statement's beginning, whatever the session does while the result is read. A statement that names a
-    table reads it, and the ends of its topics, from one snapshot of the store, which lives until the last one that
-    ``retain``\\ ed the planning has let go of it.
+    is that of the statement's beginning, whatever the session does while the result is read: it is read from one
+    snapshot of the store, which lives until the last one that ``retain``\\ ed the planning has let go of it.
     """
 
     def __init__(
@@ -55,12 +54,10 @@ class Planning:
         words: Iterable[str],
         *,
         read_table: ReadTable | None = None,
-        hidden: bool = False,
         once: bool = False,
     ) -> None:
         """``read_table`` is told each table that is read.
 
-        With ``hidden`` the statement may read relations that its text does not name, a view's: all from one snapshot.
         With ``once`` its plan is run once, now, and may therefore name files.
         """
         self.once = once
@@ -71,7 +68,6 @@ class Planning:
         self.tenant = tenant
         self._words = frozenset(words)
         self._read_table = read_table
-        self._hidden = hidden
         self._topics: dict[tuple[str, str], CatalogTopic] = {}
         self._tables: dict[tuple[str, str], CatalogTable] = {}
         self._loaded = False
@@ -106,7 +102,7 @@ class Planning:
 
     def renewed(self) -> Planning:
         """The same for another moment."""
-        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table, hidden=True)
+        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table)
 
     # --- names ---
 
@@ -116,7 +112,7 @@ class Planning:
         topic = self._topics.get((namespace, name))
         if topic is None and name not in self._words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
-            return self._services.catalog.lookup(self._moment, self.tenant, namespace, name)
+            return self._services.catalog.lookup(self.moment, self.tenant, namespace, name)
         return topic
 
     def table(self, namespace: str, name: str) -> CatalogTable | None:
@@ -124,9 +120,7 @@ class Planning:
         self._load()
         table = self._tables.get((namespace, name))
         if table is None and name not in self._words:
-            table = self._services.tables.lookup(self._moment, self.tenant, namespace, name)
-            if table is not None and self._take_snapshot():
-                table = self._services.tables.lookup(self._moment, self.tenant, namespace, name)
+            return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
 
     @property
@@ -140,30 +134,25 @@ class Planning:
         return self.reads_tables and not self.reader.committed
 
     @property
-    def _moment(self) -> Reader:
-        return self.reader if self._snapshot is None else self._snapshot
+    def moment(self) -> Reader:
+        """Where it reads: all as of the moment at which this is first asked for.
+
+        A plan that is run after its statement was let go of reads what is there then.
+        """
+        with self._lock:
+            if self._snapshot is None and self._holders and self.reader is self._services.store:
+                self._snapshot = self._services.store.snapshot()
+            return self.reader if self._snapshot is None else self._snapshot
 
     def _load(self) -> None:
         if self._loaded:
             return
         self._loaded = True
         services = self._services
-        if self._hidden:
-            self._take_snapshot()
-        tables = services.tables.named(self._moment, self.tenant, self._words)
-        if tables and self._take_snapshot():
-            tables = services.tables.named(self._moment, self.tenant, self._words)
+        tables = services.tables.named(self.moment, self.tenant, self._words)
         self._tables = {(table.namespace, table.local_name): table for table in tables}
-        topics = services.catalog.named(self._moment, self.tenant, self._words)
-        if any(_may_forget(topic) for topic in topics) and self._take_snapshot():
-            topics = services.catalog.named(self._moment, self.tenant, self._words)
+        topics = services.catalog.named(self.moment, self.tenant, self._words)
         self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
-
-    def _take_snapshot(self) -> bool:
-        if self._snapshot is None and self.reader is self._services.store:
-            self._snapshot = self._services.store.snapshot()
-            return True
-        return False
 
     # --- reading ---
 
@@ -177,9 +166,7 @@ class Planning:
             return topic.first_offset, topic.next_offset
         if topic.definition.tenant not in (None, self.tenant):
             raise UndefinedTable(f"topic {topic.name} does not exist", hint="SHOW TOPICS lists what is there")
-        if self._hidden:
-            self._take_snapshot()
-        head = self._services.log.head(self._moment, topic)
+        head = self._services.log.head(self.moment, topic)
         return head.first, head.next
 
     def view(self, table: CatalogTable, planned_by: Planning, columns: Iterable[str]) -> TableView:
@@ -191,8 +178,7 @@ class Planning:
             raise UndefinedTable(f"table {table.name} does not exist", hint="SHOW TABLES lists what is there")
         now: CatalogTable | None = table
         if planned_by is not self:
-            self._take_snapshot()
-            now = self._services.tables.numbered(self._moment, table.number)
+            now = self._services.tables.numbered(self.moment, table.number)
         if now is None or (now.schema_version != table.schema_version and not _has_still(now, table, columns)):
             raise UndefinedTable(
                 f"table {table.name} was changed or dropped since this was planned",
@@ -201,7 +187,7 @@ class Planning:
         self._views += 1
         if self._read_table is not None:
             self._read_table(now)
-        return TableView(now, self._moment, self.tenant)
+        return TableView(now, self.moment, self.tenant)
 
     def segments(self, topic: CatalogTopic, start: int, end: int) -> list[Segment]:
         """The segments of ``topic`` with offsets in ``[start, end)``, whose files stay until this is released."""
@@ -209,7 +195,7 @@ class Planning:
         found = self._listed.get(place)
         if found is None:
             kept = self._services.segments
-            found = self._listed[place] = kept.catalog.of_topic(self._moment, topic.number, start, end)
+            found = self._listed[place] = kept.catalog.of_topic(self.moment, topic.number, start, end)
             with self._lock:
                 self._unpin.append(kept.pins.pin(segment.path for segment in found))
         return found
@@ -263,20 +249,14 @@ class Planning:
         """Let go; the last one ends the snapshot. May be called from any thread."""
         with self._lock:
             self._holders -= 1
-            over = self._holders == 0
-            ended = self._snapshot if over else None
-            pins = self._unpin if over else []
-            if over:
-                self._unpin = []
+            ended, pins = None, []
+            if not self._holders:
+                ended, self._snapshot = self._snapshot, None
+                pins, self._unpin = self._unpin, []
         for unpin in pins:
             unpin()
         if ended is not None:
             ended.close()
-
-
-def _may_forget(topic: CatalogTopic) -> bool:
-    """Whether what a statement reads of it may go while it reads: by retention, or with a segment that is joined to others."""
-    return topic.hot_offset > topic.first_offset or not RETENTION_OPTIONS.isdisjoint(topic.definition.broker_metadata)
 
 
 def _has_still(now: CatalogTable, before: CatalogTable, columns: Iterable[str]) -> bool:

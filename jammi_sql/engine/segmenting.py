@@ -94,7 +94,7 @@ class Segments:
         compactor = Compactor(store, topics, log, catalog, storage, lock, clock, options.size, on_segment)
         sweeper = SegmentSweeper(store, catalog, storage, lock, pins, clock, options.grace)
         kept = options.background and not store.read_only and storage.exists
-        keeper = SegmentKeeper(compactor, sweeper) if kept else None
+        keeper = SegmentKeeper(compactor, sweeper, files) if kept else None
         return cls(catalog, storage, files, pins, compactor, sweeper, keeper)
 
     def close(self) -> None:

@@ -285,10 +285,7 @@ class Session:
 
     def new_planning(self, words: frozenset[str], *, once: bool = False) -> Planning:
         """The catalogue as the session sees it now; ``once`` as ``Planning`` has it."""
-        hidden = any(not words.isdisjoint(names) for names in self.own_relations().values())
-        return Planning(
-            self.engine.services, self.reader, self.tenant, words, read_table=self.scope.read, hidden=hidden, once=once
-        )
+        return Planning(self.engine.services, self.reader, self.tenant, words, read_table=self.scope.read, once=once)
 
     @contextmanager
     def planned(self, words: frozenset[str], *, once: bool = False) -> Iterator[Planning]:

@@ -67,7 +67,7 @@ class TopicProvider(LazyDataset):
         if start < self.topic.hot_offset:
             planning.segments(self.topic, start, end)
         partitions = self._most_partitions if end - start > _SMALL else 1
-        return _Scan(start, end, planning.tenant, planning.reader, partitions)
+        return _Scan(start, end, planning.tenant, planning.moment, partitions)
 
     def partitions(self, scan: _Scan) -> int:
         return scan.partitions

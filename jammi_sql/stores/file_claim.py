@@ -24,4 +24,7 @@ def claim_file(path: Path) -> IO[bytes] | None:
     except BlockingIOError:
         file.close()
         return None
+    except OSError as error:  # a file system that has no locks
+        file.close()
+        raise StoreIOError(f"the lock {path} cannot be taken: {error.strerror}") from error
     return file

@@ -106,22 +106,25 @@ class BrokerSubscription:
         place = self._place
         return following if place is None else place.selection.passed(place, following)
 
-    def wait(self, timeout: float | None, following: int) -> None:
-        """Wait up to ``timeout`` seconds until ``read`` may bring something, the log has it, or somebody wakes it."""
+    def wait(self, timeout: float | None, following: int, end: int | None = None) -> None:
+        """Wait up to ``timeout`` seconds until ``read`` may bring something, the log has it, or somebody wakes it.
+
+        Or until all below offset ``end`` was looked at.
+        """
         gate = closed_gate()
         try:
-            if self.await_more(gate, following):
+            if self.await_more(gate, following, end):
                 wait(gate, timeout)
         finally:
             self.forget()
 
-    def await_more(self, waiter: Waiter, following: int) -> bool:
+    def await_more(self, waiter: Waiter, following: int, end: int | None = None) -> bool:
         """Let ``waiter`` be woken; whether there is a need to wait, as there is nothing yet. Then ``forget``."""
         place = self._place
         if place is None:
             return False
         self._waiter = waiter
-        self.tail.await_more(place.selection, waiter)
+        self.tail.await_more(place.selection, waiter, end)
         roused, self.roused = self.roused, False
         return not (roused or self.closed or self.head > following or place.selection.has_unread(place))
 

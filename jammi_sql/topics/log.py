@@ -123,14 +123,22 @@ class Log:
         Only batches that ``tenant`` may read count: the time of another tenant's publish is nobody else's business.
         """
         head = self.head(reader, topic)
+        while True:
+            found = self._offset_since(reader, topic, head, moment_us, tenant)
+            # Each question may find another moment: what a compaction moved between two of them was seen in neither place.
+            before, head = head, self.head(reader, topic)
+            if head.hot == before.hot:
+                return found
+
+    def _offset_since(
+        self, reader: Reader, topic: CatalogTopic, head: Head, moment_us: int, tenant: TenantId | Everybody | None
+    ) -> int:
+        """As ``offset_since``, if nothing moves meanwhile."""
         visible = _visible(tenant)
         start = head.first
-        while start < head.hot:
-            segment = self._segments.since(reader, topic.number, start, moment_us)
-            batches = None if segment is None else self._files.batches(reader, segment)
-            if segment is None or batches is None:
-                break
-            offset = batches.first_since(start, moment_us, visible)
+        while start < head.hot and (segment := self._segments.since(reader, topic.number, start, moment_us)):
+            batches = self._files.batches(reader, segment)
+            offset = None if batches is None else batches.first_since(start, moment_us, visible)
             if offset is not None:
                 return offset
             start = segment.end

@@ -118,7 +118,8 @@ class RetentionKeeper:
         self._needed = needed
         self._interval = interval
         self._closed = threading.Event()
-        self._measured: dict[int, int] = {}
+        # Where topics ended, and what they were to keep, when their sizes were looked at.
+        self._measured: dict[int, tuple[int, int]] = {}
         self._thread: threading.Thread | None = None
         if not store.read_only:
             self._thread = threading.Thread(target=self._run, name="jammi-retention", daemon=True)
@@ -143,7 +144,7 @@ class RetentionKeeper:
         """Remove what may go now."""
         topics = self._catalog.with_retention(self._store)
         numbers = {topic.number for topic in topics}
-        self._measured = {number: head for number, head in self._measured.items() if number in numbers}
+        self._measured = {number: measured for number, measured in self._measured.items() if number in numbers}
         for topic in topics:
             self._trim(topic)
 
@@ -155,9 +156,9 @@ class RetentionKeeper:
         keep_from = topic.first_offset
         if retention.age_us is not None:
             keep_from = self._log.offset_since(self._store, topic, self._clock.now_us() - retention.age_us)
-        if retention.size is not None and self._measured.get(topic.number) != topic.next_offset:
+        if retention.size is not None and self._measured.get(topic.number) != (topic.next_offset, retention.size):
             keep_from = max(keep_from, self._log.offset_of_newest(self._store, topic, retention.size))
-            self._measured[topic.number] = topic.next_offset
+            self._measured[topic.number] = topic.next_offset, retention.size
         keep_from = min(keep_from, topic.next_offset - 1)
         needed = self._needed(topic.number, _PATIENCE)
         if needed is not None:

@@ -77,6 +77,8 @@ class Selection:
         self.predicate = predicate
         self.waiting: set[Waiter] = set()
         """Who is to be woken when there is something; the tail's lock guards it."""
+        self.least_end: int | None = None
+        """The least offset at which one of those who wait ends, though nothing matches; the tail's lock guards it."""
         self.moved = 0.0
         """When the last batch was looked at, in seconds of ``time.monotonic``."""
         self._schema = schema
@@ -145,7 +147,8 @@ class Selection:
             # Not whether it moved right now: a reader may have looked before, and that is news to the others.
             news = told != self._told or self._tail.head > self._end
             self._told = told
-            return news
+            least_end = self.least_end
+            return news or (least_end is not None and least_end <= self._end)
 
     def _advance(self) -> None:
         """Look at what the tail got; the lock is held."""

@@ -75,11 +75,15 @@ class Subscriber:
         until: int | None = None,
         idle_timeout: float | None = None,
         reader: Reader | None = None,
+        earliest: bool = False,
     ) -> Subscription:
-        """A subscription on a resolved topic; ``until`` is inclusive, ``idle_timeout`` in seconds."""
+        """A subscription on a resolved topic; ``until`` is inclusive, ``idle_timeout`` in seconds.
+
+        With ``earliest``, ``start`` is where the topic began, and goes on with that until something was read.
+        """
         subscription = self._subscription.open(
             reader or self._store, self._log, self._broker, self._watch, topic, tenant, predicate, start,
-            until=until, idle_timeout=idle_timeout, shared=None if reader else self._shared,
+            until=until, idle_timeout=idle_timeout, shared=None if reader else self._shared, earliest=earliest,
         )  # fmt: skip
         with self._changing:
             self._live.add(subscription)

@@ -50,9 +50,9 @@ class Subscription:
     """
 
     __slots__ = (
-        "__weakref__", "_chunk", "_clock", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live", "_log",
-        "_next", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since", "closed",
-        "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
+        "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live",
+        "_log", "_next", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since",
+        "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -69,6 +69,7 @@ class Subscription:
         live: BrokerSubscription | None = None,
         head: int = 0,
         shared: SharedReads | None = None,
+        earliest: bool = False,
     ) -> None:
         self.id = uuid.uuid4() if live is None else live.id
         self.topic = topic
@@ -85,6 +86,7 @@ class Subscription:
         self._shared = shared
         self._tenants = ("", tenant_text(tenant))
         self._next = start
+        self._earliest = earliest
         self._head = head
         self._end = None if until is None else until + 1
         self._end_us: int | None = None
@@ -115,15 +117,19 @@ class Subscription:
         until: int | None = None,
         idle_timeout: float | None = None,
         shared: SharedReads | None = None,
+        earliest: bool = False,
     ) -> Subscription:
         """Attach to the live tail first and look at the log second, so that nothing falls between.
 
-        ``start`` ``None`` means the next offset to come. Raises ``OffsetEvicted`` for one that retention removed.
+        ``start`` ``None`` means the next offset to come. Raises ``OffsetEvicted`` for one that retention removed, unless
+        it is the ``earliest``.
         """
         live = _attach(broker, topic)
         try:
             head = log.head(reader, topic)
             first = head.next if start is None else start
+            if earliest:
+                first = max(first, head.first)
             if first < head.first:
                 raise OffsetEvicted(topic.name, first, head.first)
             watch.add(topic.number, live)
@@ -133,7 +139,7 @@ class Subscription:
             raise
         return cls(
             reader, log, topic, tenant, predicate, first,
-            until=until, idle_timeout=idle_timeout, live=live, head=head.next, shared=shared,
+            until=until, idle_timeout=idle_timeout, live=live, head=head.next, shared=shared, earliest=earliest,
         )  # fmt: skip
 
     @property
@@ -203,7 +209,7 @@ class Subscription:
                 self._take_live()
             if self._must_wait() and not self._behind:
                 assert self._live is not None
-                self._live.wait(self._patience(deadline), self._next)
+                self._live.wait(self._patience(deadline), self._next, self._end)
                 self._take_live()
                 self._check_topic()
                 self._check_clock()
@@ -285,7 +291,14 @@ class Subscription:
                 chunk = shared.read(self._request())
                 self._accept_chunk(chunk)
                 return
-        self._accept_chunk(self._request().run(self._log, self._reader))
+        try:
+            chunk = self._request().run(self._log, self._reader)
+        except OffsetEvicted as error:
+            if self._read_at is not None or not self._earliest:
+                raise
+            self._next = error.oldest
+        else:
+            self._accept_chunk(chunk)
 
     def _accept_chunk(self, chunk: ReadChunk) -> None:
         """Take what was read for this subscription, or for one that needs the same."""
@@ -379,7 +392,7 @@ class Subscription:
             live = self._live
             assert live is not None
             arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waits = live.await_more(arrived, self._next)
+            waits = live.await_more(arrived, self._next, self._end)
             try:
                 if waits:
                     suspended = True

@@ -105,6 +105,7 @@ class Tail:
         for selection in list(selections):
             woken += selection.waiting
             selection.waiting = set()
+            selection.least_end = None
             self._waiting.discard(selection)
         return woken
 
@@ -118,10 +119,16 @@ class Tail:
                 selection = self._selections[predicate, schema] = Selection(self, predicate, schema)
             return selection
 
-    def await_more(self, selection: Selection, waiter: Waiter) -> None:
-        """Let ``waiter`` be woken once, when there is something; who calls then looks once more."""
+    def await_more(self, selection: Selection, waiter: Waiter, end: int | None = None) -> None:
+        """Let ``waiter`` be woken once, when there is something; who calls then looks once more.
+
+        Also when offset ``end`` is reached without anything.
+        """
         with self._mutex:
             selection.waiting.add(waiter)
+            if end is not None:
+                least = selection.least_end
+                selection.least_end = end if least is None else min(least, end)
             self._waiting.add(selection)
 
     def forget(self, selection: Selection, waiter: Waiter) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
+from jammi_sql.engine import live
 
 from .language import rows, value, values
 
@@ -163,3 +165,85 @@ def test_a_view_is_read_by_two_statements_at_once(conn: Connection) -> None:
     conn.execute("INSERT INTO t VALUES (0)")
     assert value(conn, "SELECT count(*) FROM v") == 200001
     assert len(first.fetchall()) == 199999
+
+
+READS = {
+    "rows": "SELECT _offset, x FROM t",
+    "a stretch": "SELECT _offset, x FROM subscribe('t', from => 0, until => 'latest')",
+    "a filter over a stretch": "SELECT _offset, x FROM subscribe('t', until => 'latest') WHERE x >= 0",
+    "a view": "SELECT * FROM seen",
+    "columns of the engine": "SELECT _offset, CAST(_row_idx AS INT) FROM t",
+}
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("removal", ["TRUNCATE TOPIC t BEFORE 1000", "DROP TOPIC t", "CALL jammi.compact('t')"])
+@pytest.mark.parametrize("read", READS)
+def test_a_result_that_has_begun_has_all_that_was_there(
+    conn: Connection, other: Connection, read: str, removal: str, compacted: bool
+) -> None:
+    conn.execute("CREATE TOPIC t (x INT)")
+    other.execute("CREATE VIEW seen AS SELECT _offset, x FROM t")
+    conn.execute("BEGIN")
+    for _ in range(80):  # more than a scan reads at once
+        conn.execute("INSERT INTO t SELECT value FROM range(9000)")
+    conn.execute("COMMIT")
+    if compacted:
+        conn.execute("CALL jammi.compact('t')")
+        for _ in range(80):
+            conn.execute("INSERT INTO t VALUES (0)")
+    expected = value(other, "SELECT count(*) FROM t")
+    reader = other.execute(READS[read]).fetch_record_batch()
+    count = reader.read_next_batch().num_rows
+    conn.execute(removal)
+    assert count + sum(batch.num_rows for batch in reader) == expected
+
+
+def test_the_earliest_is_never_evicted_before_it_was_read(conn: Connection, other: Connection) -> None:
+    conn.execute("CREATE TOPIC t (x INT)")
+    for number in range(6):
+        conn.execute("INSERT INTO t VALUES (?)", [number])
+    earliest = other.execute("SELECT x FROM subscribe('t', from => 'earliest')")
+    first = other.engine.session().execute("SELECT x FROM subscribe('t', from => 0)")
+    conn.execute("TRUNCATE TOPIC t BEFORE 3")
+    assert [earliest.fetchone(), earliest.fetchone()] == [(3,), (4,)]
+    with pytest.raises(errors.OffsetEvicted):
+        first.fetchone()
+    earliest.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT x FROM subscribe('t', from => 'earliest')",
+        "SELECT x FROM subscribe('t', until => 'latest')",
+        "SELECT min(x) FROM subscribe('t', until => 'latest')",
+    ],
+)
+def test_the_earliest_is_not_evicted_while_its_statement_begins(
+    conn: Connection, other: Connection, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conn.execute("CREATE TOPIC t (x INT)")
+    for number in range(6):
+        conn.execute("INSERT INTO t VALUES (?)", [number])
+    until = live._until
+
+    def removed_meanwhile(*arguments: Any) -> Any:
+        found = until(*arguments)
+        other.execute("TRUNCATE TOPIC t BEFORE 3")
+        return found
+
+    monkeypatch.setattr(live, "_until", removed_meanwhile)
+    with conn.execute(statement) as result:
+        assert result.fetchone() == (3,)
+
+
+def test_results_that_were_left_hold_no_snapshot(conn: Connection) -> None:
+    conn.execute("CREATE TOPIC t (x INT)")
+    conn.execute("INSERT INTO t VALUES (1)")
+    store: Any = conn.engine.services.store
+    for statement in READS.values():
+        if "seen" not in statement:
+            with conn.cursor() as cursor:
+                cursor.execute(statement).fetchone()
+    assert store._snapshots._count() == 0

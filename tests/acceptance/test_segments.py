@@ -266,3 +266,12 @@ def test_a_compaction_opens_no_transaction_of_its_own(tmp_path: Path) -> None:
         connection.commit()
         assert connection.execute("CALL jammi.compact('t')").fetchall() == [("t", 1, 1)]
         assert not connection.in_transaction
+
+
+def test_a_value_that_speaks_of_files_is_no_damage(conn: Connection) -> None:
+    conn.execute("CREATE TOPIC files (name VARCHAR)")
+    conn.execute("INSERT INTO files VALUES ('Object Store error: data.parquet, Parquet error: no object at location')")
+    for _ in range(2):
+        with fails("22P02", errors.DataError, says="cannot cast"):
+            rows(conn, "SELECT CAST(name AS BIGINT) FROM files")
+        conn.execute("CALL jammi.compact('files')")

@@ -185,7 +185,7 @@ def test_publishing_from_several_processes(url: str, report: Report) -> None:
                     process.stdin.flush()
                 for process in running:
                     assert process.stdout is not None and process.stdout.readline() == "done\n"
-                rates.append(f"{processes} × {name}: {processes * COUNT / (time.perf_counter() - begun):,.0f}/s")
+                rates.append(f"{processes} x {name}: {processes * COUNT / (time.perf_counter() - begun):,.0f}/s")
                 for process in running:
                     assert process.stdin is not None
                     assert process.stdout is not None

@@ -507,3 +507,39 @@ def test_those_who_wait_are_woken_also_by_what_another_reader_has_looked_at_alre
         selection._tail.tell()
         for one in waiting:
             one.result(LIMIT)
+
+
+# --- ends ---
+
+
+async def all_of(subscription: Subscription) -> list[int]:
+    return [one.offset.value async for one in subscription]
+
+
+def test_who_has_an_end_is_told_that_it_is_reached_though_nothing_matches(engine: Engine) -> None:
+    topic = engine.services.catalog.resolve(engine.services.store, TOPIC)
+
+    def crowd(size: int) -> list[Subscription]:
+        none = condition(7)
+        return [engine.subscriber.open(topic, None, none, 0, until=3 + number % 2) for number in range(size)]
+
+    tasks, threads = crowd(60), crowd(20)
+    with ThreadPoolExecutor(len(threads)) as pool:
+        waiting = [pool.submit(list, one) for one in threads]
+
+        async def run() -> None:
+            ended = [asyncio.ensure_future(all_of(one)) for one in tasks]
+            while not all(one._live._waiter for one in (*tasks, *threads)):  # type: ignore[union-attr]
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(publish, engine, 0, 4)
+            assert await asyncio.wait_for(asyncio.gather(*ended[::2]), LIMIT) == [[]] * 30
+            assert not any(task.done() for task in ended[1::2])
+            await asyncio.to_thread(publish, engine, 4, 5)
+            assert await asyncio.wait_for(asyncio.gather(*ended[1::2]), LIMIT) == [[]] * 30
+
+        try:
+            asyncio.run(run())
+            assert [one.result(LIMIT) for one in waiting] == [[]] * 20
+        finally:
+            for one in threads:
+                one.close()

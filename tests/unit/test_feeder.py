@@ -13,7 +13,9 @@ import pytest
 
 from jammi_sql import Engine
 from jammi_sql.topics import Predicate, Subscription, TopicDefinition
+from jammi_sql.topics.feeder import CrowdFeeder
 from jammi_sql.topics.log import Log
+from jammi_sql.topics.tail import Tail
 from tests.topic_support import LIMIT, TENANT_A, TENANT_B
 
 SCHEMA = pa.schema([("id", pa.int64())])
@@ -111,3 +113,28 @@ def test_a_column_that_is_added_meanwhile_is_there_for_who_knows_of_it(engines: 
     publishing.session().execute("INSERT INTO t VALUES (2, 'two')")
     assert [one.next(timeout=LIMIT).batch.to_pylist() for one in early] == [[{"id": 2}]] * 10
     assert [one.next(timeout=LIMIT).batch.to_pylist() for one in late] == [[{"id": 2, "name": "two"}]] * 10
+
+
+def test_a_tail_is_fed_with_all_that_it_lacks_of_every_tenant_and_with_nothing_when_it_is_new(tmp_path: Path) -> None:
+    with Engine.open(tmp_path) as engine:
+        topic = topic_of(engine)
+        tenants = [None, TENANT_A, TENANT_B]
+        sizes = [1, 500_000, 500_000, 500_000, 500_000, 1]  # more than what is read at once
+        for number, size in enumerate(sizes):
+            batch = pa.record_batch([[number] * size], schema=SCHEMA)
+            engine.publisher.publish_scoped(topic, tenants[number % 3], batch)
+        services = engine.services
+        feeder = CrowdFeeder(services.store, services.catalog, services.log)
+        number = services.catalog.resolve(services.store, topic).number
+
+        def fed(head: int) -> list[tuple[int, Any, int]]:
+            tail = Tail(capacity=16)
+            tail.head = head
+            begin = tail.chain.end
+            feeder.feed(number, tail, len(sizes))
+            assert tail.head == len(sizes)
+            items, _ = tail.chain.read(begin) or ([], None)
+            return [(one.offset.value, one.tenant, one.batch.num_rows) for one, _ in items]
+
+        assert fed(2) == [(one, tenants[one % 3], sizes[one]) for one in range(2, len(sizes))]
+        assert fed(0) == []

@@ -202,3 +202,19 @@ def test_whole_segments_go_first_by_size(tmp_path: Path, clock: _Clock) -> None:
             keeper(engine, clock).enforce()
             assert session.execute("SELECT first_offset FROM jammi.system.topics").fetchone()[0] == first
             assert offsets(engine, topic, first) == list(range(first, 9))
+
+
+def test_a_size_that_is_changed_holds_for_what_is_there(engine: Engine, clock: _Clock) -> None:
+    topic = engine.topic_repo.register_topic(
+        TopicDefinition("t", SCHEMA, broker_metadata={"retention_bytes": "1000000"})
+    )
+    for _ in range(10):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([list(range(1000))], schema=SCHEMA))
+    kept = keeper(engine, clock)
+    kept.enforce()
+    assert len(offsets(engine, topic, 0)) == 10
+    engine.session().execute("ALTER TOPIC t SET (retention_bytes = 1)")
+    kept.enforce()
+    assert offsets(engine, topic, 9) == [9]
+    with pytest.raises(OffsetEvicted):
+        offsets(engine, topic, 8)

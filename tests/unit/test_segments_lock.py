@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jammi_sql.errors import LockNotAvailable, QueryCanceled
+from jammi_sql.errors import LockNotAvailable, QueryCanceled, StoreIOError
 from jammi_sql.stores import SqliteStore
 from jammi_sql.topics.segments.lock import CompactionLock
 
@@ -43,6 +44,15 @@ def test_a_wait_ends_at_its_limit_and_with_its_check(store: SqliteStore) -> None
         with pytest.raises(LockNotAvailable) as raised, waiting.held(lambda: None):
             raise AssertionError("it is held by somebody else")
         assert raised.value.sqlstate == "55P03"
+
+
+def test_a_file_system_without_locks_is_named(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with pytest.raises(StoreIOError, match="No locks available"), CompactionLock(store).tried():
+        raise AssertionError("it cannot be held")
 
 
 # The file that nobody closed any more is closed with a warning: that it is closed is what counts here.

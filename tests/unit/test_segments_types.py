@@ -269,3 +269,18 @@ def test_dictionaries_too_small_for_many_batches_together_come_back_as_they_were
         assert [one.schema for one in replayed] == [schema] * 20
         assert [one.to_pylist() for one in replayed] == [one.to_pylist() for one in batches]
         assert session.execute(query).fetchall() == before
+
+
+def test_a_name_with_a_dot_is_no_part_of_the_column_beside_it(storage: SegmentStorage) -> None:
+    columns = {
+        "a": pa.array([{"b": 1, "c": "x"}, None] * 50),
+        "a.b": pa.array(range(100), pa.int64()),
+        "a.d": pa.array([f"text {number}" for number in range(100)]),
+        "l": pa.array([[1, 2], []] * 50, pa.list_(pa.int64())),
+        "l.list.element": pa.array(range(100), pa.int64()),
+        "l.": pa.array(range(100), pa.float64()),
+    }
+    batch = pa.record_batch(list(columns.values()), names=list(columns))
+    file = SegmentFile(storage, written(storage, [batch]), "t", batch.schema, 0)
+    assert file.take(100).equals(batch)
+    file.close()

@@ -197,6 +197,7 @@ class Compactor:
         schema = joinable_schema(topic.codec.schema)
         same = schema is topic.codec.schema
         rows = [join([entry.batch if same else joinable(entry.batch, schema) for entry in entries])]
+        ranges = encode_ranges(rows[0]) if same else b""
         path = f"{topic.definition.id}/{start:020d}-{secrets.token_hex(8)}.parquet"
         faults.point("compact.before_file")
         written = write_file(self._storage, path, batches, rows, topic.codec.schema)
@@ -214,7 +215,7 @@ class Compactor:
             path,
             written.encoded,
             batches.tenant_rows(),
-            encode_ranges(rows[0]) if same else b"",
+            ranges,
         )
         try:
             with self._store.begin() as transaction:

@@ -207,7 +207,10 @@ class _Shape:
         for field in table.schema:
             column = table.column(field.name)
             if types.is_nested(field.type):
-                shape.dictionaries.extend(leaf for leaf in leaves if leaf.startswith(f"{field.name}."))
+                # A column beside it may have a name with a dot in it, and so a path that begins like these.
+                shape.dictionaries.extend(
+                    leaf for leaf in leaves if leaf.startswith(f"{field.name}.") and leaf not in table.schema.names
+                )
                 continue
             if not _has_nan(column):
                 shape.statistics.append(field.name)

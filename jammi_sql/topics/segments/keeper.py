@@ -7,6 +7,7 @@ import threading
 
 from ...logs import about, reason
 from .compactor import Compactor
+from .reader import SegmentReader
 from .sweeper import SegmentSweeper
 
 __all__ = ["SegmentKeeper"]
@@ -15,11 +16,14 @@ _logger = logging.getLogger("jammi_sql.topics")
 
 
 class SegmentKeeper:
-    """One thread per engine that moves, once a second, what is sealed, and deletes files that nobody needs."""
+    """One thread per engine that, once a second, moves what is sealed, and closes and deletes files that nobody needs."""
 
-    def __init__(self, compactor: Compactor, sweeper: SegmentSweeper, interval: float = 1.0) -> None:
+    def __init__(
+        self, compactor: Compactor, sweeper: SegmentSweeper, files: SegmentReader, interval: float = 1.0
+    ) -> None:
         self._compactor = compactor
         self._sweeper = sweeper
+        self._files = files
         self._interval = interval
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jammi-segments", daemon=True)
@@ -29,7 +33,7 @@ class SegmentKeeper:
         told = ""
         while not self._closed.wait(self._interval):
             failure: Exception | None = None
-            for work in (self._compactor.round, self._sweeper.round):
+            for work in (self._close_idle, self._compactor.round, self._sweeper.round):
                 try:
                     work(self._closed)
                 except Exception as error:  # a keeper that died would let the store grow without a word
@@ -38,6 +42,9 @@ class SegmentKeeper:
             if said and said != told and not self._closed.is_set():
                 _logger.warning("segments cannot be kept: %s", said, extra=about(failure))
             told = said
+
+    def _close_idle(self, stopped: threading.Event) -> None:
+        self._files.close_idle()
 
     def close(self) -> None:
         """End the thread, after what it is writing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,8 @@ from .storage import SegmentStorage
 __all__ = ["SegmentReader"]
 
 _CURSORS = 16
+_IDLE = 60.0
+"""Seconds for which a file is kept open for who goes on reading it."""
 _LISTS = 2
 _CHECKED = 1 << 16
 _Key = tuple[str, int, tuple[str, ...]]
@@ -38,7 +41,8 @@ class SegmentReader:
     def __init__(self, catalog: SegmentCatalog, storage: SegmentStorage) -> None:
         self._catalog = catalog
         self._storage = storage
-        self._files: OrderedDict[_Key, SegmentFile] = OrderedDict()
+        # The one that was kept first comes first; with when that was, in seconds of ``time.monotonic``.
+        self._files: OrderedDict[_Key, tuple[SegmentFile, float]] = OrderedDict()
         self._lists: Remembered[str, SegmentBatches] = Remembered(_LISTS)
         self._checked: Remembered[str, bool] = Remembered(_CHECKED)
         self._lock = threading.Lock()
@@ -66,7 +70,7 @@ class SegmentReader:
         if batches is None:
             return None
         with self._lock:
-            file = self._files.pop(key, None)
+            file, _ = self._files.pop(key, (None, 0.0))
         if file is None or not file.schema.equals(schema):
             self.check(segment, topic)
             file = SegmentFile(self._storage, segment, topic, schema, batches.rows_between(segment.first, start))
@@ -103,11 +107,21 @@ class SegmentReader:
     def _keep(self, key: _Key, file: SegmentFile) -> None:
         with self._lock:
             surplus = [self._files.pop(key)] if key in self._files else []
-            self._files[key] = file
+            self._files[key] = file, time.monotonic()
             if len(self._files) > _CURSORS:
                 surplus.append(self._files.popitem(last=False)[1])
-        for one in surplus:
+        for one, _ in surplus:
             one.close()
+
+    def close_idle(self) -> None:
+        """Close the files that nobody went on with: one that was deleted takes room on the disk while it is open."""
+        oldest = time.monotonic() - _IDLE
+        idle: list[SegmentFile] = []
+        with self._lock:
+            while self._files and next(iter(self._files.values()))[1] < oldest:
+                idle.append(self._files.popitem(last=False)[1][0])
+        for file in idle:
+            file.close()
 
     def batches(self, reader: Reader, segment: Segment) -> SegmentBatches | None:
         """The batches of ``segment``; ``None`` where it is not there any more."""
@@ -143,5 +157,5 @@ class SegmentReader:
         """Close the files that are kept open."""
         with self._lock:
             files, self._files = self._files, OrderedDict()
-        for file in files.values():
+        for file, _ in files.values():
             file.close()

@@ -134,8 +134,14 @@ class SegmentStorage:
         full = self._full(path)
         with self._errors(path):
             if not self.local:
-                with self._file_system.open_output_stream(full) as sink:
-                    write(sink)
+                try:
+                    with self._file_system.open_output_stream(full) as sink:
+                        write(sink)
+                except BaseException:
+                    # To close a stream is to make a file of what is in it.
+                    with suppress(OSError):
+                        self._file_system.delete_file(full)
+                    raise
                 return int(self._file_system.get_file_info(full).size)
             folder = os.path.dirname(full)
             unfinished = full + _UNFINISHED

@@ -1,0 +1,94 @@
+"""Pulling the batches of a query, whatever interrupts it."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from datafusion import SessionContext
+
+from jammi_sql import shutdown
+from jammi_sql.engine import frame_source
+from jammi_sql.engine.frame_source import FrameSource
+from tests.topic_support import LIMIT, until
+
+SCHEMA = pa.schema([("x", pa.int64())])
+FUNCTIONS = {"_pull", "send", "_take", "next_batch", "get", "__init__"}
+
+
+def source(batches: int) -> FrameSource:
+    context = SessionContext()
+    parts = [[pa.record_batch([[number]], schema=SCHEMA)] for number in range(batches)]
+    table = context.create_dataframe([[part[0] for part in parts]], name="t")
+    return FrameSource(table, SCHEMA, lambda error: error)
+
+
+# A loop that was not begun any more is closed with a warning.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_an_interrupt_at_any_line_loses_no_batch_and_counts_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: set[tuple[str, int]] = set()
+    hit: list[tuple[str, int]] = []
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        if Path(code.co_filename) != Path(frame_source.__file__) or code.co_name not in FUNCTIONS:
+            return None
+        place = (code.co_name, frame.f_lineno)
+        if linecache.getline(code.co_filename, frame.f_lineno).strip() == "return batch":
+            return trace  # it is its caller's from here on
+        if event == "line" and place not in lines and not hit:
+            hit.append(place)
+            raise KeyboardInterrupt
+        return trace
+
+    calls = shutdown._calls
+    while True:
+        hit.clear()
+        monkeypatch.setattr(frame_source, "_loop", frame_source._Loop())
+        pulled = source(3)
+        sys.settrace(trace)
+        try:
+            got = [pulled.next_batch(LIMIT)]
+        except KeyboardInterrupt:
+            got = []
+        finally:
+            sys.settrace(None)
+        while not got or got[-1] is not None:
+            got.append(pulled.next_batch(LIMIT))
+        assert [batch.column(0).to_pylist() for batch in got if batch is not None] == [[0], [1], [2]], hit
+        pulled.close()
+        until(lambda: shutdown._calls == calls, "the calls are over")
+        if not hit:
+            break
+        lines.update(hit)
+    assert len({name for name, _ in lines}) == len(FUNCTIONS)
+
+
+def test_who_waits_for_a_query_that_is_cancelled_is_told() -> None:
+    calls = shutdown._calls
+    context = SessionContext()
+    endless = context.sql("SELECT count(*) AS x FROM range(100000000) AS a CROSS JOIN range(100000000) AS b")
+    pulled = FrameSource(endless, SCHEMA, lambda error: error)
+    raised: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            pulled.next_batch(None)
+        except BaseException as error:
+            raised.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    until(lambda: shutdown._calls > calls, "it runs")
+    pulled.cancel()
+    waiting.join(LIMIT)
+    assert not waiting.is_alive()
+    assert raised
+    until(lambda: shutdown._calls == calls, "the call is over")
+    pulled.close()
