@@ -10,8 +10,18 @@ from hypothesis import HealthCheck, settings
 
 from tests.servers.nats import NatsServer
 from tests.servers.postgres import postgres, postgres_database
+from tests.targets import parametrize_stores as pytest_generate_tests
+from tests.targets import postgres_target, schemas, store_kind, store_target
 
-__all__ = ["postgres", "postgres_database"]
+__all__ = [
+    "postgres",
+    "postgres_database",
+    "postgres_target",
+    "pytest_generate_tests",
+    "schemas",
+    "store_kind",
+    "store_target",
+]
 
 # The default is the same on every run, so that a red test is red for everybody; soak runs look for new cases.
 settings.register_profile("default", derandomize=True, deadline=None, max_examples=50)

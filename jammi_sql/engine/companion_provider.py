@@ -78,6 +78,7 @@ class CompanionProvider(LazyDataset):
             name for name in self._schema.names if name in names or (wanted is not None and name in wanted.columns)
         )
         view = planning.view(self.table, self._planning, [name for name in needed if name != ROW_ID])
+        self._rows.hold(view.reader, view.table)
         condition = condition_of(wanted.node, view.table) if wanted is not None and self._pushes() else None
         batches = None
         if self._cached(view) and needed and (condition is None or not condition.indexed):

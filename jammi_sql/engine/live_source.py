@@ -134,9 +134,14 @@ class LiveQuery:
             now.release()
             raise
         try:
-            while (batch := source.next_batch(None)) is not None:
+            batch = source.next_batch(None)
+            while batch is not None:
+                following = source.next_batch(None)
+                if following is None:
+                    source.close()  # what it read other relations from, before the reader thinks about the last rows
                 if batch.num_rows:
                     yield batch
+                batch = following
         finally:
             source.close()
             self._running = None

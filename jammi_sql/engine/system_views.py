@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from ..errors import UndefinedTable
 from ..topics.catalog import tenant_text
 from ..topics.offset import datetime_of
 from .segment_shares import SegmentShare, segment_shares
@@ -144,17 +145,25 @@ def _settings(session: Session, planning: Planning) -> list[dict[str, Any]]:
 
 def _tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
     services = session.engine.services
-    companions = [
-        {
-            "schema": table.namespace,
-            "name": table.local_name,
-            "tenant": None if table.definition.tenant is None else str(table.definition.tenant),
-            "kind": "table",
-            "columns": len(table.columns),
-            "rows": services.rows.count(planning.reader, table, planning.tenant),
-        }
-        for table in services.tables.visible(planning.reader, planning.tenant)
-    ]
+    companions: list[dict[str, Any]] = []
+    for table in services.tables.visible(planning.reader, planning.tenant):
+        try:
+            rows = services.rows.count(planning.reader, table, planning.tenant)
+        except UndefinedTable:
+            if not planning.reader.committed:
+                raise
+            continue  # dropped since it was listed
+        tenant = table.definition.tenant
+        companions.append(
+            {
+                "schema": table.namespace,
+                "name": table.local_name,
+                "tenant": None if tenant is None else str(tenant),
+                "kind": "table",
+                "columns": len(table.columns),
+                "rows": rows,
+            }
+        )
     return companions + _own_tables(session)
 
 

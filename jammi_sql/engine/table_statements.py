@@ -284,5 +284,9 @@ def drop_index(session: Session, statement: statements.DropIndex, parameters: Pa
                 f"index {name} does not exist", position=statement.name.position, hint="use IF EXISTS"
             )
         tables.check_owner(found[0], session.tenant)
-        tables.drop_index(transaction, found[0], name)
+        try:
+            tables.drop_index(transaction, found[0], name)
+        except UndefinedObject:  # somebody else was quicker
+            if not statement.if_exists:
+                raise
     return CommandResult()

@@ -36,6 +36,7 @@ NUMBER = "__number"
 """The name of the column that says which of the given keys a row has."""
 
 _COUNT = pa.schema([("count", pa.int64())])
+_ID = pa.schema([(ID, pa.int64())])
 _LAST = pa.schema([("last", pa.int64())])
 _MOVING = "moving:"
 
@@ -56,6 +57,17 @@ class TableRows:
         self._catalog = catalog
 
     # --- reading ---
+
+    def hold(self, reader: Reader, table: CatalogTable) -> None:
+        """Wait for whoever changes the table's definition, and keep others from it until ``reader``, a snapshot, ends.
+
+        For reads that must not wait themselves: a scan that waits keeps a thread of DataFusion's, of which there are as
+        many as cores, and whoever is waited for may need one.
+        """
+        text = table.renderer.hold(table.storage)
+        if text is not None and reader.committed:
+            with _named(table):
+                reader.query(NamedQuery(f"table {table.name}", text, _ID))
 
     def count(self, reader: Reader, table: CatalogTable, tenant: TenantId | None, *, whose: Whose = "visible") -> int:
         """How many rows there are."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import jammi_sql
 from jammi_sql.dbapi import Connection
-from tests.servers import stores
 
 
 @pytest.fixture
-def conn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
-    """A session on a private store, of the kind that ``--store`` names."""
-    kind = request.config.getoption("--store")
-    with jammi_sql.connect(None if kind == "sqlite" else stores.target(request, kind, tmp_path)) as connection:
+def conn(store_kind: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A session on a private store, of the kind that the test is marked with or ``--store`` names."""
+    if store_kind == "sqlite":
+        with jammi_sql.connect() as connection:
+            yield connection
+        return
+    with request.getfixturevalue("postgres_target").connect() as connection:
         yield connection
 
 

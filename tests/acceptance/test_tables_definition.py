@@ -11,6 +11,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, value, values
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.mark.parametrize(
     "prefix", ["CREATE TABLE", "CREATE MUTABLE TABLE", "CREATE GLOBAL TABLE", "create global mutable table"]

@@ -19,8 +19,11 @@ from jammi_sql.stores import SqliteStore
 from jammi_sql.stores.pool import ConnectionPool
 from jammi_sql.stores.queries import load_queries
 from jammi_sql.stores.sqlite_connection import SqliteConnection
+from tests.targets import StoreTarget
 
 from .language import LIMIT, fails, rows, value
+
+pytestmark = pytest.mark.both_stores
 
 A = "11111111-1111-1111-1111-111111111111"
 B = "22222222-2222-2222-2222-222222222222"
@@ -28,8 +31,8 @@ NAN = "CAST('NaN' AS DOUBLE)"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    with Engine.open(tmp_path / "store") as opened:
+def engine(store_target: StoreTarget) -> Iterator[Engine]:
+    with store_target.open() as opened:
         yield opened
 
 
@@ -209,6 +212,7 @@ def test_both_zeros_are_one_key(conn: Connection, assigned: str) -> None:
     assert rows(conn, "SELECT * FROM fk") == []
 
 
+@pytest.mark.sqlite_only
 def test_connections_of_results_are_given_up(engine: Engine) -> None:
     session = engine.session()
     session.execute("CREATE TABLE t (id BIGINT, v BIGINT, PRIMARY KEY (id))")

@@ -15,6 +15,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, value, values
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def t(conn: Connection) -> Connection:
@@ -375,14 +377,15 @@ def test_ingestion_that_fails_leaves_nothing(conn: Connection) -> None:
     assert rows(conn, "SELECT * FROM t ORDER BY id") == [(1, "a"), (2, None), (3, "c")]
 
 
-def test_ingestion_is_part_of_the_open_transaction(conn: Connection, other: Connection) -> None:
+def test_ingestion_is_part_of_the_open_transaction(conn: Connection, other: Connection, store_kind: str) -> None:
     conn.execute("CREATE TABLE t (id BIGINT, v VARCHAR)")
     conn.execute("BEGIN")
     conn.cursor().adbc_ingest("t", pa.table(DATA), mode="append")
     conn.cursor().adbc_ingest("made", pa.table(DATA), mode="create")
     conn.cursor().adbc_ingest("t", pa.table({"x": [1]}), mode="replace")
     assert rows(conn, "SELECT x, (SELECT count(*) FROM made) FROM t") == [(1, 3)]
-    assert rows(other, "SELECT * FROM t") == []
+    if store_kind == "sqlite":  # on PostgreSQL readers wait for whoever drops the table
+        assert rows(other, "SELECT * FROM t") == []
     conn.execute("ROLLBACK")
     assert rows(conn, "SELECT id, v FROM t") == []
     with fails("42P01"):

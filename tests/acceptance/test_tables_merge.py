@@ -9,6 +9,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, values
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 def t(conn: Connection) -> Connection:

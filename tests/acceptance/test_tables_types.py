@@ -16,6 +16,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import rows, value, values
 
+pytestmark = pytest.mark.both_stores
+
 NAN = float("nan")
 D = decimal.Decimal
 

@@ -113,9 +113,10 @@ ROWS = (
 )
 
 
-@pytest.fixture(scope="module")
-def connection() -> Iterator[Connection]:
-    with connect() as opened:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def connection(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    store = None if request.param == "sqlite" else request.getfixturevalue("schemas").take()
+    with connect() if store is None else store.connect() as opened:
         opened.execute(DDL)
         opened.execute(ROWS)
         opened.execute("UPDATE t SET v = 'NaN' WHERE id = 3")
@@ -134,8 +135,10 @@ def outcome(connection: Connection, statement: Statement, pushdown: str) -> tupl
         result = (type(error).__name__, error.sqlstate)
     table = connection.execute("SELECT * FROM t ORDER BY id").fetch_arrow_table()
     connection.execute("ROLLBACK")
-    bits = table.column("v").combine_chunks().view(pa.int64()), table.column("r").combine_chunks().view(pa.int32())
-    plain = table.drop_columns(["v", "r"]).append_column("v", bits[0]).append_column("r", bits[1])
+    plain = table
+    for name, bits in (("v", pa.int64()), ("r", pa.int32()), ("t", pa.int64())):  # NaNs, and times past Python's
+        viewed = table.column(name).combine_chunks().view(bits)
+        plain = plain.set_column(table.schema.names.index(name), name, viewed)
     return result, [tuple(row.values()) for row in plain.to_pylist()]
 
 
@@ -211,6 +214,8 @@ def test_plain_statements_are_taken_on_the_short_way(
     monkeypatch.setattr(insert, "insert_rows", refuse)
     monkeypatch.setattr(table_update, "update_rows", refuse)
     monkeypatch.setattr(table_update, "delete_rows", refuse)
+    if "v + ?" in statement[0] and connection.engine.services.store.kind == "postgres":
+        pytest.skip("PostgreSQL has no sum of doubles that may be infinite")
     connection.execute("BEGIN")
     assert connection.execute(*statement).rowcount in (1, 2)
     connection.execute("ROLLBACK")

@@ -182,6 +182,9 @@ class PostgresTables(TableRenderer):
 
     # --- reading ---
 
+    def hold(self, storage: str) -> str | None:
+        return f"SELECT {ID} FROM {quoted(storage)} LIMIT 0"
+
     def select_by_id(self, storage: str, columns: Sequence[str]) -> str:
         rows = self._batch([pa.int64()], "_place")
         return f"SELECT {self.chosen(columns)} FROM {rows} JOIN {quoted(storage)} ON {ID} = _1 ORDER BY _place"

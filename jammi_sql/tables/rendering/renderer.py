@@ -219,6 +219,11 @@ class TableRenderer(ABC):
         return ", ".join(f'{column} AS "{place}"' for place, column in enumerate(columns))
 
     @abstractmethod
+    def hold(self, storage: str) -> str | None:
+        """A query of ``_id`` without rows, after which nobody changes what the physical table is until the reader's snapshot
+        ends; ``None`` where a snapshot keeps that too."""
+
+    @abstractmethod
     def select_by_id(self, storage: str, columns: Sequence[str]) -> str:
         """For rows of an id: what is there, in the order of the batch."""
 

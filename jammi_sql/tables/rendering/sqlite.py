@@ -148,6 +148,9 @@ class SqliteTables(TableRenderer):
 
     # --- reading ---
 
+    def hold(self, storage: str) -> str | None:
+        return None
+
     def select_by_id(self, storage: str, columns: Sequence[str]) -> str:
         return self.select_rows(storage, columns, f"{ID} = ?1")
 
