@@ -65,7 +65,6 @@ __all__ = [
     "UndefinedTable",
     "UniqueViolation",
     "Warning",
-    "is_transient",
 ]
 
 

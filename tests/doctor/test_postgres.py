@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,17 @@ from tests.doctor.conftest import Found, found
 from tests.servers.postgres import PostgresServer
 
 KNOWN = (Migration(1, "topics", "CREATE TABLE topic (a int)"), Migration(2, "tables", "CREATE TABLE more (a int)"))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server with the settings of one in use: that of the other tests syncs nothing, which would be found."""
+    server = PostgresServer(Path(tempfile.mkdtemp(prefix="jammi-postgres-")), settings={"fsync": "on"})
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

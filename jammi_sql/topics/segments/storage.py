@@ -35,6 +35,9 @@ class SegmentStorage:
     (53100), which name the file; a missing one is ``FileNotFoundError``.
     """
 
+    exists = True
+    """Whether there is a place at all."""
+
     def __init__(
         self, file_system: pafs.FileSystem, root: str, url: str, options: dict[str, str], location: str
     ) -> None:
@@ -47,13 +50,13 @@ class SegmentStorage:
         self.options = options
         """How an object store is reached: region, endpoint, scheme. Never credentials."""
         self.local = isinstance(file_system, pafs.LocalFileSystem)
-        self.exists = bool(root)
-        """Whether there is a place at all."""
 
     @classmethod
     def nowhere(cls) -> SegmentStorage:
         """For a store without a folder, until somebody says where its segments are to be."""
-        return cls(pafs.LocalFileSystem(), "", "", {}, "")
+        storage = cls(pafs.LocalFileSystem(), "", "", {}, "")
+        storage.exists = False
+        return storage
 
     @classmethod
     def folder(cls, folder: Path) -> SegmentStorage:
