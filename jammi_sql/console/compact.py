@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .. import connect
 from ..errors import Error, StoreIOError
+from ..stores import is_postgres_url
 from .complaint import complaint
 from .formats import FORMATS
 from .runner import say
@@ -23,13 +24,13 @@ def compact(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="jammi-sql compact", description="Move the logs of topics into segments, which are Parquet files."
     )
-    parser.add_argument("target", metavar="TARGET", help="the folder of a store")
+    parser.add_argument("target", metavar="TARGET", help="the folder of a store, or a postgresql:// URL")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic (default: all of them)")
     parser.add_argument("--tenant", metavar="UUID", help="a tenant's own topics")
     parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the rows (default: table)")
     options = parser.parse_intermixed_args(list(arguments))  # topics may come after an option
     try:
-        if not (Path(options.target) / _STORE).exists():
+        if not is_postgres_url(options.target) and not (Path(options.target) / _STORE).exists():
             raise StoreIOError(f"there is no store in {options.target}", hint="give the folder of one")
         with connect(options.target, tenant=options.tenant) as connection:
             output = None

@@ -26,7 +26,9 @@ def doctor(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("target", metavar="TARGET", help="the folder of a store, or postgresql://...")
     parser.add_argument("--broker", metavar="URL", help="the broker that is used with it: nats://...")
-    parser.add_argument("--schema", default=SCHEMA, help=f"of the store in a PostgreSQL database (default: {SCHEMA})")
+    parser.add_argument(
+        "--schema", help=f"of the store in a PostgreSQL database (default: that of the URL, else {SCHEMA})"
+    )
     parser.add_argument("--format", choices=["table", "json"], default="table", help="of the report (default: table)")
     options = parser.parse_args(list(arguments))
     try:

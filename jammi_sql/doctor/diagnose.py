@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import Error, InvalidParameter
+from ..stores.postgres_url import schema_in
 from . import nats, postgres, sqlite
 from .finding import Finding, Level, examine
 from .secrets import Address
@@ -22,11 +23,13 @@ _POSTGRES: Final = ("postgresql", "postgres")
 _NATS: Final = ("nats", "tls", "ws", "wss")
 
 
-def diagnose(target: str | os.PathLike[str], broker: str | None = None, *, schema: str = SCHEMA) -> Iterator[Finding]:
+def diagnose(
+    target: str | os.PathLike[str], broker: str | None = None, *, schema: str | None = None
+) -> Iterator[Finding]:
     """What is found, one by one. Nothing is changed, neither in the target nor at the broker.
 
-    ``target`` is a folder or a ``postgresql://`` URL, ``broker`` a ``nats://`` URL. Raises ``InvalidParameter`` for what is
-    neither.
+    ``target`` is a folder or a ``postgresql://`` URL, of which ``schema`` is looked at (without it, that of the URL), ``broker``
+    a ``nats://`` URL. Raises ``InvalidParameter`` for what is neither.
     """
     text = os.fspath(target)
     place = _address(text, _POSTGRES, "a target is a folder or a postgresql:// URL")
@@ -39,7 +42,7 @@ def diagnose(target: str | os.PathLike[str], broker: str | None = None, *, schem
     if place is None:
         yield from examine(sqlite.Folder(Path(os.path.abspath(text))), sqlite.CHECKS)
     else:
-        yield from _postgres(place, schema)
+        yield from _postgres(place, schema or schema_in(text) or SCHEMA)
     if server is not None:
         yield from _broker(server)
 

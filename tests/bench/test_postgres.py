@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine
+from jammi_sql.topics import Subscription
 from tests.servers.postgres import PostgresServer
 
 from .measure import Report, interleaved, median_ratio, percentile
@@ -88,6 +89,16 @@ class Raw:
             with pa.RecordBatchReader.from_stream(handle) as reader:
                 return sum(batch.num_rows for batch in reader)
 
+    def count(self) -> int:
+        """How many rows are committed."""
+        with adbc_driver_manager.AdbcStatement(self._connection) as statement:
+            statement.set_sql_query("SELECT count(*) FROM blobs")
+            handle, _ = statement.execute_query()
+            with pa.RecordBatchReader.from_stream(handle) as reader:
+                count: int = reader.read_all().column(0)[0].as_py()
+        self._connection.commit()
+        return count
+
     def close(self) -> None:
         """Release it."""
         self._insert.close()
@@ -146,6 +157,7 @@ def test_publishing_beside_raw_inserts(url: str, report: Report) -> None:
 _PUBLISHERS = """
 import sys
 from jammi_sql import Engine
+from jammi_sql.topics import Subscription
 from tests.bench.rows import batch_of
 with Engine.open(sys.argv[1]) as engine:
     topic = engine.topic_repo.lookup_by_name(sys.argv[2])
@@ -220,6 +232,7 @@ def test_replay_beside_a_raw_read(url: str, report: Report) -> None:
 _PACED = """
 import random, sys, time
 from jammi_sql import Engine
+from jammi_sql.topics import Subscription
 from tests.bench.rows import batch_of
 with Engine.open(sys.argv[1]) as engine:
     topic = engine.topic_repo.lookup_by_name("t")
@@ -291,3 +304,81 @@ def test_a_transaction_beside_raw_adbc(url: str, report: Report) -> None:
     raw.close()
     report.add("postgres", "BEGIN, UPDATE, INSERT INTO topic, COMMIT", f"{median(taken) * 10:.2f} ms")
     report.add("postgres", "that : raw insert and commit", f"{median_ratio(taken, raw_taken):.1f}")
+
+
+_QUEUE_WRITER = """
+import random, sys, time
+import adbc_driver_postgresql.dbapi
+connection = adbc_driver_postgresql.dbapi.connect(sys.argv[1])
+cursor = connection.cursor()
+sys.stdin.readline()
+for _ in range(int(sys.argv[2])):
+    cursor.execute("INSERT INTO blobs (payload) VALUES ($1)", (b"x" * 800,))
+    connection.commit()
+    print(time.monotonic(), flush=True)
+    time.sleep(random.uniform(0, 0.04))
+cursor.close()
+connection.close()
+"""
+
+
+def test_arrival_by_polling_a_queue_table(url: str, report: Report) -> None:
+    """As queues in PostgreSQL do it whose readers ask every 100 ms, which is pgmq's default."""
+    many = 100
+    raw = Raw(url)
+    server = url.partition("?")[0]
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _QUEUE_WRITER, server, str(many)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    writer.stdin.write("go\n")
+    writer.stdin.flush()
+    arrived: list[float] = []
+    while len(arrived) < many:
+        found = raw.count()
+        arrived += [time.monotonic()] * (found - len(arrived))
+        time.sleep(0.1)
+    sent = [float(line) for line in writer.stdout]
+    writer.stdin.close()
+    writer.stdout.close()
+    assert writer.wait(60) == 0
+    raw.close()
+    delays = [(there - here) * 1000 for here, there in zip(sent, arrived, strict=True)]
+    report.add(
+        "postgres",
+        "a queue table polled every 100 ms: p50, p99",
+        f"{percentile(delays, 0.5):.0f}, {percentile(delays, 0.99):.0f} ms",
+    )
+
+
+def test_publishing_to_more_and_more_subscribers(url: str, report: Report) -> None:
+    rates = []
+    many = 200
+    with Engine.open(url) as engine:
+        for subscribers in (1, 8, 64):
+            topic = new_topic(engine, f"to_{subscribers}")
+            subscriptions = [engine.subscriber.subscribe(topic) for _ in range(subscribers)]
+
+            def read(subscription: Subscription) -> None:
+                for number in range(many):
+                    assert subscription.next(timeout=60).offset.value == number
+
+            readers = [threading.Thread(target=read, args=(each,)) for each in subscriptions]
+            for reader in readers:
+                reader.start()
+            begun = time.perf_counter()
+            for _ in range(many):
+                engine.publisher.publish_scoped(topic, None, batch_of(10))
+            for reader in readers:
+                reader.join()
+            taken = time.perf_counter() - begun
+            rates.append(
+                f"{subscribers}: {many / taken:,.0f} publishes/s, {many * subscribers / taken:,.0f} deliveries/s"
+            )
+            for subscription in subscriptions:
+                subscription.close()
+    report.add("postgres", "subscribers in one process", "; ".join(rates))

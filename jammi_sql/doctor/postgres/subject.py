@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ...errors import FeatureNotSupported, OperationalError
+from ...stores.postgres_url import completed
 from ..secrets import Address
 
 __all__ = ["Database", "Session", "connected"]
-
-_CONNECT_SECONDS = "10"
 
 
 class Session(Protocol):
@@ -85,20 +83,11 @@ def connected(address: Address, schema: str) -> Iterator[Database]:
             hint="pip install 'jammi-sql[postgres]'",
         ) from error
     with _errors(address):
-        connection = dbapi.connect(_limited(address.url), autocommit=True)
+        connection = dbapi.connect(completed(address.url), autocommit=True)
     try:
         yield Database(_AdbcSession(connection, address), address, schema)
     finally:
         connection.close()
-
-
-def _limited(url: str) -> str:
-    """The URL with a limit for connecting, unless it has one."""
-    parts = urlsplit(url)
-    options = parse_qsl(parts.query, keep_blank_values=True)
-    if not any(name == "connect_timeout" for name, _ in options):
-        options.append(("connect_timeout", _CONNECT_SECONDS))
-    return urlunsplit(parts._replace(query=urlencode(options)))
 
 
 @contextmanager
