@@ -9,10 +9,10 @@ STAMP := $(VENV)/.installed
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench soak format clean
+.PHONY: help venv demo test test-stores check bench soak format clean
 
 help:
-	@echo "make venv | demo | test | check | bench | soak | format | clean"
+	@echo "make venv | demo | test | test-stores | check | bench | soak | format | clean"
 
 # The first interpreter that is new enough and really starts: a pyenv shim may stand for no version at all.
 $(STAMP): pyproject.toml
@@ -37,6 +37,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL)
 
+# What `make test` has no time for: all tests of tables on PostgreSQL as well.
+test-stores: $(STAMP)
+	$(BIN)/python -m pytest $(PARALLEL) --both-stores -m "both_stores or both_stores_at_length" -k postgres tests
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,7 +52,8 @@ bench: $(STAMP)
 	$(BIN)/python -m pytest -q -m bench --timeout 0 -s tests/bench
 
 soak: $(STAMP)
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not bench" --timeout 3600
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not bench" --both-stores --timeout 3600
+	$(BIN)/python -m pytest --store postgres tests/acceptance -k "language or known or outlive"
 
 format: $(STAMP)
 	$(BIN)/ruff format .

@@ -32,8 +32,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--store postgres`` runs the tests of the language on a real server instead of a private folder."""
+    """``--store postgres`` runs the tests of the language on a real server instead of a private folder; ``--both-stores``
+    those of tables on either."""
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite")
+    parser.addoption("--both-stores", action="store_true")
 
 
 @pytest.fixture(scope="session")

@@ -38,9 +38,12 @@ class StoreTarget:
 
 
 def parametrize_stores(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``both_stores`` runs on each kind of store, any other one on what ``--store`` names."""
+    """A test marked ``both_stores`` runs on each kind of store, with ``--both-stores`` one marked ``both_stores_at_length``
+    too, any other one on what ``--store`` names."""
     marked = metafunc.definition.get_closest_marker
-    if "store_kind" in metafunc.fixturenames and marked("both_stores") and not marked("sqlite_only"):
+    at_length = marked("both_stores_at_length") and metafunc.config.getoption("--both-stores")
+    both = (marked("both_stores") or at_length) and not marked("sqlite_only")
+    if "store_kind" in metafunc.fixturenames and both:
         metafunc.parametrize("store_kind", ["sqlite", "postgres"], indirect=True)
 
 
