@@ -126,7 +126,7 @@ class BrokerSubscription:
         self._waiter = waiter
         self.tail.await_more(place.selection, waiter, end)
         roused, self.roused = self.roused, False
-        return not (roused or self.closed or self.head > following or place.selection.has_unread(place))
+        return not (roused or self.closed or self.tail.head > following or place.selection.has_unread(place))
 
     def forget(self) -> None:
         """Wait no more."""
