@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from ..arrow.batches import upgrade
+from ..arrow.ranges import MeasuredRanges, can_match
 from ..tenancy import TenantId
 from .catalog import tenant_text
 from .chain import Chain, Link
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Handed", "Place", "Selected", "Selection"]
 
-Handed: TypeAlias = tuple[DeliveredBatch, int]
-"""What a broker handed over, and its size in bytes."""
+_RUN = 8
+"""Of so few batches each is measured, by which a crowd's conditions are spared most of their work; more of them are joined."""
 
 _BYTES = 16 << 20
 """What slow readers of one condition keep of it, beside what the tail keeps."""
+
+
+class Handed(NamedTuple):
+    """What a broker handed over, its size in bytes, and between which values its columns are, for all conditions."""
+
+    delivered: DeliveredBatch
+    size: int
+    ranges: MeasuredRanges
 
 
 class Selected:
@@ -82,6 +91,7 @@ class Selection:
         self.moved = 0.0
         """When the last batch was looked at, in seconds of ``time.monotonic``."""
         self._schema = schema
+        self._node = predicate.pruning_node
         self._tail = tail
         self._source = tail.chain.end
         self._chain: Chain[Selected] = Chain(tail.capacity, min(tail.byte_capacity, _BYTES))
@@ -173,7 +183,7 @@ class Selection:
         run: list[Handed] = []
         following = self._end
         for handed in items:
-            offset = handed[0].offset.value
+            offset = handed.delivered.offset.value
             if offset < following:
                 continue
             if offset > following:
@@ -191,19 +201,24 @@ class Selection:
         if not run:
             return
         try:
+            possible = [item for item in run if self._can_match(item)] if len(run) < _RUN else run
             kept: Sequence[pa.RecordBatch | None] = [
-                item.batch if self._schema is None else upgrade(item.batch, self._schema) for item, _ in run
+                item.delivered.batch if self._schema is None else upgrade(item.delivered.batch, self._schema)
+                for item in possible
             ]
-            if not (self.predicate.optional and self._tail.is_small):
+            if possible and not (self.predicate.optional and self._tail.is_small):
                 kept = self.predicate.select(kept)  # type: ignore[arg-type] # all of them are batches yet
+            if len(possible) < len(run):
+                found = dict(zip((id(item) for item in possible), kept, strict=True))
+                kept = [found.get(id(item)) for item in run]
         except Exception:  # each reader finds it in the log, and gets the error for itself
             if len(run) > 1:
                 for one in run:
                     self._look_at([one])
             else:
-                self._start = self._end = run[0][0].offset.value + 1
+                self._start = self._end = run[0].delivered.offset.value + 1
             return
-        for (item, size), batch in zip(run, kept, strict=True):
+        for (item, size, _), batch in zip(run, kept, strict=True):
             offset = item.offset.value
             if batch is not None:
                 entry = LogEntry(offset, microseconds_of(item.produced_at), tenant_text(item.tenant), batch)
@@ -212,3 +227,8 @@ class Selection:
                 self._chain.append(selected, size if whole else batch.nbytes)
                 self._matches += 1
             self._end = offset + 1
+
+    def _can_match(self, handed: Handed) -> bool:
+        """``False`` is certain. For a few readers it is not worth to ask."""
+        node = self._node
+        return node is None or self._tail.is_small or can_match(node, handed.ranges)

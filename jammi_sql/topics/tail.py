@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ..arrow.ranges import MeasuredRanges
 from .chain import Chain
 from .delivered import DeliveredBatch
 from .predicate import Predicate
@@ -57,7 +58,7 @@ class Tail:
     def append(self, delivered: DeliveredBatch, *, own: bool = True) -> None:
         """Hand a batch over. Never blocks. ``own``: this process published it."""
         size = delivered.batch.nbytes
-        self.chain.append((delivered, size), size)
+        self.chain.append(Handed(delivered, size, MeasuredRanges(delivered.batch)), size)
         with self._mutex:
             self.head = max(self.head, delivered.offset.value + 1)
             if own:
