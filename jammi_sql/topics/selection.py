@@ -109,27 +109,32 @@ class Selection:
 
     def read(self, place: Place, following: int) -> tuple[list[Selected], int]:
         """The matching batches from offset ``following`` on, as far as nothing is missing, and the offset behind that."""
-        begin = place.link
-        seen = begin.seen
-        if seen is not None and seen[0] == following and place.floor <= following:
-            # A crowd is where all of it is: what one of them found is right for the others, without looking once more.
-            _, found, end, place.link = seen
-            return found, end
         with self._mutex:
-            needed = following
-            found = []
-            for item in self._unread(place):
-                if item.entry.offset < following:
-                    continue
-                if max(item.start, place.floor) > following:
-                    place.floor = self._end  # the log has it, and what comes behind it too
-                    return found, following
-                found.append(item)
-                following = item.entry.offset + 1
+            self._advance()
+            needed, begin = following, place.link
+            seen = begin.seen
+            if (
+                seen is not None
+                and seen[0] == following
+                and place.floor <= following
+                and not seen[3].followed  # otherwise there is more by now
+            ):
+                # A crowd is where all of it is: what one of them found is right for the others.
+                _, found, following, place.link = seen
+            else:
+                found = []
+                for item in self._unread(place):
+                    if item.entry.offset < following:
+                        continue
+                    if max(item.start, place.floor) > following:
+                        place.floor = self._end  # the log has it, and what comes behind it too
+                        return found, following
+                    found.append(item)
+                    following = item.entry.offset + 1
+                if found and place.floor <= needed:
+                    begin.seen = (needed, found, following, place.link)
             if max(self._start, place.floor) <= following < self._end:
                 following = self._end
-            if found and place.floor <= needed:
-                begin.seen = (needed, found, following, place.link)
             return found, following
 
     def drain(self, place: Place) -> list[Selected]:
