@@ -88,8 +88,8 @@ class Selection:
         """Who is to be woken when there is something; the tail's lock guards it."""
         self.least_end: int | None = None
         """The least offset at which one of those who wait ends, though nothing matches; the tail's lock guards it."""
-        self.moved = 0.0
-        """When the last batch was looked at, in seconds of ``time.monotonic``."""
+        self.moved: dict[str, float] = {}
+        """When the last batch of each tenant was looked at, in seconds of ``time.monotonic``."""
         self._schema = schema
         self._node = predicate.pruning_node
         self._tail = tail
@@ -162,6 +162,13 @@ class Selection:
             waits = place.link is self._chain.end and max(self._start, place.floor) <= following
             return max(following, self._end) if waits else following
 
+    def recede(self, head: int) -> None:
+        """What was handed over from offset ``head`` on is nothing of this log: its own batches are yet to come."""
+        with self._mutex:
+            self._advance()
+            if self._end > head:
+                self._start = self._end = head
+
     def tell(self) -> bool:
         """Look at what was handed over; whether those who wait are to look too."""
         if not self.predicate.quick:
@@ -199,7 +206,7 @@ class Selection:
             following = offset + 1
         self._look_at(run)
         self._source = source
-        self.moved = time.monotonic()
+        self.moved.update(dict.fromkeys({tenant_text(item.delivered.tenant) for item in items}, time.monotonic()))
 
     def _look_at(self, run: list[Handed]) -> None:
         """Append what matches of consecutive batches. One that cannot be computed counts as not handed over."""

@@ -50,9 +50,10 @@ class Subscription:
     """
 
     __slots__ = (
-        "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live",
-        "_log", "_next", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since",
-        "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
+        "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout",
+        "_live", "_log", "_next", "_opened_at", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared",
+        "_tenants", "_waiting_since", "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows",
+        "since", "tenant", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +88,7 @@ class Subscription:
         self._tenants = ("", tenant_text(tenant))
         self._next = start
         self._earliest = earliest
-        self._head = head
+        self._head = self._opened_at = head
         self._end = None if until is None else until + 1
         self._end_us: int | None = None
         self._clock: Clock | None = None
@@ -302,6 +303,7 @@ class Subscription:
 
     def _accept_chunk(self, chunk: ReadChunk) -> None:
         """Take what was read for this subscription, or for one that needs the same."""
+        start = self._next
         end = chunk.end if self._end is None else min(chunk.end, self._end)
         if self._end_us is not None:
             for entry in chunk.entries:
@@ -311,7 +313,14 @@ class Subscription:
         # A condition that fails on a row fails there again, and skips nothing.
         self._accept(chunk.select(self.predicate), end)
         self._chunk = min(self._chunk * 2, _LARGEST_CHUNK)
-        self._quiet_since = time.monotonic()
+        if chunk.end <= start:
+            # A hand-over spoke of what is not in the log: it is of another store, such as a copy on the same server.
+            self._head = start
+            if self._live is not None:
+                self._live.tail.recede(chunk.end)
+        # That there was something of another tenant is nobody's business: it does not count as an arrival.
+        if chunk.entries or self._next <= self._opened_at:
+            self._quiet_since = time.monotonic()
 
     def _take_live(self) -> None:
         live = self._live
@@ -325,7 +334,7 @@ class Subscription:
                 self._end = late if self._end is None else min(self._end, late)
         if end > self._next:
             if self._idle_timeout is not None:
-                self._quiet_since = live.moved
+                self._quiet_since = max(self._quiet_since, live.moved(self._tenants))
             self._accept(found, end if self._end is None else min(end, self._end))
         if head > self._head:
             self._head = head

@@ -89,6 +89,14 @@ class Tail:
             woken = self._take(self._waiting)
         wake(woken)
 
+    def recede(self, head: int) -> None:
+        """Take back what was said of the log: nothing is there from offset ``head`` on."""
+        with self._mutex:
+            self.head = min(self.head, head)
+            selections = list(self._selections.values())
+        for selection in selections:
+            selection.recede(head)
+
     def drop(self) -> None:
         """Say that the topic seems to be gone; the readers look."""
         for member in self.members:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
-from jammi_sql.topics import Predicate
+from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription
 from jammi_sql.topics.tail import Tail
 from jammi_sql.topics.wake import closed_gate
 from jammi_sql.topics.watch import HeadWatch
@@ -60,3 +62,49 @@ def test_old_news_of_the_log_wakes_nobody_and_takes_nothing_back() -> None:
         assert not gate.acquire(blocking=False)
     tail.notify(6)
     assert gate.acquire(timeout=LIMIT)
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+@pytest.mark.parametrize("readers", [1, 20])
+def test_what_a_copy_of_the_store_speaks_of_is_not_passed_over_in_this_log(handed_over: bool, readers: int) -> None:
+    class Deaf(InMemoryBroker):
+        heal_interval = 3600.0
+
+    with Engine.open(broker=Deaf()) as engine:
+        engine.topic_repo.register_topic(TOPIC)
+        engine.publisher.publish_scoped(TOPIC, None, batch_of([0]))
+        subscriptions = [engine.subscriber.subscribe(TOPIC, from_offset=0) for _ in range(readers)]
+        assert [offsets(receive(one, 1)) for one in subscriptions] == [[0]] * readers
+        live = subscriptions[0]._live
+        assert live is not None
+        if handed_over:
+            moment = datetime(2026, 1, 1, tzinfo=UTC)
+            live.tail.append(DeliveredBatch(Offset(7, moment), moment, batch_of([99]), None), own=False)
+        else:
+            live.tail.notify(8)
+        for one in subscriptions:
+            with pytest.raises(TimeoutError):
+                one.next(timeout=0)
+            assert one.position == 1
+
+        async def read() -> list[list[int]]:
+            async def two(one: Subscription) -> list[int]:
+                return [(await anext(one)).offset.value for _ in range(2)]
+
+            waiting = [asyncio.ensure_future(two(one)) for one in subscriptions]
+            await asyncio.sleep(0.05)
+            for number in (1, 2):
+                await asyncio.to_thread(engine.publisher.publish_scoped, TOPIC, None, batch_of([number]))
+            return await asyncio.gather(*waiting)
+
+        assert asyncio.run(asyncio.wait_for(read(), LIMIT)) == [[1, 2]] * readers
+
+
+def test_who_takes_what_another_reader_found_takes_what_came_after_it_too() -> None:
+    with Engine.open(broker=InMemoryBroker()) as engine:
+        engine.topic_repo.register_topic(TOPIC)
+        first, second = (engine.subscriber.subscribe(TOPIC) for _ in range(2))
+        engine.publisher.publish_scoped(TOPIC, None, batch_of([0]))
+        assert offsets(receive(first, 1)) == [0]
+        engine.publisher.publish_scoped(TOPIC, None, batch_of([1]))
+        assert [entry.offset for entry in second.take(LIMIT)] == [0, 1]
