@@ -131,7 +131,7 @@ class Selection:
                         return found, following
                     found.append(item)
                     following = item.entry.offset + 1
-                if found and place.floor <= needed:
+                if found:  # so nothing was missing, and this place had no say in it
                     begin.seen = (needed, found, following, place.link)
             if max(self._start, place.floor) <= following < self._end:
                 following = self._end

@@ -11,7 +11,7 @@ import pytest
 
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
-from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription
+from jammi_sql.topics import DeliveredBatch, Offset, Predicate
 from jammi_sql.topics.tail import Tail
 from jammi_sql.topics.wake import closed_gate
 from jammi_sql.topics.watch import HeadWatch
@@ -88,16 +88,17 @@ def test_what_a_copy_of_the_store_speaks_of_is_not_passed_over_in_this_log(hande
             assert one.position == 1
 
         async def read() -> list[list[int]]:
-            async def two(one: Subscription) -> list[int]:
-                return [(await anext(one)).offset.value for _ in range(2)]
-
-            waiting = [asyncio.ensure_future(two(one)) for one in subscriptions]
-            await asyncio.sleep(0.05)
-            for number in (1, 2):
+            got: list[list[int]] = [[] for _ in subscriptions]
+            for number in (1, 2, 3):
+                waiting = [asyncio.ensure_future(anext(one)) for one in subscriptions]
+                while sum(len(selection.waiting) for selection in live.tail._waiting) < readers:
+                    await asyncio.sleep(0.001)
                 await asyncio.to_thread(engine.publisher.publish_scoped, TOPIC, None, batch_of([number]))
-            return await asyncio.gather(*waiting)
+                for one, delivered in zip(got, await asyncio.gather(*waiting), strict=True):
+                    one.append(delivered.offset.value)
+            return got
 
-        assert asyncio.run(asyncio.wait_for(read(), LIMIT)) == [[1, 2]] * readers
+        assert asyncio.run(asyncio.wait_for(read(), LIMIT)) == [[1, 2, 3]] * readers
 
 
 def test_who_takes_what_another_reader_found_takes_what_came_after_it_too() -> None:
