@@ -15,7 +15,7 @@ from jammi_sql.topics import DeliveredBatch, Offset, Predicate
 from jammi_sql.topics.tail import Tail
 from jammi_sql.topics.wake import closed_gate
 from jammi_sql.topics.watch import HeadWatch
-from tests.topic_support import LIMIT, SCHEMA, batch_of, definition, offsets, receive
+from tests.topic_support import LIMIT, SCHEMA, batch_of, definition, ids, offsets, receive
 
 TOPIC = definition("events.changes")
 
@@ -109,3 +109,15 @@ def test_who_takes_what_another_reader_found_takes_what_came_after_it_too() -> N
         assert offsets(receive(first, 1)) == [0]
         engine.publisher.publish_scoped(TOPIC, None, batch_of([1]))
         assert [entry.offset for entry in second.take(LIMIT)] == [0, 1]
+
+
+def test_a_crowd_gets_what_matches_of_several_batches_that_are_looked_at_together() -> None:
+    with Engine.open(broker=InMemoryBroker()) as engine:
+        engine.topic_repo.register_topic(TOPIC)
+        condition = Predicate.from_sql(SCHEMA, "kind = 'X'")
+        subscriptions = [engine.subscriber.subscribe(TOPIC, condition) for _ in range(20)]
+        for number, kind in enumerate("YXYYX"):
+            engine.publisher.publish_scoped(TOPIC, None, batch_of([number], kind))
+        for one in subscriptions:
+            found = receive(one, 2)
+            assert (offsets(found), ids(found)) == ([1, 4], [1, 4])
