@@ -121,3 +121,21 @@ def test_a_crowd_gets_what_matches_of_several_batches_that_are_looked_at_togethe
         for one in subscriptions:
             found = receive(one, 2)
             assert (offsets(found), ids(found)) == ([1, 4], [1, 4])
+
+
+def test_whose_wait_was_cancelled_is_waited_for_no_more() -> None:
+    with Engine.open(broker=InMemoryBroker()) as engine:
+        engine.topic_repo.register_topic(TOPIC)
+        reader = engine.subscriber.subscribe(TOPIC)
+        assert reader._live is not None
+        tail = reader._live.tail
+
+        async def cancel() -> None:
+            waiting = asyncio.ensure_future(anext(reader))
+            while not tail._waiting:
+                await asyncio.sleep(0.001)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+
+        asyncio.run(asyncio.wait_for(cancel(), LIMIT))
+        assert not tail._waiting
