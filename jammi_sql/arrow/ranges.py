@@ -35,6 +35,7 @@ from .order import (
 __all__ = [
     "MINIMUM_ROWS",
     "ColumnRange",
+    "MeasuredRanges",
     "Ranges",
     "can_match",
     "decode_ranges",
@@ -104,6 +105,25 @@ class Ranges:
         least, place = _read_key(data, place + _ENTRY.size, kind, flags & _LEAST)
         greatest, _ = _read_key(data, place, kind, flags & _GREATEST)
         return ColumnRange(kind, least, greatest, bool(flags & _NULLS), bool(flags & _VALUES))
+
+
+class MeasuredRanges(Ranges):
+    """The ranges of a batch in memory, of any size: each column is measured when it is first asked for."""
+
+    __slots__ = ("_batch", "_measured")
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        super().__init__(b"", batch.schema)
+        self._batch = batch
+        self._measured: dict[str, ColumnRange | None] = {}
+
+    def column(self, name: str) -> ColumnRange | None:
+        """The range of a column, ``None`` when nothing is known."""
+        if name not in self._measured:  # two threads may both measure it, and find the same
+            index = self._schema.get_field_index(name)
+            kind = None if index < 0 else order_kind(self._schema.field(index).type)
+            self._measured[name] = None if kind is None else _measured(self._batch.column(index), kind)
+        return self._measured[name]
 
 
 # --- encoding -----------------------------------------------------------------------------------

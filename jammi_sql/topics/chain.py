@@ -13,13 +13,18 @@ _T = TypeVar("_T")
 
 
 class Link(Generic[_T]):
-    """A place in a chain: what was appended there, and the place behind it; nothing yet at the end."""
+    """A place in a chain: what was appended there, and the place behind it; nothing yet at the end.
 
-    __slots__ = ("__weakref__", "cut", "following")
+    ``seen`` is what the last reader found from here on, for the next one: the offset that it needed, the items, the
+    offset behind them, and the place behind them.
+    """
+
+    __slots__ = ("__weakref__", "cut", "following", "seen")
 
     def __init__(self) -> None:
         self.following: tuple[_T, Link[_T]] | None = None
         self.cut = False
+        self.seen: tuple[int, list[_T], int, Link[_T]] | None = None
 
     @property
     def followed(self) -> bool:
@@ -62,7 +67,7 @@ class Chain(Generic[_T]):
                         self._bytes <= self._byte_capacity or len(self._kept) == 1
                     ):
                         break
-                    link.cut, link.following = True, None
+                    link.cut, link.following, link.seen = True, None, None
                 self._bytes -= self._kept.popleft()[1]
 
     @staticmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 
@@ -90,11 +90,10 @@ class BrokerSubscription:
         """The offset below which the log is known to have all."""
         return self.tail.head
 
-    @property
-    def moved(self) -> float:
-        """When a batch was looked at last, in seconds of ``time.monotonic``."""
+    def moved(self, tenants: Iterable[str]) -> float:
+        """When a batch of one of ``tenants`` was looked at last, in seconds of ``time.monotonic``; 0 for never."""
         place = self._place
-        return 0.0 if place is None else place.selection.moved
+        return 0.0 if place is None else max(place.selection.moved.get(tenant, 0.0) for tenant in tenants)
 
     def read(self, following: int) -> tuple[list[Selected], int]:
         """The matching batches from offset ``following`` on, as far as nothing is missing, and the offset behind that."""
@@ -126,7 +125,7 @@ class BrokerSubscription:
         self._waiter = waiter
         self.tail.await_more(place.selection, waiter, end)
         roused, self.roused = self.roused, False
-        return not (roused or self.closed or self.head > following or place.selection.has_unread(place))
+        return not (roused or self.closed or self.tail.head > following or place.selection.has_unread(place))
 
     def forget(self) -> None:
         """Wait no more."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
 from ..arrow.batches import upgrade
+from ..arrow.ranges import MeasuredRanges, can_match
 from ..tenancy import TenantId
 from .catalog import tenant_text
 from .chain import Chain, Link
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Handed", "Place", "Selected", "Selection"]
 
-Handed: TypeAlias = tuple[DeliveredBatch, int]
-"""What a broker handed over, and its size in bytes."""
+_RUN = 8
+"""Of so few batches each is measured, by which a crowd's conditions are spared most of their work; more of them are joined."""
 
 _BYTES = 16 << 20
 """What slow readers of one condition keep of it, beside what the tail keeps."""
+
+
+class Handed(NamedTuple):
+    """What a broker handed over, its size in bytes, and between which values its columns are, for all conditions."""
+
+    delivered: DeliveredBatch
+    size: int
+    ranges: MeasuredRanges
 
 
 class Selected:
@@ -79,9 +88,10 @@ class Selection:
         """Who is to be woken when there is something; the tail's lock guards it."""
         self.least_end: int | None = None
         """The least offset at which one of those who wait ends, though nothing matches; the tail's lock guards it."""
-        self.moved = 0.0
-        """When the last batch was looked at, in seconds of ``time.monotonic``."""
+        self.moved: dict[str, float] = {}
+        """When the last batch of each tenant was looked at, in seconds of ``time.monotonic``."""
         self._schema = schema
+        self._node = predicate.pruning_node
         self._tail = tail
         self._source = tail.chain.end
         self._chain: Chain[Selected] = Chain(tail.capacity, min(tail.byte_capacity, _BYTES))
@@ -100,15 +110,29 @@ class Selection:
     def read(self, place: Place, following: int) -> tuple[list[Selected], int]:
         """The matching batches from offset ``following`` on, as far as nothing is missing, and the offset behind that."""
         with self._mutex:
-            found: list[Selected] = []
-            for item in self._unread(place):
-                if item.entry.offset < following:
-                    continue
-                if max(item.start, place.floor) > following:
-                    place.floor = self._end  # the log has it, and what comes behind it too
-                    return found, following
-                found.append(item)
-                following = item.entry.offset + 1
+            self._advance()
+            needed, begin = following, place.link
+            seen = begin.seen
+            if (
+                seen is not None
+                and seen[0] == following
+                and place.floor <= following
+                and not seen[3].followed  # otherwise there is more by now
+            ):
+                # A crowd is where all of it is: what one of them found is right for the others.
+                _, found, following, place.link = seen
+            else:
+                found = []
+                for item in self._unread(place):
+                    if item.entry.offset < following:
+                        continue
+                    if max(item.start, place.floor) > following:
+                        place.floor = self._end  # the log has it, and what comes behind it too
+                        return found, following
+                    found.append(item)
+                    following = item.entry.offset + 1
+                if found:  # so nothing was missing, and this place had no say in it
+                    begin.seen = (needed, found, following, place.link)
             if max(self._start, place.floor) <= following < self._end:
                 following = self._end
             return found, following
@@ -129,13 +153,21 @@ class Selection:
 
     def has_unread(self, place: Place) -> bool:
         """Whether reading may bring something."""
-        return place.link.followed or self._source.followed
+        link, source = place.link, self._source
+        return link.following is not None or source.following is not None or link.cut or source.cut
 
     def passed(self, place: Place, following: int) -> int:
         """The offset up to which there is nothing for a reader that waits at ``following``."""
         with self._mutex:
             waits = place.link is self._chain.end and max(self._start, place.floor) <= following
             return max(following, self._end) if waits else following
+
+    def recede(self, head: int) -> None:
+        """What was handed over from offset ``head`` on is nothing of this log: its own batches are yet to come."""
+        with self._mutex:
+            self._advance()
+            if self._end > head:
+                self._start = self._end = head
 
     def tell(self) -> bool:
         """Look at what was handed over; whether those who wait are to look too."""
@@ -163,7 +195,7 @@ class Selection:
         run: list[Handed] = []
         following = self._end
         for handed in items:
-            offset = handed[0].offset.value
+            offset = handed.delivered.offset.value
             if offset < following:
                 continue
             if offset > following:
@@ -174,26 +206,31 @@ class Selection:
             following = offset + 1
         self._look_at(run)
         self._source = source
-        self.moved = time.monotonic()
+        self.moved.update(dict.fromkeys({tenant_text(item.delivered.tenant) for item in items}, time.monotonic()))
 
     def _look_at(self, run: list[Handed]) -> None:
         """Append what matches of consecutive batches. One that cannot be computed counts as not handed over."""
         if not run:
             return
         try:
+            possible = [item for item in run if self._can_match(item)] if len(run) < _RUN else run
             kept: Sequence[pa.RecordBatch | None] = [
-                item.batch if self._schema is None else upgrade(item.batch, self._schema) for item, _ in run
+                item.delivered.batch if self._schema is None else upgrade(item.delivered.batch, self._schema)
+                for item in possible
             ]
-            if not (self.predicate.optional and self._tail.is_small):
+            if possible and not (self.predicate.optional and self._tail.is_small):
                 kept = self.predicate.select(kept)  # type: ignore[arg-type] # all of them are batches yet
+            if len(possible) < len(run):
+                found = dict(zip((id(item) for item in possible), kept, strict=True))
+                kept = [found.get(id(item)) for item in run]
         except Exception:  # each reader finds it in the log, and gets the error for itself
             if len(run) > 1:
                 for one in run:
                     self._look_at([one])
             else:
-                self._start = self._end = run[0][0].offset.value + 1
+                self._start = self._end = run[0].delivered.offset.value + 1
             return
-        for (item, size), batch in zip(run, kept, strict=True):
+        for (item, size, _), batch in zip(run, kept, strict=True):
             offset = item.offset.value
             if batch is not None:
                 entry = LogEntry(offset, microseconds_of(item.produced_at), tenant_text(item.tenant), batch)
@@ -202,3 +239,8 @@ class Selection:
                 self._chain.append(selected, size if whole else batch.nbytes)
                 self._matches += 1
             self._end = offset + 1
+
+    def _can_match(self, handed: Handed) -> bool:
+        """``False`` is certain. For a few readers it is not worth to ask."""
+        node = self._node
+        return node is None or self._tail.is_small or can_match(node, handed.ranges)

@@ -45,7 +45,11 @@ class LogRead:
             reader, self.topic, self.tenant, self.start, self.stop,
             limit=self.limit, byte_limit=_CHUNK_BYTES, node=self.node,
         )  # fmt: skip
-        return ReadChunk(self.start, chunk.end, chunk.entries, self.node)
+        end = chunk.end
+        seen = chunk.entries[-1].offset + 1 if chunk.entries else self.start
+        if seen < end:  # what nobody has committed yet, whoever spoke of it, is not passed over
+            end = max(seen, min(end, log.head(reader, self.topic).next))
+        return ReadChunk(self.start, end, chunk.entries, self.node)
 
 
 @dataclass(slots=True, eq=False)

@@ -50,9 +50,10 @@ class Subscription:
     """
 
     __slots__ = (
-        "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout", "_live",
-        "_log", "_next", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared", "_tenants", "_waiting_since",
-        "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows", "since", "tenant", "topic",
+        "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout",
+        "_live", "_log", "_next", "_opened_at", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared",
+        "_tenants", "_waiting_since", "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows",
+        "since", "tenant", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +88,7 @@ class Subscription:
         self._tenants = ("", tenant_text(tenant))
         self._next = start
         self._earliest = earliest
-        self._head = head
+        self._head = self._opened_at = head
         self._end = None if until is None else until + 1
         self._end_us: int | None = None
         self._clock: Clock | None = None
@@ -218,7 +219,7 @@ class Subscription:
                 raise TimeoutError(f"no batch of topic {self.topic.name} within {timeout:.3g} s")
 
     def _begin_wait(self) -> None:
-        if self._waiting_since is None:
+        if self._waiting_since is None and self._idle_timeout is not None:
             self._waiting_since = time.monotonic()
 
     def _must_wait(self) -> bool:
@@ -302,6 +303,7 @@ class Subscription:
 
     def _accept_chunk(self, chunk: ReadChunk) -> None:
         """Take what was read for this subscription, or for one that needs the same."""
+        start = self._next
         end = chunk.end if self._end is None else min(chunk.end, self._end)
         if self._end_us is not None:
             for entry in chunk.entries:
@@ -311,33 +313,44 @@ class Subscription:
         # A condition that fails on a row fails there again, and skips nothing.
         self._accept(chunk.select(self.predicate), end)
         self._chunk = min(self._chunk * 2, _LARGEST_CHUNK)
-        self._quiet_since = time.monotonic()
+        if chunk.end <= start:
+            # A hand-over spoke of what is not in the log: it is of another store, such as a copy on the same server.
+            self._head = start
+            if self._live is not None:
+                self._live.tail.recede(chunk.end)
+        # That there was something of another tenant is nobody's business: it does not count as an arrival.
+        if chunk.entries or self._next <= self._opened_at:
+            self._quiet_since = time.monotonic()
 
     def _take_live(self) -> None:
         live = self._live
         if live is None:
             return
-        head = live.head  # known before it is read: what is below it is there, or missing
+        head = live.tail.head  # known before it is read: what is below it is there, or missing
         found, end = live.read(self._next)
         if self._end_us is not None:
             late = next((item.entry.offset for item in found if item.entry.produced_us > self._end_us), None)
             if late is not None:
                 self._end = late if self._end is None else min(self._end, late)
         if end > self._next:
-            self._quiet_since = live.moved
+            if self._idle_timeout is not None:
+                self._quiet_since = max(self._quiet_since, live.moved(self._tenants))
             self._accept(found, end if self._end is None else min(end, self._end))
-        self._head = max(self._head, head)
+        if head > self._head:
+            self._head = head
 
     def _visible(self, entry: LogEntry) -> bool:
         return entry.tenant in self._tenants
 
     def _accept(self, items: Sequence[Selected], end: int) -> None:
         """Make ready what is needed of ``items``, which are all that matches up to offset ``end``."""
-        start = self._next
+        start, tenants = self._next, self._tenants
         self._read_at = time.monotonic()
-        ready = [item for item in reversed(items) if start <= item.entry.offset < end and self._visible(item.entry)]
-        self._ready = ready + self._ready
-        self._next = max(start, end)
+        ready = [item for item in items if start <= item.entry.offset < end and item.entry.tenant in tenants]
+        ready.reverse()
+        self._ready = ready + self._ready if self._ready else ready
+        if end > start:
+            self._next = end
 
     # --- for readers one by one ---
 
@@ -360,8 +373,9 @@ class Subscription:
         self._waiting_since = None
         self.delivered += 1
         self.rows += entry.batch.num_rows
-        if self._live is not None:
-            self._live.last_delivered = entry.offset
+        live = self._live
+        if live is not None:
+            live.last_delivered = entry.offset
         return item.delivered
 
     def __iter__(self) -> Iterator[DeliveredBatch]:
@@ -392,18 +406,25 @@ class Subscription:
             live = self._live
             assert live is not None
             arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waits = live.await_more(arrived, self._next, self._end)
+            woken = False
             try:
-                if waits:
+                if live.await_more(arrived, self._next, self._end):
                     suspended = True
-                    await _at_most(arrived, self._patience())
+                    patience = self._patience()
+                    if patience is None:
+                        await arrived
+                        woken = True
+                    else:
+                        await _at_most(arrived, patience)
             finally:
-                live.forget()
+                if not woken:  # who was woken waits there no more
+                    live.forget()
             self._take_live()
-            if not self._ready:
-                self._check_topic()
-                self._check_clock()
-                self._check_idle()
+            if self._ready:
+                break
+            self._check_topic()
+            self._check_clock()
+            self._check_idle()
         if not suspended and self._ready:  # who always finds something leaves room for the others
             await asyncio.sleep(0)
 
@@ -441,11 +462,8 @@ class Subscription:
         self.close()
 
 
-async def _at_most(future: asyncio.Future[None], timeout: float | None) -> None:
+async def _at_most(future: asyncio.Future[None], timeout: float) -> None:
     """Wait for ``future``, at most ``timeout`` seconds."""
-    if timeout is None:
-        await future
-        return
     timer = future.get_loop().call_later(timeout, finish, (future,))
     try:
         await future

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ..arrow.ranges import MeasuredRanges
 from .chain import Chain
 from .delivered import DeliveredBatch
 from .predicate import Predicate
@@ -57,7 +58,7 @@ class Tail:
     def append(self, delivered: DeliveredBatch, *, own: bool = True) -> None:
         """Hand a batch over. Never blocks. ``own``: this process published it."""
         size = delivered.batch.nbytes
-        self.chain.append((delivered, size), size)
+        self.chain.append(Handed(delivered, size, MeasuredRanges(delivered.batch)), size)
         with self._mutex:
             self.head = max(self.head, delivered.offset.value + 1)
             if own:
@@ -87,6 +88,14 @@ class Tail:
             self.head = head
             woken = self._take(self._waiting)
         wake(woken)
+
+    def recede(self, head: int) -> None:
+        """Take back what was said of the log: nothing is there from offset ``head`` on."""
+        with self._mutex:
+            self.head = min(self.head, head)
+            selections = list(self._selections.values())
+        for selection in selections:
+            selection.recede(head)
 
     def drop(self) -> None:
         """Say that the topic seems to be gone; the readers look."""

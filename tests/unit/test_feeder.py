@@ -134,7 +134,7 @@ def test_a_tail_is_fed_with_all_that_it_lacks_of_every_tenant_and_with_nothing_w
             feeder.feed(number, tail, len(sizes))
             assert tail.head == len(sizes)
             items, _ = tail.chain.read(begin) or ([], None)
-            return [(one.offset.value, one.tenant, one.batch.num_rows) for one, _ in items]
+            return [(one.offset.value, one.tenant, one.batch.num_rows) for one, _, _ in items]
 
         assert fed(2) == [(one, tenants[one % 3], sizes[one]) for one in range(2, len(sizes))]
         assert fed(0) == []

@@ -14,6 +14,7 @@ from jammi_sql.arrow.order import order_kind
 from jammi_sql.arrow.ranges import (
     MINIMUM_ROWS,
     ColumnRange,
+    MeasuredRanges,
     Ranges,
     can_match,
     decode_ranges,
@@ -379,3 +380,10 @@ def test_bounds_without_a_value_end_before_they_begin(expression: Any) -> None:
 def test_bounds_of_a_time_are_in_its_unit() -> None:
     node = read_expression(pc.field("_produced_at") > pa.scalar(1_000, pa.timestamp("us", "UTC")))
     assert offset_bounds(node, "_produced_at") == (1_001, None)
+
+
+def test_a_batch_in_memory_is_measured_where_it_has_the_column() -> None:
+    batch = pa.record_batch({"a": pa.array([3, 1, None]), "b": pa.array([[1], [], [2]])})
+    measured = MeasuredRanges(batch)
+    assert measured.column("a") == measured.column("a") == ColumnRange(order_kind(pa.int64()), 1, 3, True, True)
+    assert (measured.column("b"), measured.column("nothing")) == (None, None)

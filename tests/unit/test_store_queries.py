@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from jammi_sql import Engine
 from jammi_sql.errors import InternalError
+from jammi_sql.ports import NamedQuery
 from jammi_sql.stores.queries import load_queries, parse_queries
 
 
@@ -57,3 +61,31 @@ def test_every_shipped_file_of_queries_can_be_read() -> None:
     for name in files:
         area, *kind = name.removesuffix(".sql").split(".")
         assert load_queries(area, kind[0] if kind else "sqlite")
+
+
+@pytest.mark.parametrize(
+    ("area", "name"),
+    [
+        ("topics", "topic_ends"),
+        ("topics", "topic_heads"),
+        ("topics", "topic_totals"),
+        ("topics", "batch_counts"),
+        ("topics", "newest_past_size"),
+        ("topics", "first_visible_offset_since"),
+        ("segments", "hot_size"),
+        ("segments", "hot_stretches"),
+    ],
+)
+def test_what_is_asked_about_many_batches_is_read_from_their_index_alone(tmp_path: Path, area: str, name: str) -> None:
+    text = load_queries(area, "sqlite")[name].text
+    count = max([int(number) for number in re.findall(r"\?(\d)", text)], default=0)
+    with Engine.open(tmp_path) as engine:
+        plan = engine.services.store.query(
+            NamedQuery("plan", f"EXPLAIN QUERY PLAN {text}", _PLAN), tuple("[1]" for _ in range(count))
+        )
+        steps = [step for step in plan.column("detail").to_pylist() if "batch_place" in step]
+    assert steps
+    assert all("COVERING INDEX batch_place" in step for step in steps)
+
+
+_PLAN = pa.schema([("id", pa.int64()), ("parent", pa.int64()), ("notused", pa.int64()), ("detail", pa.utf8())])

@@ -21,6 +21,7 @@ from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.errors import DuplicateObject, Error, InvalidParameter, OffsetEvicted, TopicNotFound
 from jammi_sql.ports import NamedQuery
 from jammi_sql.stores import SqliteStore, sqlite
+from jammi_sql.tenancy import TenantId
 from jammi_sql.topics import (
     BrokerSubscription,
     DeliveredBatch,
@@ -28,6 +29,7 @@ from jammi_sql.topics import (
     Subscription,
     TopicDefinition,
     TopicId,
+    selection,
     subscription,
 )
 from jammi_sql.topics.catalog import CatalogTopic
@@ -133,6 +135,37 @@ def test_the_idle_time_of_a_reader_in_blocks_starts_anew_with_each_block(
         live.take(0)
     clock.added += 100
     assert live.take(0) == []
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+@pytest.mark.parametrize("publisher", [TENANT_A, TENANT_B])
+def test_what_another_tenant_publishes_does_not_keep_a_reader_from_being_idle(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, handed_over: bool, publisher: TenantId
+) -> None:
+    class Silent(InMemoryBroker):
+        heal_interval = 3600.0
+
+        def publish(self, topic: TopicDefinition, delivered: DeliveredBatch) -> None:
+            """Hand it over, or lose it."""
+            if handed_over:
+                super().publish(topic, delivered)
+
+    monkeypatch.setattr(selection, "time", clock)
+    with Engine.open(tmp_path, broker=Silent()) as engine:
+        topic = engine.topic_repo.register_topic(definition())
+        condition = Predicate.from_sql(SCHEMA, "kind = 'nothing'")
+        live = engine.subscriber.open(resolved(engine, topic), TENANT_A, condition, None, idle_timeout=100)
+        with pytest.raises(TimeoutError):
+            live.next(timeout=0)
+        clock.added += 90
+        for number in range(20):  # more than are read without regard to the condition
+            engine.publisher.publish_scoped(topic, publisher, batch_of([number]))
+        until(lambda: live.head == 20, "the reader knows of them")
+        with pytest.raises(TimeoutError):
+            live.next(timeout=0)
+        clock.added += 20
+        with pytest.raises(TimeoutError if publisher == TENANT_A else StopIteration):
+            live.next(timeout=0)
 
 
 def test_the_log_is_asked_before_a_reader_counts_as_idle(tmp_path: Path) -> None:
