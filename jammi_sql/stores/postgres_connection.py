@@ -201,6 +201,11 @@ class PostgresConnection:
         if self._socket is not None:
             self._socket.close()
 
+    def __del__(self) -> None:
+        own = getattr(self, "_socket", None)
+        if own is not None:  # somebody lost the connection: the driver closes its own, this is the duplicate
+            own.close()
+
     def _fetched(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> pa.Table:
         reader: pa.RecordBatchReader | None = None
         statement: adbc_driver_manager.AdbcStatement | None = None

@@ -19,6 +19,7 @@ from ..errors import (
     InvalidParameter,
     OperationalError,
     PublishTenantMismatch,
+    SerializationFailure,
     TopicNotFound,
 )
 from ..logs import about, reason
@@ -228,7 +229,9 @@ class Publisher:
             publish = self._prepare(topic, tenant, batch)
             appended = self._log.append(transaction, [publish.append], self._clock.now_us())
             if appended is None:
-                raise TopicNotFound(f"topic {topic.name} changed or was dropped while it was written to")
+                raise SerializationFailure(
+                    f"topic {topic.name} was altered or dropped by another transaction", hint="run the statement again"
+                )
             self._place([publish], appended)
             ((offset, _),) = appended
             first, end = (first if end else offset), offset + 1

@@ -176,6 +176,7 @@ READS = {
 }
 
 
+@pytest.mark.sqlite_only  # a folder has a place for segments
 @pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize("removal", ["TRUNCATE TOPIC t BEFORE 1000", "DROP TOPIC t", "CALL jammi.compact('t')"])
 @pytest.mark.parametrize("read", READS)
