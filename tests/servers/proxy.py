@@ -70,7 +70,7 @@ class Proxy:
         """End it."""
         if self._loop.is_closed():
             return
-        self._server.close()
+        self._run(self._stop_listening())
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(LIMIT)
@@ -87,6 +87,10 @@ class Proxy:
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def _stop_listening(self) -> None:
+        # In the loop's own thread: elsewhere a connection that ends at the same moment breaks asyncio's bookkeeping.
+        self._server.close()
 
     async def _change(
         self,
