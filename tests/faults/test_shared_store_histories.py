@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -29,10 +30,10 @@ from tests.servers.proxy import Proxy
 _SCHEMAS = count(1)
 
 KILLS = [
+    "store.after_commit=kill@25",
+    "store.before_commit=kill@40",
     "publish.before_hand_over=kill@30",
     "publish.after_insert=kill@20",
-    "store.before_commit=kill@40",
-    "store.after_commit=kill@25",
 ]
 
 
@@ -96,9 +97,11 @@ class Trouble:
 
     def all(self) -> list[Callable[[], None]]:
         """Each of them."""
-        return [
-            self.drop, self.cut, self.delay, self.silence, self.end_sessions, self.kill_server, self.kill_participant,
-        ]  # fmt: skip
+        return [*self.short(), self.kill_participant]
+
+    def short(self) -> list[Callable[[], None]]:
+        """Those of a short run."""
+        return [self.drop, self.cut, self.delay, self.silence, self.end_sessions, self.kill_server]
 
 
 class BrokerTrouble(Trouble):
@@ -153,8 +156,12 @@ class BrokerTrouble(Trouble):
 
     def all(self) -> list[Callable[[], None]]:
         """Each of them."""
+        return [*super().all(), *self.short()]
+
+    def short(self) -> list[Callable[[], None]]:
+        """Those of a short run: the rest has one of its own."""
         return [
-            *super().all(), self.kill_broker, self.purge, self.delete_streams, self.drop_broker, self.silence_broker,
+            self.kill_broker, self.purge, self.delete_streams, self.drop_broker, self.silence_broker, self.kill_server,
         ]  # fmt: skip
 
 
@@ -179,7 +186,7 @@ def through(postgres: PostgresServer, ways: list[Proxy], schema: str) -> Callabl
 def schedule(trouble: Trouble, seconds: float) -> Iterator[Callable[[], None]]:
     """The faults of a short run, each once; or any of them, in any order, for so many seconds."""
     if not seconds:
-        yield from trouble.all()
+        yield from trouble.short()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield trouble.chance.choice(trouble.all())
@@ -196,8 +203,11 @@ def survive(company: Company, trouble: Trouble, seconds: float) -> None:
     done = Counter[str]()
     for fault in schedule(trouble, seconds):
         done[fault.__name__] += 1
+        began = time.monotonic()
         fault()
+        mid = time.monotonic()
         company.progress()
+        print(fault.__name__, round(mid - began, 2), round(time.monotonic() - mid, 2))
     outcomes = company.judge()
     print(f"\n{dict(done)}\n{dict(outcomes)}\n{len(company.gone)} were killed")
 
@@ -209,7 +219,7 @@ def test_histories_without_a_broker(
     schema = f"histories_{next(_SCHEMAS)}"
     with Company(
         tmp_path, store=through(postgres, ways, schema), direct=f"{postgres.url()}?schema={schema}",
-        size=size, faults=KILLS * (1 if not seconds else 5),
+        size=size, faults=KILLS[:2] if not seconds else KILLS * 5,
     ) as company:  # fmt: skip
         survive(company, Trouble(company, postgres, ways, random.Random(seconds)), seconds)
 
@@ -222,7 +232,48 @@ def test_histories_with_jetstream(
     with NatsServer(tmp_path / "nats") as nats, Proxy(nats.address) as way:
         with Company(
             tmp_path, store=through(postgres, ways, schema), direct=f"{postgres.url()}?schema={schema}",
-            broker=f"nats://127.0.0.1:{way.port}", size=size, faults=KILLS * (1 if not seconds else 5),
+            broker=f"nats://127.0.0.1:{way.port}", size=size, faults=KILLS[2:3] if not seconds else KILLS * 5,
         ) as company:  # fmt: skip
             trouble = BrokerTrouble(company, postgres, ways, random.Random(seconds), nats, way)
             survive(company, trouble, seconds)
+
+
+@pytest.mark.parametrize(
+    ("size", "rounds"), [(2, 1), pytest.param(8, 6, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+)
+def test_histories_over_a_failover_to_a_promoted_standby(tmp_path: Path, size: int, rounds: int) -> None:
+    chance = random.Random(rounds)
+    for number in range(rounds):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with servers() as (primary, standby):
+
+            def store(_: int, primary: PostgresServer = primary, standby: PostgresServer = standby) -> str:
+                hosts = f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+                return f"{primary.url().replace(f'127.0.0.1:{primary.port}', hosts)}?target_session_attrs=read-write"
+
+            with Company(folder, store=store, direct=store(0), size=size) as company:
+                company.progress(5 + 10 * number)
+                primary.kill()
+                time.sleep(chance.choice([0, 0.5, 3]) if rounds > 1 else 0)
+                standby.promote()
+                company.progress(10)
+                print(f"\n{dict(company.judge())}")
+
+
+@contextmanager
+def servers() -> Iterator[tuple[PostgresServer, PostgresServer]]:
+    """A server and its synchronous standby."""
+    # As the session's server: not under pytest's own folder.
+    folders = [Path(tempfile.mkdtemp(prefix="jammi-failover-")) for _ in range(2)]
+    primary = PostgresServer(folders[0])
+    try:
+        primary.start()
+        standby = primary.standby(folders[1])
+        try:
+            yield primary, standby
+        finally:
+            standby.remove()
+    finally:
+        primary.remove()
+        shutil.rmtree(folders[1], ignore_errors=True)

@@ -153,7 +153,7 @@ class Participant:
             session.execute("COMMIT")
 
         if not self._call(number, writes, call):
-            session.execute("ROLLBACK")
+            session.rollback()  # nothing where the COMMIT failed
         session.close()
 
     def _transfer(self, number: int, chance: random.Random) -> None:
@@ -241,11 +241,9 @@ class Participant:
         for thread in readers:
             thread.join()
         self.engine.close()
-        left = [one.name for one in threading.enumerate() if one.name.startswith("jammi-")]
         deadline = time.monotonic() + 10
-        while left and time.monotonic() < deadline:
+        while (left := _threads()) and time.monotonic() < deadline:
             time.sleep(0.01)
-            left = [one.name for one in threading.enumerate() if one.name.startswith("jammi-")]
         if left:
             self.history.add("leak", threads=left)
         self.history.add("end")
@@ -262,6 +260,12 @@ class Participant:
         thread = threading.Thread(target=run, name=f"{work.__name__} {arguments[0]}", daemon=True)
         thread.start()
         return thread
+
+
+def _threads() -> list[str]:
+    """The threads of an engine: two others are the process's."""
+    names = {one.name for one in threading.enumerate() if one.name.startswith("jammi-")}
+    return sorted(names - {"jammi-finalizing", "jammi-queries"})
 
 
 def command(orders: Orders) -> list[str]:
