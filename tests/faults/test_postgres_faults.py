@@ -137,6 +137,21 @@ def test_a_connection_that_is_lost_during_the_commit_says_that_nobody_knows(
     assert log(engine, topic) == ([2] if offset == 0 else [1, 2])
 
 
+def test_a_publish_that_loses_its_connection_before_the_commit_is_done_on_another_one(
+    engine: Engine, topic: TopicDefinition, proxy: Proxy
+) -> None:
+    lost = iter([proxy.drop])
+    with faults.armed("publish.after_insert", lambda: next(lost, lambda: None)()):
+        # The connection is gone when it commits, of which nobody knows what became.
+        with pytest.raises(OperationalError) as raised:
+            engine.publisher.publish_scoped(topic, None, batch_of([1]))
+    assert raised.value.sqlstate == "08007"
+    lost = iter([proxy.drop])
+    with faults.armed("store.after_begin", lambda: next(lost, lambda: None)()):
+        engine.publisher.publish_scoped(topic, None, batch_of([2]))
+    assert log(engine, topic) == [2]
+
+
 def test_a_wait_for_another_writer_ends_with_its_time_limit_and_publishes_nothing(
     engine: Engine, topic: TopicDefinition
 ) -> None:
