@@ -85,6 +85,7 @@ _LOST_TEXTS: Final = (
     "terminating connection",
     "ssl connection has been closed",
     "ssl syscall error",
+    "ssl error",
     "could not translate host name",
 )
 
