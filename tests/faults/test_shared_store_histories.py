@@ -219,7 +219,7 @@ def test_histories_without_a_broker(
     schema = f"histories_{next(_SCHEMAS)}"
     with Company(
         tmp_path, store=through(postgres, ways, schema), direct=f"{postgres.url()}?schema={schema}",
-        size=size, faults=KILLS[:2] if not seconds else KILLS * 5,
+        size=size, faults=KILLS[:2] if not seconds else KILLS * 3,
     ) as company:  # fmt: skip
         survive(company, Trouble(company, postgres, ways, random.Random(seconds)), seconds)
 
@@ -232,7 +232,7 @@ def test_histories_with_jetstream(
     with NatsServer(tmp_path / "nats") as nats, Proxy(nats.address) as way:
         with Company(
             tmp_path, store=through(postgres, ways, schema), direct=f"{postgres.url()}?schema={schema}",
-            broker=f"nats://127.0.0.1:{way.port}", size=size, faults=KILLS[2:3] if not seconds else KILLS * 5,
+            broker=f"nats://127.0.0.1:{way.port}", size=size, faults=KILLS[2:3] if not seconds else KILLS * 3,
         ) as company:  # fmt: skip
             trouble = BrokerTrouble(company, postgres, ways, random.Random(seconds), nats, way)
             survive(company, trouble, seconds)

@@ -136,10 +136,13 @@ class Company:
         self._until(went_on, "everybody goes on")
 
     def _until(self, condition: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + _PATIENCE
+        deadline, started = time.monotonic() + _PATIENCE, self._started
         while not condition():
-            said = {member.orders.name: dict(member.said) for member in self.members}
-            assert time.monotonic() < deadline, f"did not happen: {what}: {said}\n{self.members[0].errors()}"
+            if started != self._started:  # somebody was replaced, and has to start first
+                deadline, started = time.monotonic() + _PATIENCE, self._started
+            if time.monotonic() > deadline:
+                said = {member.orders.name: dict(member.said) for member in self.members}
+                raise AssertionError(f"did not happen: {what}: {said}\n{self.members[0].errors()}")
             time.sleep(0.02)
 
     def judge(self) -> Counter[str]:
