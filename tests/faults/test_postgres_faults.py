@@ -60,6 +60,17 @@ def topic(engine: Engine) -> TopicDefinition:
     return topic
 
 
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """The first call does it."""
+    acts = iter([act])
+
+    def call() -> None:
+        for one in acts:
+            one()
+
+    return call
+
+
 def log(engine: Engine, topic: TopicDefinition) -> list[int]:
     """The numbers in the log, whose offsets are contiguous."""
     replayed = engine.subscriber.replay_only(topic, Predicate.match_all(), Offset(0))
@@ -140,14 +151,12 @@ def test_a_connection_that_is_lost_during_the_commit_says_that_nobody_knows(
 def test_a_publish_that_loses_its_connection_before_the_commit_is_done_on_another_one(
     engine: Engine, topic: TopicDefinition, proxy: Proxy
 ) -> None:
-    lost = iter([proxy.drop])
-    with faults.armed("publish.after_insert", lambda: next(lost, lambda: None)()):
+    with faults.armed("publish.after_insert", once(proxy.drop)):
         # The connection is gone when it commits, of which nobody knows what became.
         with pytest.raises(OperationalError) as raised:
             engine.publisher.publish_scoped(topic, None, batch_of([1]))
     assert raised.value.sqlstate == "08007"
-    lost = iter([proxy.drop])
-    with faults.armed("store.after_begin", lambda: next(lost, lambda: None)()):
+    with faults.armed("store.after_begin", once(proxy.drop)):
         engine.publisher.publish_scoped(topic, None, batch_of([2]))
     assert log(engine, topic) == [2]
 

@@ -178,7 +178,9 @@ class Company:
     def _log(self) -> dict[str, list[Stored]]:
         with Engine.open(self.direct) as engine:
             return {
-                name: [_stored(one) for one in engine.subscriber.replay_only_scoped(definition(name), TENANT_A, None, 0)]
+                name: [
+                    _stored(one) for one in engine.subscriber.replay_only_scoped(definition(name), TENANT_A, None, 0)
+                ]
                 for name in (PLAIN, SECOND, TRANSFERS)
             }
 

@@ -61,9 +61,7 @@ def problems(histories: Mapping[str, Iterable[Event]], log: Mapping[str, Sequenc
     return found
 
 
-def _gather(
-    histories: Mapping[str, Iterable[Event]], found: list[str]
-) -> tuple[dict[str, _Call], dict[str, _Reader]]:
+def _gather(histories: Mapping[str, Iterable[Event]], found: list[str]) -> tuple[dict[str, _Call], dict[str, _Reader]]:
     calls: dict[str, _Call] = {}
     readers: dict[str, _Reader] = {}
     sums: Counter[int] = Counter()

@@ -160,7 +160,9 @@ def tell_another_content(histories: Histories, log: Log) -> None:
 
 def give_what_is_another_tenant_s(histories: Histories, log: Log) -> None:
     events = histories["p1"]
-    events.insert(events.index(find(events, "got", offset=4)), {**got("new", 3, 11, "A", "another")[1], "what": "got", "at": 150})
+    events.insert(
+        events.index(find(events, "got", offset=4)), {**got("new", 3, 11, "A", "another")[1], "what": "got", "at": 150}
+    )
 
 
 def end_too_early(histories: Histories, log: Log) -> None:
