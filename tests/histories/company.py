@@ -16,14 +16,14 @@ from jammi_sql import Engine
 from jammi_sql.topics import DeliveredBatch
 from tests.topic_support import TENANT_A, definition
 
-from .history import read
+from .history import Event, read
 from .participant import ACCOUNTS, BALANCE, PLAIN, SECOND, TOPICS, TRANSFERS, Orders, command, content_of
 from .verdict import Stored, problems
 
 __all__ = ["Company"]
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 90.0  # seconds for what must happen on a busy machine, far more than the limits of all retries
+_PATIENCE = 60.0  # seconds for what must happen on a busy machine, far more than the limits of all retries
 _KILLED = -signal.SIGKILL
 
 
@@ -142,8 +142,21 @@ class Company:
                 deadline, started = time.monotonic() + _PATIENCE, self._started
             if time.monotonic() > deadline:
                 said = {member.orders.name: dict(member.said) for member in self.members}
-                raise AssertionError(f"did not happen: {what}: {said}\n{self.members[0].errors()}")
+                raise AssertionError("\n".join([f"did not happen: {what}: {said}", *self._complaints()]))
             time.sleep(0.02)
+
+    def _complaints(self) -> list[str]:
+        """What can be said of those who do not come to an end."""
+        found = [member.errors() for member in self.members]
+        try:
+            found += problems(self._histories(), self._log())[:20]
+        except Exception as error:  # what is wrong with the log may be just that
+            found.append(f"the log cannot be read: {error}")
+        return found
+
+    def _histories(self) -> dict[str, list[Event]]:
+        everybody = [*self.gone, *self.members]
+        return {member.orders.name: list(read(member.history)) for member in everybody if member.history.exists()}
 
     def judge(self) -> Counter[str]:
         """Let everybody come to an end, and see that all is right. Returns how many events there were of each kind."""
@@ -155,8 +168,7 @@ class Company:
         draft.rename(self.folder / "heads")
         self._until(self._ended(""), "everybody ends")
         statuses = {member.orders.name: member.process.wait() for member in self.members}
-        everybody = [*self.gone, *self.members]
-        histories = {member.orders.name: list(read(member.history)) for member in everybody if member.history.exists()}
+        histories = self._histories()
         found = problems(histories, log)
         found += self._about_accounts(log)
         found += [f"{name} ended with {status}" for name, status in statuses.items() if status not in (0, _KILLED)]

@@ -33,7 +33,7 @@ PLAIN, SECOND, TRANSFERS = "events.changes", "events.second", "events.transfers"
 TOPICS = (PLAIN, SECOND, TRANSFERS)
 ACCOUNTS, BALANCE = 8, 100
 _JUMPS = (-3600, -1, 0, 0, 1, 3600)  # seconds
-_PATIENCE = 60.0  # seconds in which a subscription comes to the end, once all is well
+_PATIENCE = 45.0  # seconds in which a subscription comes to the end, once all is well
 _CALLS = 1_000_000  # at most so many of one lane
 
 
