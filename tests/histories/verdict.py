@@ -12,6 +12,8 @@ __all__ = ["UNKNOWN", "Stored", "problems"]
 
 UNKNOWN = "08007"
 """The SQLSTATE of a call that may have been committed or not."""
+_EXPECTED = frozenset({"08001", "08006", UNKNOWN, "40001", "40P01", "53300", "55P03"})
+"""Of what may be raised while connections fail and others write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def problems(histories: Mapping[str, Iterable[Event]], log: Mapping[str, Sequenc
     * nothing is in the log that nobody published, and its offsets are contiguous from 0;
     * a call that began after another one was acknowledged, to whomever, has the greater offset;
     * each subscriber got what the log has for it, in its order, once each, without a gap, and to the end if it finished;
+    * nobody gets an error but of what was done to him, and nobody is stuck;
     * every sum over a table that is changed together with a topic was the same.
     """
     found: list[str] = []
@@ -70,6 +73,8 @@ def _gather(histories: Mapping[str, Iterable[Event]], found: list[str]) -> tuple
     events = [(event["at"], name, event) for name, history in histories.items() for event in history]
     events.sort(key=lambda event: event[0])  # stable: within a process the order of its file stays
     for _, process, event in events:
+        if event.get("state", UNKNOWN) not in _EXPECTED:
+            found.append(f"{process}: an error that nothing here explains: {event}")
         match event["what"]:
             case "try":
                 writes = [Write(topic, _content(rest)) for topic, *rest in event["writes"]]

@@ -189,6 +189,14 @@ def crash(histories: Histories, log: Log) -> None:
     histories["p2"].append({"what": "crash", "at": 1000, "trace": "AttributeError"})
 
 
+def refuse_for_no_reason(histories: Histories, log: Log) -> None:
+    find(histories["p1"], "no", call="3")["state"] = "23505"
+
+
+def fail_to_read_for_no_reason(histories: Histories, log: Log) -> None:
+    histories["p2"].append({"what": "unread", "at": 1000, "state": "XX001", "message": "damaged"})
+
+
 @pytest.mark.parametrize(
     "doctor",
     [
@@ -196,7 +204,7 @@ def crash(histories: Histories, log: Log) -> None:
         keep_one_half_of_an_unknown, invent, leave_a_gap, turn_time_back, skip_one, skip_one_of_a_kind,
         skip_one_in_a_process_that_was_killed, repeat_one, swap_two, tell_another_content,
         give_what_is_another_tenant_s, end_too_early, begin_too_late, get_nothing_at_all, see_half_a_transfer, block,
-        crash,
+        crash, refuse_for_no_reason, fail_to_read_for_no_reason,
     ],
 )  # fmt: skip
 def test_a_doctored_history_is_rejected(doctor: Doctor) -> None:
