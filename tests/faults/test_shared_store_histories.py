@@ -63,12 +63,12 @@ class Trouble:
         way.heal()
 
     def delay(self) -> None:
-        """All is slow, and then connections end with answers on the way."""
-        way = self.chance.choice(self.ways)
-        way.delay(0.03)
-        self._pause(0.2)
-        way.drop()
-        way.heal()
+        """All is slow, and connections end with answers on the way: also with those of commits."""
+        for way in [*self.ways] * 4:
+            way.delay(0.05)
+            self._pause()
+            way.drop()
+            way.heal()
 
     def silence(self) -> None:
         """What is said is lost, and nobody knows."""
