@@ -14,7 +14,7 @@ from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCance
 from jammi_sql.topics import Offset, Predicate, TopicDefinition
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
-from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive
+from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive, until
 
 _SCHEMAS = count(1)
 
@@ -146,6 +146,41 @@ def test_a_connection_that_is_lost_during_the_commit_says_that_nobody_knows(
     assert raised.value.sqlstate == "08007"
     offset = engine.publisher.publish_scoped(topic, None, batch_of([2])).value
     assert log(engine, topic) == ([2] if offset == 0 else [1, 2])
+
+
+def publish_once(engine: Engine) -> None:
+    engine.publisher.publish_scoped(definition(), None, batch_of([1]))
+
+
+def insert_once(engine: Engine) -> None:
+    engine.session().execute("INSERT INTO events.changes VALUES (1, 'X', NULL)")
+
+
+def insert_many_once(engine: Engine) -> None:
+    engine.session().cursor().executemany("INSERT INTO events.changes VALUES ($1, 'X', NULL)", [[1]])
+
+
+@pytest.mark.parametrize("write", [publish_once, insert_once, insert_many_once])
+def test_what_was_committed_though_its_answer_was_lost_is_never_written_again(
+    open_engine: Callable[..., Engine],
+    topic: TopicDefinition,
+    postgres: PostgresServer,
+    proxy: Proxy,
+    url: str,
+    write: Callable[[Engine], None],
+) -> None:
+    engine = open_engine()
+    with Engine.open(url.replace(f":{proxy.port}/", f":{postgres.port}/")) as direct, ThreadPoolExecutor(1) as pool:
+        with faults.armed("store.before_commit", once(proxy.mute)):
+            writing = pool.submit(write, engine)
+            until(lambda: log(direct, topic) == [1], "it is committed")
+        proxy.drop()
+        proxy.heal()
+        with pytest.raises(OperationalError) as raised:
+            writing.result(LIMIT)
+        assert raised.value.sqlstate == "08007"
+        assert log(direct, topic) == [1]
+        assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 1
 
 
 def test_a_publish_that_loses_its_connection_before_the_commit_is_done_on_another_one(
