@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
+import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine, faults
+from jammi_sql.arrow.ranges import encode_ranges
 from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCanceled
 from jammi_sql.topics import Offset, Predicate, TopicDefinition
+from jammi_sql.topics.appending import Append
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive, until
@@ -280,6 +283,30 @@ def test_no_reader_passes_an_offset_that_is_still_uncommitted(engine: Engine, to
         first.execute("COMMIT")
         assert second.result(LIMIT).value == 1
     assert [(one.offset.value, ids([one])) for one in receive(subscription, 2)] == [(0, [1]), (1, [2])]
+
+
+@pytest.mark.parametrize("change", ["ADD COLUMN more BIGINT", "RENAME TO renamed"])
+@pytest.mark.parametrize("old_first", [True, False])
+def test_of_a_group_in_which_somebody_knows_an_older_topic_nothing_is_written_together(
+    engine: Engine, topic: TopicDefinition, change: str, old_first: bool
+) -> None:
+    services = engine.services
+    known = [services.catalog.resolve(services.store, topic)]
+    engine.session().execute(f"ALTER TOPIC events.changes {change}")
+    known.append(services.catalog.resolve(services.store, topic))
+    wider = batch_of([1]).append_column("more", pa.nulls(1, pa.int64()))
+    appends = [
+        Append(one, "", 1, encode_ranges(batch), one.codec.encode(batch))
+        for one in known
+        for batch in [batch_of([1]) if len(one.codec.schema) == 3 else wider]
+    ]
+    transaction = services.store.begin()
+    assert services.log.append(transaction, appends if old_first else appends[::-1], 1) is None
+    transaction.rollback()
+    with services.store.begin() as transaction:
+        assert services.log.append(transaction, [appends[1]] * 2, 1) == [(0, 1), (1, 1)]
+    assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 2
+    assert log(engine, topic) == [1, 1, 2]
 
 
 def test_times_never_fall_whatever_the_clocks_of_the_publishers_say(url: str) -> None:
