@@ -203,13 +203,10 @@ def survive(company: Company, trouble: Trouble, seconds: float) -> None:
     done = Counter[str]()
     for fault in schedule(trouble, seconds):
         done[fault.__name__] += 1
-        began = time.monotonic()
         fault()
-        mid = time.monotonic()
         company.progress()
-        print(fault.__name__, round(mid - began, 2), round(time.monotonic() - mid, 2))
     outcomes = company.judge()
-    print(f"\n{dict(done)}\n{dict(outcomes)}\n{len(company.gone)} were killed")
+    print(f"\n{dict(done)}\n{dict(outcomes)}\n{len(company.gone)} were killed")  # what the run was worth
 
 
 @SHORT_AND_LONG
@@ -239,7 +236,7 @@ def test_histories_with_jetstream(
 
 
 @pytest.mark.parametrize(
-    ("size", "rounds"), [(2, 1), pytest.param(8, 6, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
+    ("size", "rounds"), [(2, 1), pytest.param(8, 5, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )
 def test_histories_over_a_failover_to_a_promoted_standby(tmp_path: Path, size: int, rounds: int) -> None:
     chance = random.Random(rounds)
@@ -253,11 +250,11 @@ def test_histories_over_a_failover_to_a_promoted_standby(tmp_path: Path, size: i
                 return f"{primary.url().replace(f'127.0.0.1:{primary.port}', hosts)}?target_session_attrs=read-write"
 
             with Company(folder, store=store, direct=store(0), size=size) as company:
-                company.progress(5 + 10 * number)
+                company.progress(3 + number)
                 primary.kill()
                 time.sleep(chance.choice([0, 0.5, 3]) if rounds > 1 else 0)
                 standby.promote()
-                company.progress(10)
+                company.progress(5)
                 print(f"\n{dict(company.judge())}")
 
 
@@ -266,7 +263,7 @@ def servers() -> Iterator[tuple[PostgresServer, PostgresServer]]:
     """A server and its synchronous standby."""
     # As the session's server: not under pytest's own folder.
     folders = [Path(tempfile.mkdtemp(prefix="jammi-failover-")) for _ in range(2)]
-    primary = PostgresServer(folders[0])
+    primary = PostgresServer(folders[0], settings={"deadlock_timeout": "50ms"})
     try:
         primary.start()
         standby = primary.standby(folders[1])

@@ -141,7 +141,7 @@ class Company:
             if started != self._started:  # somebody was replaced, and has to start first
                 deadline, started = time.monotonic() + _PATIENCE, self._started
             if time.monotonic() > deadline:
-                said = {member.orders.name: dict(member.said) for member in self.members}
+                said = {member.orders.name: dict(member.follow()) for member in self.members}
                 raise AssertionError("\n".join([f"did not happen: {what}: {said}", *self._complaints()]))
             time.sleep(0.02)
 
