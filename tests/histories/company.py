@@ -23,7 +23,7 @@ from .verdict import Stored, problems
 __all__ = ["Company"]
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE = 60.0  # seconds for what must happen on a busy machine, far more than the limits of all retries
+_PATIENCE = 20.0  # seconds for each participant, in which all must go on: to start one takes some on a busy machine
 _KILLED = -signal.SIGKILL
 
 
@@ -88,6 +88,7 @@ class Company:
         self._pool_size = pool_size
         self._pause = pause
         self._faults = list(faults or [])
+        self._patience = _PATIENCE * (size + 1)
         self._started = 0
         self.members: list[_Member] = []
         self.gone: list[_Member] = []
@@ -136,10 +137,10 @@ class Company:
         self._until(went_on, "everybody goes on")
 
     def _until(self, condition: Callable[[], object], what: str) -> None:
-        deadline, started = time.monotonic() + _PATIENCE, self._started
+        deadline, started = time.monotonic() + self._patience, self._started
         while not condition():
             if started != self._started:  # somebody was replaced, and has to start first
-                deadline, started = time.monotonic() + _PATIENCE, self._started
+                deadline, started = time.monotonic() + self._patience, self._started
             if time.monotonic() > deadline:
                 said = {member.orders.name: dict(member.follow()) for member in self.members}
                 raise AssertionError("\n".join([f"did not happen: {what}: {said}", *self._complaints()]))
@@ -147,6 +148,9 @@ class Company:
 
     def _complaints(self) -> list[str]:
         """What can be said of those who do not come to an end."""
+        for member in self.members:  # so that nothing is written any more
+            member.process.kill()
+            member.process.wait()
         found = [member.errors() for member in self.members]
         try:
             found += problems(self._histories(), self._log())[:20]
