@@ -43,3 +43,23 @@ def test_an_error_of_commit_that_is_not_the_server_s_word_leaves_it_unknown(
     if expected == "08007":
         assert connection.closed
         assert not is_transient(raised.value)  # which would have it done again
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "terminating connection due to unexpected postmaster exit",
+        "terminating connection due to administrator command",
+        "canceling authentication due to timeout",
+        "the database system is starting up",
+    ],
+)
+def test_who_was_let_go_at_the_door_may_come_again(reason: str) -> None:
+    text = f'[libpq] Failed to connect: connection to server at "127.0.0.1", port 5432 failed: FATAL:  {reason}'
+    failure = adbc_driver_manager.OperationalError(text, status_code=adbc_driver_manager.AdbcStatusCode.IO)
+    assert is_transient(translated(failure, "connecting"))
+    refused = adbc_driver_manager.OperationalError(
+        text.replace(reason, 'password authentication failed for user "app"'),
+        status_code=adbc_driver_manager.AdbcStatusCode.IO,
+    )
+    assert translated(refused, "connecting").sqlstate == "28000"
