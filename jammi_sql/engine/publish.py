@@ -62,7 +62,7 @@ def publish_rows(
                 session.known.keep(transaction, tenant, (topic.namespace, topic.local_name), topic)
             return Published(staged.rows, first, end)
         with session.scope.writing() as transaction:
-            current = session.engine.services.catalog.by_id(transaction, topic.definition.id)
+            current = session.engine.services.catalog.numbered(transaction, topic.number)  # held from here on
             if current is None:
                 raise UndefinedTable(
                     f"topic {topic.name} was dropped while it was written to", hint="SHOW TOPICS lists what is there"

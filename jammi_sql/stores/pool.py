@@ -15,6 +15,7 @@ from ..errors import ConnectionClosed, LockNotAvailable, OperationalError
 __all__ = ["ConnectionPool"]
 
 _STRETCH = 0.2  # seconds that a wait lasts at most before it looks around
+_GONE = 5 * _STRETCH
 
 
 class _Connection(Protocol):
@@ -29,7 +30,8 @@ _C = TypeVar("_C", bound=_Connection)
 class ConnectionPool(Generic[_C]):
     """Connections lent to one call each.
 
-    Opened when all are lent, up to ``limit``; then calls wait at most ``timeout`` seconds. ``keep`` idle ones stay open.
+    Opened when all are lent, up to ``limit``; then calls wait, in the order in which they came, at most ``timeout``
+    seconds. ``keep`` idle ones stay open.
 
     Ctrl-C may come between any two steps. What is lent is therefore known by weak references: a connection that its
     borrower lost on the way is closed by the garbage collection and counts no more. And the lock is a plain one, since an
@@ -69,7 +71,7 @@ class ConnectionPool(Generic[_C]):
         self._mutex = threading.Lock()
         self._idle: list[_C] = []
         self._lent: list[weakref.ref[_C | _Opening]] = []
-        self._waiting: deque[threading.Lock] = deque()
+        self._waiting: deque[_Waiter] = deque()
         self._closed = False
 
     def take(self, *, timeout: float | None = None, check: Callable[[], None] | None = None) -> _C:
@@ -94,32 +96,59 @@ class ConnectionPool(Generic[_C]):
 
     def _wait_for_one(self, timeout: float, check: Callable[[], None] | None) -> _C | _Opening:
         """An idle connection, or the right to open one, which ends with the object."""
+        with self._mutex:
+            found = self._found(None)
+        if found is not None:
+            return found
         deadline = time.monotonic() + timeout
-        while True:
-            gate = threading.Lock()
-            gate.acquire()
+        waiter = _Waiter()
+        try:
+            while True:
+                with self._mutex:
+                    found = self._found(waiter)
+                if found is not None:
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise OperationalError(
+                        f"all {self._limit} connections {self._purpose}were busy for {timeout:g} s",
+                        sqlstate="53300",
+                        hint=self._hint,
+                    )
+                if check is not None:
+                    check()
+                waiter.wait(left)
+        finally:
             with self._mutex:
-                if self._closed:
-                    raise ConnectionClosed("the store is closed")
-                if self._idle:
-                    connection = self._idle.pop()  # the one used last, whose statements and pages are warm
-                    self._lent.append(weakref.ref(connection))
-                    return connection
-                if self._count() < self._limit:
-                    opening = _Opening()
-                    self._lent.append(weakref.ref(opening))
-                    return opening
-                self._waiting.append(gate)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise OperationalError(
-                    f"all {self._limit} connections {self._purpose}were busy for {timeout:g} s",
-                    sqlstate="53300",
-                    hint=self._hint,
-                )
-            if check is not None:
-                check()
-            gate.acquire(timeout=min(left, _STRETCH))
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
+                self._wake()  # there may be something for the next one as well
+
+    def _found(self, waiter: _Waiter | None) -> _C | _Opening | None:
+        """With the mutex held: what there is for ``waiter``, or for somebody who has just come, if it is his turn."""
+        if self._closed:
+            raise ConnectionClosed("the store is closed")
+        first = self._first()
+        if first is None or first is waiter:
+            if self._idle:
+                connection = self._idle.pop()  # the one used last, whose statements and pages are warm
+                self._lent.append(weakref.ref(connection))
+                return connection
+            if self._count() < self._limit:
+                opening = _Opening()
+                self._lent.append(weakref.ref(opening))
+                return opening
+        if waiter is not None:
+            waiter.looked = time.monotonic()
+            if waiter not in self._waiting:
+                self._waiting.append(waiter)
+        return None
+
+    def _first(self) -> _Waiter | None:
+        """Who waits longest; who has not looked for long was interrupted, and is nobody."""
+        while self._waiting and time.monotonic() - self._waiting[0].looked > _GONE:
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
 
     def give_back(self, connection: _C) -> None:
         """End the loan."""
@@ -148,12 +177,13 @@ class ConnectionPool(Generic[_C]):
         self._lent = [lent for lent in self._lent if lent() is not what]
 
     def _wake(self) -> None:
-        """Let those who wait look again: one for each change, and whoever gave up meanwhile is nobody."""
-        while self._waiting:
-            gate = self._waiting.popleft()
-            gate.release()
-            if not self._closed:
-                return
+        """Let who waits longest look again; where the store closes, everybody."""
+        first = self._first()
+        if self._closed:
+            for waiter in self._waiting:
+                waiter.wake()
+        elif first is not None:
+            first.wake()
 
     def close(self, timeout: float) -> None:
         """Refuse new loans, wait for those that run, close all.
@@ -163,15 +193,17 @@ class ConnectionPool(Generic[_C]):
         deadline = time.monotonic() + timeout
         if self._lent:
             gc.collect()  # an exception's traceback may hold what its borrower lost
+        waiter = _Waiter()
         while True:
-            gate = threading.Lock()
-            gate.acquire()
             with self._mutex:
                 self._closed = True
+                if waiter in self._waiting:
+                    self._waiting.remove(waiter)
                 self._wake()
                 lent = self._count()
                 if lent:
-                    self._waiting.append(gate)
+                    waiter.looked = time.monotonic()
+                    self._waiting.append(waiter)
             if not lent:
                 break
             left = deadline - time.monotonic()
@@ -180,9 +212,29 @@ class ConnectionPool(Generic[_C]):
                     f"{lent} reads still ran after {timeout:g} s, the store is not closed",
                     hint="close it again when they have ended",
                 )
-            gate.acquire(timeout=min(left, _STRETCH))
+            waiter.wait(left)
         while self._idle:
             self._idle.pop().close()
+
+
+class _Waiter:
+    """Somebody who waits for a connection."""
+
+    __slots__ = ("_gate", "looked")
+
+    def __init__(self) -> None:
+        self.looked = 0.0
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def wait(self, timeout: float) -> None:
+        """Until it is woken, or for a stretch."""
+        self._gate.acquire(timeout=min(timeout, _STRETCH))
+
+    def wake(self) -> None:
+        """The pool's mutex is held."""
+        if self._gate.locked():
+            self._gate.release()
 
 
 class _Opening:

@@ -140,7 +140,8 @@ class PostgresConnection:
         """Commit the open transaction.
 
         ``FailedTransaction`` where a statement in it failed and was not undone: the server would roll it back without a
-        word. An ``OperationalError`` with 08007 where the connection is lost meanwhile: whether it is committed is unknown.
+        word. An ``OperationalError`` with 08007 where the connection is lost meanwhile, or anything else comes that is not
+        the server's own word: whether it is committed is unknown.
         """
         if self._failure is not None:
             raise FailedTransaction(
@@ -148,7 +149,10 @@ class PostgresConnection:
             ) from self._failure
         try:
             self.command("COMMIT")
-        except ConnectionLost as error:
+        except Error as error:
+            if not isinstance(error, ConnectionLost) and _said_by_server(error):
+                raise
+            self.closed = True
             raise OperationalError(
                 f"the connection was lost during the commit: {error.message}",
                 sqlstate="08007",
@@ -327,6 +331,12 @@ class PostgresStream:
         self._closed = True
         self._cursor = None
         self._ended(self)
+
+
+def _said_by_server(error: Error) -> bool:
+    """Whether an error has the server's SQLSTATE; what comes from the network or from TLS has none."""
+    state = (getattr(error.__cause__, "sqlstate", None) or "").strip("\0")
+    return bool(state.strip("0"))
 
 
 def _given(parameters: Parameters) -> Sequence[pa.RecordBatch | None]:

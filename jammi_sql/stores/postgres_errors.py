@@ -73,7 +73,17 @@ _KINDS: Final[dict[str, tuple[Callable[..., Error], str | None]]] = {
     "XX": (InternalError, "the server's log says more"),
 }
 _LOST_STATES: Final = ("08", "57P")
-_BUSY_TEXTS: Final = ("starting up", "shutting down", "recovery mode", "not yet accepting", "too many", "reserved for")
+_BUSY_TEXTS: Final = (
+    "starting up",
+    "shutting down",
+    "recovery mode",
+    "not yet accepting",
+    "too many",
+    "reserved for",
+    "terminating connection",
+    "canceling authentication",
+    "could not fork",
+)
 """What a server says at the door that may take somebody in later."""
 _LOST_TEXTS: Final = (
     "server closed the connection",
@@ -85,6 +95,7 @@ _LOST_TEXTS: Final = (
     "terminating connection",
     "ssl connection has been closed",
     "ssl syscall error",
+    "ssl error",
     "could not translate host name",
 )
 

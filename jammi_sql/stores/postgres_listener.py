@@ -37,7 +37,8 @@ class Listener:
         self._channel = channel
         self._token = token
         self._heard = heard
-        self._closed = False
+        self._closed = self._released = False
+        self._mutex = threading.Lock()
         self._thread: threading.Thread | None = None
         self._reading, self._writing = os.pipe()
         if importlib.util.find_spec("psycopg") is not None:
@@ -49,13 +50,19 @@ class Listener:
         if self._closed:
             return
         self._closed = True
-        os.write(self._writing, b"x")
+        with self._mutex:
+            if not self._released:
+                os.write(self._writing, b"x")
         if self._thread is None:
             self._release()
 
     def _release(self) -> None:
-        os.close(self._reading)
-        os.close(self._writing)
+        # The thread may end long before the listener is closed. By then the numbers may be those of others' files.
+        with self._mutex:
+            if not self._released:
+                self._released = True
+                os.close(self._reading)
+                os.close(self._writing)
 
     def _run(self) -> None:
         pause = _FIRST_PAUSE

@@ -38,16 +38,17 @@ class Notifier:
         self.channel = channel
         self.token = secrets.token_hex(8)
         self._send = send
-        self._due = threading.Event()
-        self._closed = False
+        self._roused = threading.Event()
+        self._due = self._closed = False
         self._thread: threading.Thread | None = None
         self._mutex = threading.Lock()
 
     def signal(self) -> None:
         """Send a notification soon. Never blocks."""
-        if self._due.is_set() or self._closed:
+        if self._due or self._closed:
             return
-        self._due.set()
+        self._due = True
+        self._roused.set()
         if self._thread is None:
             with self._mutex:
                 if self._thread is None:
@@ -57,23 +58,27 @@ class Notifier:
     def close(self) -> None:
         """Send what is due, and end the thread."""
         self._closed = True
-        self._due.set()
+        self._roused.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        failing = False
-        while not self._closed:
-            self._due.wait()
-            self._due.clear()
+        failing = closed = False
+        while not closed:
+            self._roused.wait()
+            self._roused.clear()
+            closed = self._closed  # before it looks: who commits and closes at once has told of it all the same
+            if not self._due:
+                continue
+            self._due = False  # before it sends: a commit from now on may be too late for this one
             try:
                 self._send(self.channel, self.token)
                 failing = False
             except Error as error:  # the others look once a second by themselves
-                if not failing and not self._closed:
+                if not failing and not closed:
                     _logger.warning("other processes were not told of a commit: %s", error.message)
                 failing = True
-            time.sleep(_PAUSE)
+            time.sleep(0 if closed else _PAUSE)
 
 
 class PostgresWatch:

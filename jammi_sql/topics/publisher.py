@@ -21,6 +21,7 @@ from ..errors import (
     PublishTenantMismatch,
     SerializationFailure,
     TopicNotFound,
+    is_transient,
 )
 from ..logs import about, reason
 from ..ports import Broker, Clock, Store, Transaction
@@ -309,7 +310,9 @@ class Publisher:
         again: list[_Publish] = []
         for taken in self._taken:
             if not taken.done and taken.attempt is not None and taken.attempt.committing:
-                taken.error = OperationalError("the publish was interrupted; it may or may not be committed")
+                taken.error = OperationalError(
+                    "the publish was interrupted; it may or may not be committed", sqlstate="08007"
+                )
             if not taken.done and not taken.abandoned:
                 again.append(taken)
         waiting = deque([*again, *self._waiting]) if again else self._waiting
@@ -375,6 +378,9 @@ class Publisher:
             if transaction is not None:
                 transaction.rollback()
         if len(group) == 1:
+            # Its commit never began. Who waits for a single lock may be told of a deadlock too: others queue behind it.
+            if tries > 1 and is_transient(failure):
+                return self._commit(group, tries - 1)
             group[0].error = failure
             return True
         # One of them cannot be committed. Alone, each gets its own answer.

@@ -129,14 +129,14 @@ BEGIN
     -- In the order of their numbers, so that nobody waits for somebody who waits for him.
     PERFORM FROM topic AS t WHERE t.number = ANY (topics) ORDER BY t.number FOR NO KEY UPDATE;
     RETURN QUERY
-    WITH given AS MATERIALIZED (
-        SELECT * FROM unnest(topics, namespaces, names, versions, tenants, row_counts, checksums, all_ranges, payloads)
+    WITH given AS MATERIALIZED (  -- those whose topic is still what they take it for
+        SELECT g.*
+        FROM unnest(topics, namespaces, names, versions, tenants, row_counts, checksums, all_ranges, payloads)
             WITH ORDINALITY AS g (topic, namespace, name, version, tenant, row_count, checksum, ranges, payload, nth)
-    ), counted AS (
-        SELECT t.number, count(*) AS count
-        FROM given AS g JOIN topic AS t
+        JOIN topic AS t
             ON t.number = g.topic AND t.version = g.version AND t.namespace = g.namespace AND t.name = g.name
-        GROUP BY t.number
+    ), counted AS (
+        SELECT g.topic AS number, count(*) AS count FROM given AS g GROUP BY g.topic
     ), moved AS (
         UPDATE topic AS t SET next_offset = t.next_offset + c.count, last_us = greatest(t.last_us, now_us[1])
         FROM counted AS c WHERE t.number = c.number

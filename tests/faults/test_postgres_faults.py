@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine, faults
+from jammi_sql.arrow.ranges import encode_ranges
 from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCanceled
 from jammi_sql.ports import NamedQuery
 from jammi_sql.topics import Offset, Predicate, TopicDefinition
+from jammi_sql.topics.appending import Append
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.topic_support import LIMIT, batch_of, definition, ids, offsets, receive, until
@@ -60,6 +62,17 @@ def topic(engine: Engine) -> TopicDefinition:
     topic = definition()
     engine.topic_repo.register_topic(topic)
     return topic
+
+
+def once(act: Callable[[], None]) -> Callable[[], None]:
+    """The first call does it."""
+    acts = iter([act])
+
+    def call() -> None:
+        for one in acts:
+            one()
+
+    return call
 
 
 def log(engine: Engine, topic: TopicDefinition) -> list[int]:
@@ -137,6 +150,54 @@ def test_a_connection_that_is_lost_during_the_commit_says_that_nobody_knows(
     assert raised.value.sqlstate == "08007"
     offset = engine.publisher.publish_scoped(topic, None, batch_of([2])).value
     assert log(engine, topic) == ([2] if offset == 0 else [1, 2])
+
+
+def publish_once(engine: Engine) -> None:
+    engine.publisher.publish_scoped(definition(), None, batch_of([1]))
+
+
+def insert_once(engine: Engine) -> None:
+    engine.session().execute("INSERT INTO events.changes VALUES (1, 'X', NULL)")
+
+
+def insert_many_once(engine: Engine) -> None:
+    engine.session().cursor().executemany("INSERT INTO events.changes VALUES ($1, 'X', NULL)", [[1]])
+
+
+@pytest.mark.parametrize("write", [publish_once, insert_once, insert_many_once])
+def test_what_was_committed_though_its_answer_was_lost_is_never_written_again(
+    open_engine: Callable[..., Engine],
+    topic: TopicDefinition,
+    postgres: PostgresServer,
+    proxy: Proxy,
+    url: str,
+    write: Callable[[Engine], None],
+) -> None:
+    engine = open_engine()
+    with Engine.open(url.replace(f":{proxy.port}/", f":{postgres.port}/")) as direct, ThreadPoolExecutor(1) as pool:
+        with faults.armed("store.before_commit", once(proxy.mute)):
+            writing = pool.submit(write, engine)
+            until(lambda: log(direct, topic) == [1], "it is committed")
+        proxy.drop()
+        proxy.heal()
+        with pytest.raises(OperationalError) as raised:
+            writing.result(LIMIT)
+        assert raised.value.sqlstate == "08007"
+        assert log(direct, topic) == [1]
+        assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 1
+
+
+def test_a_publish_that_loses_its_connection_before_the_commit_is_done_on_another_one(
+    engine: Engine, topic: TopicDefinition, proxy: Proxy
+) -> None:
+    with faults.armed("publish.after_insert", once(proxy.drop)):
+        # The connection is gone when it commits, of which nobody knows what became.
+        with pytest.raises(OperationalError) as raised:
+            engine.publisher.publish_scoped(topic, None, batch_of([1]))
+    assert raised.value.sqlstate == "08007"
+    with faults.armed("store.after_begin", once(proxy.drop)):
+        engine.publisher.publish_scoped(topic, None, batch_of([2]))
+    assert log(engine, topic) == [2]
 
 
 def test_a_wait_for_another_writer_ends_with_its_time_limit_and_publishes_nothing(
@@ -223,6 +284,30 @@ def test_no_reader_passes_an_offset_that_is_still_uncommitted(engine: Engine, to
         first.execute("COMMIT")
         assert second.result(LIMIT).value == 1
     assert [(one.offset.value, ids([one])) for one in receive(subscription, 2)] == [(0, [1]), (1, [2])]
+
+
+@pytest.mark.parametrize("change", ["ADD COLUMN more BIGINT", "RENAME TO renamed"])
+@pytest.mark.parametrize("old_first", [True, False])
+def test_of_a_group_in_which_somebody_knows_an_older_topic_nothing_is_written_together(
+    engine: Engine, topic: TopicDefinition, change: str, old_first: bool
+) -> None:
+    services = engine.services
+    known = [services.catalog.resolve(services.store, topic)]
+    engine.session().execute(f"ALTER TOPIC events.changes {change}")
+    known.append(services.catalog.resolve(services.store, topic))
+    wider = batch_of([1]).append_column("more", pa.nulls(1, pa.int64()))
+    appends = [
+        Append(one, "", 1, encode_ranges(batch), one.codec.encode(batch))
+        for one in known
+        for batch in [batch_of([1]) if len(one.codec.schema) == 3 else wider]
+    ]
+    transaction = services.store.begin()
+    assert services.log.append(transaction, appends if old_first else appends[::-1], 1) is None
+    transaction.rollback()
+    with services.store.begin() as transaction:
+        assert services.log.append(transaction, [appends[1]] * 2, 1) == [(0, 1), (1, 1)]
+    assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 2
+    assert log(engine, topic) == [1, 1, 2]
 
 
 def test_times_never_fall_whatever_the_clocks_of_the_publishers_say(url: str) -> None:

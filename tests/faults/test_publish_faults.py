@@ -16,7 +16,7 @@ import pytest
 
 from jammi_sql import Engine, faults
 from jammi_sql.brokers import InMemoryBroker
-from jammi_sql.errors import OperationalError
+from jammi_sql.errors import ConnectionLost, Error, OperationalError, SerializationFailure
 from jammi_sql.ports import NamedQuery
 from jammi_sql.topics import Predicate
 from jammi_sql.topics.publisher import Publisher
@@ -325,3 +325,43 @@ def _first_waiting(publisher: Publisher, topic: str) -> object:
     finally:
         publisher._commit = commit
     return seen[0]
+
+
+@pytest.mark.parametrize("failure", [SerializationFailure("deadlock detected"), ConnectionLost("it is gone")])
+@pytest.mark.parametrize("times", [1, 3, 4])
+def test_a_publish_that_others_stood_in_the_way_of_is_tried_again_and_written_once(
+    tmp_path: Path, failure: Error, times: int
+) -> None:
+    failing = iter([failure] * times)
+
+    def fail() -> None:
+        for error in failing:
+            raise error
+
+    with Engine.open(tmp_path / "store") as engine:
+        topic = engine.topic_repo.register_topic(definition())
+        with faults.armed("publish.after_insert", fail):
+            if times < 4:
+                assert engine.publisher.publish_scoped(topic, None, batch_of([1])).value == 0
+            else:
+                with pytest.raises(type(failure)):
+                    engine.publisher.publish_scoped(topic, None, batch_of([1]))
+        replayed = engine.subscriber.replay_only(topic, Predicate.match_all(), 0)
+        assert ids(replayed) == ([1] if times < 4 else [])
+
+
+@pytest.mark.parametrize("place", ["store.before_commit", "store.after_commit"])
+def test_a_publish_whose_commit_began_is_never_tried_again(tmp_path: Path, place: str) -> None:
+    reached: list[int] = []
+
+    def fail() -> None:
+        reached.append(1)
+        raise SerializationFailure("somebody stood in the way")
+
+    with Engine.open(tmp_path / "store") as engine:
+        topic = engine.topic_repo.register_topic(definition())
+        with faults.armed(place, fail), pytest.raises(SerializationFailure):
+            engine.publisher.publish_scoped(topic, None, batch_of([1]))
+        assert reached == [1]
+        replayed = engine.subscriber.replay_only(topic, Predicate.match_all(), 0)
+        assert len(replayed) == (place == "store.after_commit")

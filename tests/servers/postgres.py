@@ -31,6 +31,7 @@ import pytest
 __all__ = ["PostgresServer", "postgres", "postgres_database"]
 
 SUPERUSER = "postgres"
+STANDBY = "standby"
 _PATIENCE = 60.0  # seconds for a start or a stop on a busy machine, never reached when all is well
 _SETTINGS: Mapping[str, object] = {
     "fsync": "off",  # the processes are killed here, not the machine: what they wrote stays
@@ -48,10 +49,12 @@ class PostgresServer:
     TCP, over the Unix socket everybody is trusted.
     """
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, settings: Mapping[str, object] | None = None, copied: PostgresServer | None = None
+    ) -> None:
         """A server in ``folder``, which is empty and which its user can reach; initialised, not started.
 
-        ``settings`` are those of ``postgresql.conf``, over the ones of this module.
+        ``settings`` are those of ``postgresql.conf``, over the ones of this module. Without ``copied`` it is a new one.
         """
         self.folder = folder
         self.data = folder / "data"
@@ -63,7 +66,14 @@ class PostgresServer:
         self._guard: subprocess.Popen[bytes] | None = None
         self._databases = 0
         _give(folder)
-        self._initialise()
+        if copied is None:
+            self._initialise()
+        else:
+            self.password = copied.password
+            self.run_program(
+                "pg_basebackup", "--pgdata", str(self.data), "--checkpoint=fast", "--write-recovery-conf",
+                "--dbname", f"{copied.socket_url()}&application_name={STANDBY}",
+            )  # fmt: skip
 
     def _initialise(self) -> None:
         secret = self.folder / "password"
@@ -128,6 +138,26 @@ class PostgresServer:
         except OSError:
             return False
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() in ("ready", "standby")
+
+    def standby(self, folder: Path) -> PostgresServer:
+        """A running copy of this running server in ``folder``, without which nothing is committed here from now on."""
+        copy = PostgresServer(folder, settings=self.settings, copied=self)
+        try:
+            copy.start()
+            # Now, so that the copy, once it is promoted, waits for nobody.
+            self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'; SELECT pg_reload_conf()")
+            deadline = time.monotonic() + _PATIENCE
+            while self.sql("SELECT sync_state FROM pg_stat_replication") != [["sync"]]:
+                assert time.monotonic() < deadline, copy.log.read_text()[-4000:]
+                time.sleep(0.02)
+        except BaseException:
+            copy.remove()
+            raise
+        return copy
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        self.sql("SELECT pg_promote()")
 
     def stop(self, *, mode: str = "fast") -> None:
         """Stop it and wait for its end; nothing when it does not run.

@@ -20,7 +20,7 @@ class Proxy:
 
     Every change is in force when its call returns. ``cut`` ends all connections and refuses new ones, ``drop`` ends
     them and takes new ones, ``blackhole`` keeps them and swallows what either side says from now on, ``delay`` holds
-    each piece back for so many seconds in each direction, ``heal`` undoes all of it: connections that lost something
+    each piece back for so many seconds in each direction, ``mute`` swallows what the server says alone, ``heal`` undoes all of it: connections that lost something
     in a black hole end.
     """
 
@@ -28,6 +28,7 @@ class Proxy:
         self._target = target
         self._refusing = False
         self._silent = False
+        self._mute = False
         self._delay = 0.0
         self._tasks: dict[asyncio.Task[Any], bool] = {}  # and whether it lost something
         self._loop = asyncio.new_event_loop()
@@ -58,13 +59,17 @@ class Proxy:
         """Swallow everything, in silence; new connections are taken and told nothing."""
         self._run(self._change(silent=True))
 
+    def mute(self) -> None:
+        """Swallow the answers; the server gets everything."""
+        self._run(self._change(mute=True))
+
     def delay(self, seconds: float) -> None:
         """Hold everything back for so long."""
         self._run(self._change(delay=seconds))
 
     def heal(self) -> None:
         """Be a wire again."""
-        self._run(self._change(refusing=False, silent=False, delay=0.0, ended=lambda lost: lost))
+        self._run(self._change(refusing=False, silent=False, mute=False, delay=0.0, ended=lambda lost: lost))
 
     def hear(self) -> None:
         """Let through what is said from now on, also on connections that lost something."""
@@ -79,7 +84,7 @@ class Proxy:
         """End it."""
         if self._loop.is_closed():
             return
-        self._server.close()
+        self._run(self._stop_listening())
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(LIMIT)
@@ -97,15 +102,21 @@ class Proxy:
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
+    async def _stop_listening(self) -> None:
+        # In the loop's own thread: elsewhere a connection that ends at the same moment breaks asyncio's bookkeeping.
+        self._server.close()
+
     async def _change(
         self,
         refusing: bool | None = None,
         silent: bool | None = None,
+        mute: bool | None = None,
         delay: float | None = None,
         ended: Any = lambda lost: False,
     ) -> None:
         self._refusing = self._refusing if refusing is None else refusing
         self._silent = self._silent if silent is None else silent
+        self._mute = self._mute if mute is None else mute
         self._delay = self._delay if delay is None else delay
         tasks = [task for task, lost in self._tasks.items() if ended(lost)]
         for task in tasks:
@@ -127,7 +138,7 @@ class Proxy:
             ends.append(onward)
             pipes = [
                 asyncio.ensure_future(self._pipe(task, reader, onward)),
-                asyncio.ensure_future(self._pipe(task, there, writer)),
+                asyncio.ensure_future(self._pipe(task, there, writer, answers=True)),
             ]
             try:
                 await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
@@ -143,8 +154,9 @@ class Proxy:
                 end.transport.abort()
 
     async def _pipe(
-        self, connection: asyncio.Task[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+        self, connection: asyncio.Task[Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+        *, answers: bool = False,
+    ) -> None:  # fmt: skip
         """One direction. What is delayed is kept in order, and does not hold up the reading."""
         held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
@@ -152,7 +164,7 @@ class Proxy:
             while True:
                 at, data = await held.get()
                 await asyncio.sleep(at - self._loop.time())
-                if self._silent:
+                if self._silent or (self._mute and answers):
                     self._tasks[connection] = True
                     continue
                 writer.write(data)

@@ -11,6 +11,7 @@ from jammi_sql.errors import ConnectionClosed, LockNotAvailable, OperationalErro
 from jammi_sql.stores import SqliteStore
 from jammi_sql.stores.pool import ConnectionPool
 from jammi_sql.stores.sqlite_connection import SqliteConnection
+from tests.topic_support import LIMIT, until
 
 
 @pytest.fixture
@@ -43,6 +44,30 @@ def test_a_waiting_call_gets_the_connection_that_is_given_back(store: SqliteStor
     thread.join()
     assert got == [connection]
     pool.give_back(connection)
+    pool.close(0)
+
+
+def test_who_waits_is_served_before_who_comes_later(store: SqliteStore) -> None:
+    pool = ConnectionPool(store._open_reader, limit=1, timeout=LIMIT)
+    served: list[object] = []
+
+    def serve(who: object) -> None:
+        connection = pool.take()
+        served.append(who)
+        pool.give_back(connection)
+
+    connection = pool.take()
+    threads = []
+    for number in range(5):
+        threads.append(threading.Thread(target=serve, args=(number,)))
+        threads[-1].start()
+        until(lambda number=number: len(pool._waiting) == number + 1, "it waits")  # type: ignore[misc]
+    pool.give_back(connection)
+    serve("who had it and wants it again")
+    for thread in threads:
+        thread.join()
+    assert served == [0, 1, 2, 3, 4, "who had it and wants it again"]
+    assert not pool._waiting
     pool.close(0)
 
 

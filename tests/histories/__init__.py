@@ -1,0 +1,1 @@
+"""Histories of processes that share a store while everything around them breaks, and what must hold of them."""
