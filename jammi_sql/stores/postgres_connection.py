@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
@@ -38,6 +39,7 @@ _GIVEN_BYTES: Final = 64 << 20  # of arrays in one statement; the server takes a
 _FIRST_ROWS: Final = 8192
 _MOST_ROWS: Final = 65536
 _STREAMED_BYTES: Final = 8 << 20
+_PATIENCE: Final = 2.0  # seconds
 _SERVER_PROCESS: Final = NamedQuery(
     "server_process", "SELECT pg_backend_pid()::BIGINT AS process", pa.schema([("process", pa.int64())])
 )
@@ -48,6 +50,8 @@ class PostgresConnection:
 
     __slots__ = (
         "__weakref__",
+        "_cancelling",
+        "_closing",
         "_connection",
         "_cursors",
         "_failure",
@@ -73,6 +77,8 @@ class PostgresConnection:
         self.check: Callable[[], None] | None = None
         """Called now and then while a call runs; what it raises ends the call."""
         self.server_process = 0
+        self._cancelling = threading.Lock()  # the driver's cancel reads what its close frees
+        self._closing = False
         self._watchdog = watchdog
         self._statements: dict[str, adbc_driver_manager.AdbcStatement] = {}
         self._streams: set[PostgresStream] = set()
@@ -170,8 +176,9 @@ class PostgresConnection:
 
     def cancel(self) -> None:
         """As ``Watched.cancel``: the call fails with ``QueryCanceled``."""
-        with suppress(*DRIVER_ERRORS):
-            self._connection.cancel()
+        with self._cancelling, suppress(*DRIVER_ERRORS):
+            if not self._closing:
+                self._connection.cancel()
 
     def sever(self) -> bool:
         """As ``Watched.sever``: the call fails with ``ConnectionLost``."""
@@ -200,8 +207,15 @@ class PostgresConnection:
         self.end_streams()
         while self._statements:
             self._statements.popitem()[1].close()
-        with suppress(RuntimeError, *DRIVER_ERRORS):
-            self._connection.close()
+        self._closing = True
+        if self._cancelling.acquire(
+            timeout=_PATIENCE
+        ):  # a cancel that gets no answer keeps it until the system gives up
+            try:
+                with suppress(RuntimeError, *DRIVER_ERRORS):
+                    self._connection.close()
+            finally:
+                self._cancelling.release()
         if self._socket is not None:
             self._socket.close()
 
@@ -223,8 +237,8 @@ class PostgresConnection:
                 return reader.read_all()
         except DRIVER_ERRORS as error:
             raise self._failed(error, doing) from error
-        except Error as error:  # of its check
-            self._failure = error
+        except Error:
+            self._give_up()
             raise
         finally:
             if reader is not None:
@@ -242,13 +256,18 @@ class PostgresConnection:
                 changed: int = statement.execute_update()
         except DRIVER_ERRORS as error:
             raise self._failed(error, doing) from error
-        except Error as error:
-            self._failure = error
+        except Error:
+            self._give_up()
             raise
         finally:
             if not keep and statement is not None:
                 statement.close()
         return max(changed, 0)
+
+    def _give_up(self) -> None:
+        """A call was ended by its check. The cancel that ended it may be on its way still: it must not meet another call."""
+        self.closed = True
+        self.sever()
 
     def _failed(self, error: BaseException, doing: str) -> Error:
         found = self._failure = translated(error, doing)
