@@ -3,8 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-# As many workers as cores; a file's tests stay together, for what they share.
-PARALLEL := -n auto --dist loadfile
+# Tests wait for other processes half of the time, so more workers than cores; a file's tests stay together, for what they share.
+PARALLEL := -n 4 --dist loadfile
 STAMP := $(VENV)/.installed
 PYTHON ?=
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-import select
+import selectors
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -106,8 +106,7 @@ class Listener:
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         while not self._closed:
-            ready, _, _ = select.select([connection.fileno(), self._reading], [], [], _ROUND)
-            if self._reading in ready:
+            if self._told_to_end(_ROUND, connection.fileno()):
                 return
             others = False
             for notification in connection.notifies(timeout=0):
@@ -117,4 +116,11 @@ class Listener:
 
     def _sleep(self, pause: float) -> None:
         if not self._closed:
-            select.select([self._reading], [], [], pause)
+            self._told_to_end(pause)
+
+    def _told_to_end(self, timeout: float, *also: int) -> bool:
+        """Wait for that, for something to read on a descriptor of ``also``, or for so many seconds; whether it was that."""
+        with selectors.DefaultSelector() as selector:  # select itself takes no descriptor above 1,023
+            for descriptor in (self._reading, *also):
+                selector.register(descriptor, selectors.EVENT_READ)
+            return any(key.fd == self._reading for key, _ in selector.select(timeout))

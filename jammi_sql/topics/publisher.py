@@ -19,7 +19,6 @@ from ..errors import (
     InvalidParameter,
     OperationalError,
     PublishTenantMismatch,
-    SerializationFailure,
     TopicNotFound,
     is_transient,
 )
@@ -230,9 +229,7 @@ class Publisher:
             publish = self._prepare(topic, tenant, batch)
             appended = self._log.append(transaction, [publish.append], self._clock.now_us())
             if appended is None:
-                raise SerializationFailure(
-                    f"topic {topic.name} was altered or dropped by another transaction", hint="run the statement again"
-                )
+                raise TopicNotFound(f"topic {topic.name} changed or was dropped while it was written to")
             self._place([publish], appended)
             ((offset, _),) = appended
             first, end = (first if end else offset), offset + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from jammi_sql.errors import ConnectionLost
 from jammi_sql.stores.postgres_listener import Listener
 from jammi_sql.stores.postgres_watch import Notifier
+from tests.servers.postgres import PostgresServer
 from tests.topic_support import LIMIT, until
 
 
@@ -83,3 +85,21 @@ def test_a_listener_whose_thread_ended_long_ago_writes_to_nobody_s_file(monkeypa
         for pair in others:
             for number in pair:
                 os.close(number)
+
+
+def test_it_listens_in_a_process_with_many_open_files(postgres: PostgresServer) -> None:
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit, min(4096, most)), most))
+    heard = threading.Event()
+    files = [open(os.devnull) for _ in range(1100)]  # noqa: SIM115 - past what select takes
+    try:
+        listener = Listener(postgres.url(), "many", "me", heard.set)
+        until(lambda: listener.audible, "it listens")
+        heard.clear()
+        postgres.sql("NOTIFY many, 'somebody'")
+        assert heard.wait(LIMIT)
+        listener.close()
+    finally:
+        for file in files:
+            file.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
