@@ -39,7 +39,7 @@ test: $(STAMP)
 
 # What `make test` has no time for: all tests of tables on PostgreSQL as well.
 test-stores: $(STAMP)
-	$(BIN)/python -m pytest $(PARALLEL) --both-stores -m "both_stores or both_stores_at_length" -k postgres tests
+	$(BIN)/python -m pytest $(PARALLEL) --both-stores -m both_stores -k postgres tests
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

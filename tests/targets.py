@@ -38,11 +38,10 @@ class StoreTarget:
 
 
 def parametrize_stores(metafunc: pytest.Metafunc) -> None:
-    """A test marked ``both_stores`` runs on each kind of store, with ``--both-stores`` one marked ``both_stores_at_length``
-    too, any other one on what ``--store`` names."""
+    """With ``--both-stores`` a test marked ``both_stores`` runs on each kind of store, else, as any other one, on
+    what ``--store`` names."""
     marked = metafunc.definition.get_closest_marker
-    at_length = marked("both_stores_at_length") and metafunc.config.getoption("--both-stores")
-    both = (marked("both_stores") or at_length) and not marked("sqlite_only")
+    both = marked("both_stores") and metafunc.config.getoption("--both-stores") and not marked("sqlite_only")
     if "store_kind" in metafunc.fixturenames and both:
         metafunc.parametrize("store_kind", ["sqlite", "postgres"], indirect=True)
 

@@ -23,7 +23,7 @@ from tests.targets import StoreTarget
 
 from .language import LIMIT, fails, rows, value
 
-pytestmark = pytest.mark.both_stores_at_length
+pytestmark = pytest.mark.both_stores
 
 A = "11111111-1111-1111-1111-111111111111"
 B = "22222222-2222-2222-2222-222222222222"

@@ -9,7 +9,7 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, values
 
-pytestmark = pytest.mark.both_stores_at_length
+pytestmark = pytest.mark.both_stores
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from jammi_sql.tenancy import TenantId
 
 from .language import fails, rows, value, values
 
-pytestmark = pytest.mark.both_stores_at_length
+pytestmark = pytest.mark.both_stores
 
 A = TenantId("6f1c1f0e-0000-4000-8000-00000000000a")
 B = TenantId("6f1c1f0e-0000-4000-8000-00000000000b")

@@ -16,7 +16,7 @@ from jammi_sql.dbapi import Connection
 
 from .language import rows, value, values
 
-pytestmark = pytest.mark.both_stores_at_length
+pytestmark = pytest.mark.both_stores
 
 NAN = float("nan")
 D = decimal.Decimal
