@@ -103,6 +103,9 @@ class PostgresStore:
                 "SET client_encoding = 'UTF8'",
                 "SET cursor_tuple_fraction = 1",  # a stream is read to its end
                 "SET jit = off",
+                # All queries of the log have an index in whose order they read a few rows; before the server has counted a
+                # new topic's rows it takes them for few, and sorts all that follow for each piece of a replay.
+                "SET enable_bitmapscan = off",
                 # A commit that returned is on disk, whatever the role's default is.
                 "SELECT set_config('synchronous_commit', 'on', false)"
                 " WHERE current_setting('synchronous_commit') = 'off'",

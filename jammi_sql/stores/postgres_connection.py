@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import adbc_driver_manager
 import pyarrow as pa
@@ -20,15 +20,17 @@ from ..errors import (
     FailedTransaction,
     InternalError,
     OperationalError,
-    ProgrammingError,
 )
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
 from .own_sockets import with_socket
 from .postgres_errors import translated
+from .transaction import gone
 from .watchdog import Watchdog
 
 __all__ = ["DRIVER_ERRORS", "PostgresConnection", "PostgresStream"]
+
+_T = TypeVar("_T")
 
 DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
 """What a call of the driver raises, reading its result included."""
@@ -208,9 +210,8 @@ class PostgresConnection:
         while self._statements:
             self._statements.popitem()[1].close()
         self._closing = True
-        if self._cancelling.acquire(
-            timeout=_PATIENCE
-        ):  # a cancel that gets no answer keeps it until the system gives up
+        # A cancel that gets no answer keeps it until the system gives up.
+        if self._cancelling.acquire(timeout=_PATIENCE):
             try:
                 with suppress(RuntimeError, *DRIVER_ERRORS):
                     self._connection.close()
@@ -225,35 +226,28 @@ class PostgresConnection:
             own.close()
 
     def _fetched(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> pa.Table:
-        reader: pa.RecordBatchReader | None = None
-        statement: adbc_driver_manager.AdbcStatement | None = None
-        try:
-            statement = self._statement(text, prepared=given is not None, keep=keep)
-            if given is not None:
-                statement.bind(given)
-            with self._watchdog.watching(self, self.check or current_check()):
-                handle, _ = statement.execute_query()
-                reader = pa.RecordBatchReader.from_stream(handle)
-                return reader.read_all()
-        except DRIVER_ERRORS as error:
-            raise self._failed(error, doing) from error
-        except Error:
-            self._give_up()
-            raise
-        finally:
-            if reader is not None:
-                reader.close()
-            if not keep and statement is not None:
-                statement.close()
+        return self._run(_read, text, given, doing, keep=keep)
 
     def _update(self, text: str, given: pa.RecordBatch | None, doing: str, *, keep: bool = True) -> int:
+        changed: int = self._run(adbc_driver_manager.AdbcStatement.execute_update, text, given, doing, keep=keep)
+        return max(changed, 0)
+
+    def _run(
+        self,
+        call: Callable[[adbc_driver_manager.AdbcStatement], _T],
+        text: str,
+        given: pa.RecordBatch | None,
+        doing: str,
+        *,
+        keep: bool,
+    ) -> _T:
         statement: adbc_driver_manager.AdbcStatement | None = None
         try:
             statement = self._statement(text, prepared=given is not None, keep=keep)
             if given is not None:
                 statement.bind(given)
             with self._watchdog.watching(self, self.check or current_check()):
-                changed: int = statement.execute_update()
+                return call(statement)
         except DRIVER_ERRORS as error:
             raise self._failed(error, doing) from error
         except Error:
@@ -262,7 +256,6 @@ class PostgresConnection:
         finally:
             if not keep and statement is not None:
                 statement.close()
-        return max(changed, 0)
 
     def _give_up(self) -> None:
         """A call was ended by its check. The cancel that ended it may be on its way still: it must not meet another call."""
@@ -317,11 +310,7 @@ class PostgresStream:
     def next_batch(self) -> pa.RecordBatch | None:
         """The next batch, ``None`` at the end. Raises ``ProgrammingError`` (24000) after ``close``."""
         if self._closed:
-            raise ProgrammingError(
-                "the rows of this result are gone: it was closed, or its transaction ended",
-                sqlstate="24000",
-                hint="run the statement again",
-            )
+            raise gone()
         if self._cursor is None:
             self.close()
             return None
@@ -350,6 +339,12 @@ class PostgresStream:
         self._closed = True
         self._cursor = None
         self._ended(self)
+
+
+def _read(statement: adbc_driver_manager.AdbcStatement) -> pa.Table:
+    handle, _ = statement.execute_query()
+    with pa.RecordBatchReader.from_stream(handle) as reader:
+        return reader.read_all()
 
 
 def _said_by_server(error: Error) -> bool:

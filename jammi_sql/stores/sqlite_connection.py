@@ -14,10 +14,11 @@ from typing import Any, Final
 import adbc_driver_manager
 import pyarrow as pa
 
-from ..errors import DataCorrupted, Error, InternalError, ProgrammingError
+from ..errors import DataCorrupted, Error, InternalError
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
 from .sqlite_errors import DRIVER_ERRORS, translated
+from .transaction import gone
 
 __all__ = ["SqliteConnection", "SqliteStream"]
 
@@ -205,11 +206,7 @@ class SqliteStream:
     def next_batch(self) -> pa.RecordBatch | None:
         """The next batch, ``None`` at the end. Raises ``ProgrammingError`` (24000) after ``close``."""
         if self._closed:
-            raise ProgrammingError(
-                "the rows of this result are gone: it was closed, or its transaction ended",
-                sqlstate="24000",
-                hint="run the statement again",
-            )
+            raise gone()
         try:
             batch = self._reader.read_next_batch()
         except StopIteration:

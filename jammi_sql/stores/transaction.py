@@ -20,16 +20,26 @@ from ..errors import (
     InternalError,
     LockNotAvailable,
     OperationalError,
+    ProgrammingError,
     UndefinedObject,
 )
 from ..ports import NamedQuery, Parameters
 
-__all__ = ["StoreTransaction", "TransactionConnection", "TransactionStream"]
+__all__ = ["StoreTransaction", "TransactionConnection", "TransactionStream", "gone"]
 
 _logger = logging.getLogger("jammi_sql.stores")
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+def gone() -> ProgrammingError:
+    """For who reads on in a stream that was closed."""
+    return ProgrammingError(
+        "the rows of this result are gone: it was closed, or its transaction ended",
+        sqlstate="24000",
+        hint="run the statement again",
+    )
 
 
 class TransactionStream(Protocol):

@@ -47,37 +47,60 @@ class Appender(Protocol):
 def appender(queries: Mapping[str, NamedQuery]) -> Appender:
     """That of the store whose queries these are."""
     if "append_batches" in queries:
-        return LockingAppender(queries["append_batches"])
+        return LockingAppender(queries["append_batch"], queries["append_batches"])
     return SupposingAppender(queries["append_batch"], queries["topic_ends"])
 
 
 class LockingAppender:
     """For a store in which others write meanwhile: it takes offsets under the topics' row locks, in one statement."""
 
-    def __init__(self, query: NamedQuery) -> None:
-        self._query = query
+    def __init__(self, one: NamedQuery, several: NamedQuery) -> None:
+        self._one = one
+        self._several = several
 
     def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[tuple[int, int]] | None:
         """As ``Appender.append``."""
-        topics = [append.topic for append in appends]
-        given = pa.RecordBatch.from_arrays(
-            [
-                pa.array([topic.number for topic in topics], pa.int64()),
-                pa.array([topic.namespace for topic in topics], pa.string()),
-                pa.array([topic.local_name for topic in topics], pa.string()),
-                pa.array([topic.version for topic in topics], pa.int64()),
-                pa.array([append.tenant for append in appends], pa.string()),
-                pa.array([append.row_count for append in appends], pa.int64()),
-                pa.array([_checksum(append) for append in appends], pa.int64()),
-                pa.array([append.ranges for append in appends], pa.binary()),
-                _column(_BYTES, [append.payload for append in appends]),
-                pa.repeat(pa.scalar(now_us, pa.int64()), len(appends)),
-            ],
-            names=_NAMES,
-        )
-        table = transaction.query(self._query, given)
+        if len(appends) == 1:  # mostly: to make and to bind arrays takes longer than the server needs for it
+            table = transaction.query(self._one, _values(appends[0], now_us))
+        else:
+            table = transaction.query(self._several, _arrays(appends, now_us))
         places = list(zip(integers(table, 0), integers(table, 1), strict=True))
         return places if len(places) == len(appends) else None
+
+
+def _values(append: Append, now_us: int) -> tuple[int | str | bytes, ...]:
+    topic = append.topic
+    return (
+        topic.number,
+        topic.namespace,
+        topic.local_name,
+        topic.version,
+        append.tenant,
+        append.row_count,
+        _checksum(append),
+        append.ranges,
+        append.payload.to_pybytes(),
+        now_us,
+    )
+
+
+def _arrays(appends: Sequence[Append], now_us: int) -> pa.RecordBatch:
+    topics = [append.topic for append in appends]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([topic.number for topic in topics], pa.int64()),
+            pa.array([topic.namespace for topic in topics], pa.string()),
+            pa.array([topic.local_name for topic in topics], pa.string()),
+            pa.array([topic.version for topic in topics], pa.int64()),
+            pa.array([append.tenant for append in appends], pa.string()),
+            pa.array([append.row_count for append in appends], pa.int64()),
+            pa.array([_checksum(append) for append in appends], pa.int64()),
+            pa.array([append.ranges for append in appends], pa.binary()),
+            _column(_BYTES, [append.payload for append in appends]),
+            pa.repeat(pa.scalar(now_us, pa.int64()), len(appends)),
+        ],
+        names=_NAMES,
+    )
 
 
 _NAMES = [str(number) for number in range(1, 11)]

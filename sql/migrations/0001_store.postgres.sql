@@ -98,34 +98,38 @@ CREATE TABLE facility (
     value TEXT NOT NULL
 );
 
--- Appends batches, each with the next offset of its topic; they are given as arrays of the same length. Fewer rows than
--- that, or none, come back where a topic is not what the caller takes it for any more: the caller rolls back.
+-- Appends a batch with the next offset of its topic; without a row where the topic is not what the caller takes it for any
+-- more: the caller rolls back.
 --
 -- A function, because its plans are kept: ADBC has a statement planned each time.
+CREATE FUNCTION append_batch(
+    topic_number BIGINT, topic_namespace TEXT, topic_name TEXT, topic_version BIGINT, tenant TEXT, row_count BIGINT,
+    checksum BIGINT, ranges BYTEA, payload BYTEA, now_us BIGINT
+) RETURNS TABLE ("offset" BIGINT, produced_us BIGINT) LANGUAGE plpgsql AS $body$
+#variable_conflict use_variable
+BEGIN
+    UPDATE topic AS t SET next_offset = t.next_offset + 1, last_us = greatest(t.last_us, now_us)
+    WHERE t.number = topic_number AND t.version = topic_version AND t.namespace = topic_namespace AND t.name = topic_name
+    RETURNING t.next_offset - 1, t.last_us INTO "offset", produced_us;
+    IF FOUND THEN
+        INSERT INTO batch
+            (topic, "offset", produced_us, version, row_count, byte_count, checksum, tenant, ranges, payload)
+        VALUES (
+            topic_number, "offset", produced_us, topic_version, row_count, length(payload), checksum, tenant, ranges, payload
+        );
+        RETURN NEXT;
+    END IF;
+END
+$body$;
+
+-- The same for several batches, given as arrays of the same length; fewer rows come back where one of the topics is not
+-- what the caller takes it for.
 CREATE FUNCTION append_batches(
     topics BIGINT[], namespaces TEXT[], names TEXT[], versions BIGINT[], tenants TEXT[], row_counts BIGINT[],
     checksums BIGINT[], all_ranges BYTEA[], payloads BYTEA[], now_us BIGINT[]
 ) RETURNS TABLE ("offset" BIGINT, produced_us BIGINT) LANGUAGE plpgsql AS $body$
 #variable_conflict use_column
-DECLARE
-    place BIGINT;
-    moment BIGINT;
 BEGIN
-    IF cardinality(topics) = 1 THEN
-        UPDATE topic AS t SET next_offset = t.next_offset + 1, last_us = greatest(t.last_us, now_us[1])
-        WHERE t.number = topics[1] AND t.version = versions[1] AND t.namespace = namespaces[1] AND t.name = names[1]
-        RETURNING t.next_offset - 1, t.last_us INTO place, moment;
-        IF FOUND THEN
-            INSERT INTO batch
-                (topic, "offset", produced_us, version, row_count, byte_count, checksum, tenant, ranges, payload)
-            VALUES (
-                topics[1], place, moment, versions[1], row_counts[1], length(payloads[1]), checksums[1], tenants[1],
-                all_ranges[1], payloads[1]
-            );
-            RETURN QUERY VALUES (place, moment);
-        END IF;
-        RETURN;
-    END IF;
     -- In the order of their numbers, so that nobody waits for somebody who waits for him.
     PERFORM FROM topic AS t WHERE t.number = ANY (topics) ORDER BY t.number FOR NO KEY UPDATE;
     RETURN QUERY

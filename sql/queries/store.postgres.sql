@@ -45,8 +45,9 @@ SELECT count(*) AS locked FROM pg_advisory_xact_lock($1);
 SELECT pg_try_advisory_lock($1)::INTEGER::BIGINT AS claimed;
 
 -- name: notify
+-- A notification is a transaction, for whose commit nobody needs to wait: it is lost with the server, as are its listeners.
 -- returns: told int64
-SELECT count(*) AS told FROM pg_notify($1, $2);
+SELECT count(*) AS told FROM set_config('synchronous_commit', 'off', true), pg_notify($1, $2);
 
 -- name: at_work
 -- Of the server's processes in a JSON list, those that are running something; of one's own role the server tells.

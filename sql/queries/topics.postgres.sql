@@ -1,8 +1,13 @@
 -- Catalogue and log of topics, for PostgreSQL. The tenant '*' is everybody. "locks" is what a transaction
 -- adds to a query. Where parameters come as a batch, each is an array.
 
+-- name: append_batch
+-- Topic, namespace, name, version, tenant, row_count, checksum, ranges, payload, and the time.
+-- returns: offset int64, produced_us int64
+SELECT "offset", produced_us FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+
 -- name: append_batches
--- Arrays of the same length: topic, namespace, name, version, tenant, row_count, checksum, ranges, payload, and the time.
+-- The same as arrays of the same length.
 -- returns: offset int64, produced_us int64
 SELECT "offset", produced_us FROM append_batches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 

@@ -24,7 +24,7 @@ from ...arrow.storage import ColumnCodec, Encoded
 from ...errors import Error, UndefinedColumn, UndefinedTable
 from ...ports import Parameters
 from ..column import StoredColumn
-from .renderer import ID, TENANT, Stored, TableRenderer, integer_bounds, listed, quoted
+from .renderer import ID, TENANT, Stored, TableRenderer, integer_bounds, quoted
 
 __all__ = ["PostgresTables"]
 
@@ -126,23 +126,8 @@ class PostgresTables(TableRenderer):
 
     # --- change ---
 
-    def insert_rows(
-        self,
-        storage: str,
-        columns: Sequence[StoredColumn],
-        special: Sequence[bool],
-        *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] = (),
-    ) -> str:
-        conflict = ""
-        if key is not None:
-            pairs = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in update)
-            what = f" ({listed([TENANT, *key])})" if key else ""
-            conflict = f" ON CONFLICT{what} DO " + (f"UPDATE SET {pairs}" if pairs else "NOTHING")
-        names = listed([ID, TENANT, *(column.physical for column in columns)])
-        rows = self._batch([pa.int64(), pa.utf8(), *self._types(columns)])
-        return f"INSERT INTO {quoted(storage)} ({names}) SELECT * FROM {rows}{conflict}"
+    def _rows(self, columns: Sequence[StoredColumn], special: Sequence[bool]) -> str:
+        return f"SELECT * FROM {self._batch([pa.int64(), pa.utf8(), *self._types(columns)])}"
 
     def update_rows(
         self, storage: str, columns: Sequence[StoredColumn], special: Sequence[bool], *, moving: bool = False

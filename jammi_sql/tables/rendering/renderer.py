@@ -134,7 +134,6 @@ class TableRenderer(ABC):
 
     # --- change ---
 
-    @abstractmethod
     def insert_rows(
         self,
         storage: str,
@@ -150,6 +149,17 @@ class TableRenderer(ABC):
         that is there already, with the same values in these columns (in those of any key where there are none), gets the
         new values of ``update``, or is left as it is where nothing is to be updated.
         """
+        conflict = ""
+        if key is not None:
+            pairs = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in update)
+            what = f" ({listed([TENANT, *key])})" if key else ""
+            conflict = f" ON CONFLICT{what} DO " + (f"UPDATE SET {pairs}" if pairs else "NOTHING")
+        names = listed([ID, TENANT, *(column.physical for column in columns)])
+        return f"INSERT INTO {quoted(storage)} ({names}) {self._rows(columns, special)}{conflict}"
+
+    @abstractmethod
+    def _rows(self, columns: Sequence[StoredColumn], special: Sequence[bool]) -> str:
+        """What ``insert_rows`` inserts: VALUES, or a query."""
 
     @abstractmethod
     def update_rows(

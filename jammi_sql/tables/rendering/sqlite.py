@@ -91,24 +91,8 @@ class SqliteTables(TableRenderer):
 
     # --- change ---
 
-    def insert_rows(
-        self,
-        storage: str,
-        columns: Sequence[StoredColumn],
-        special: Sequence[bool],
-        *,
-        key: Sequence[str] | None = None,
-        update: Sequence[str] = (),
-    ) -> str:
-        conflict = ""
-        if key is not None:
-            pairs = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in update)
-            what = f" ({listed([TENANT, *key])})" if key else ""
-            conflict = f" ON CONFLICT{what} DO " + (f"UPDATE SET {pairs}" if pairs else "NOTHING")
-        names = listed([ID, TENANT, *(column.physical for column in columns)])
-        return (
-            f"INSERT INTO {quoted(storage)} ({names}) VALUES (?1, ?2, {', '.join(self._values(special, 3))}){conflict}"
-        )
+    def _rows(self, columns: Sequence[StoredColumn], special: Sequence[bool]) -> str:
+        return f"VALUES (?1, ?2, {', '.join(self._values(special, 3))})"
 
     def update_rows(
         self, storage: str, columns: Sequence[StoredColumn], special: Sequence[bool], *, moving: bool = False
