@@ -6,13 +6,12 @@ transactions run at the same time, and exclude each other where they change the 
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -35,9 +34,10 @@ from ..errors import (
     StoreVersionError,
 )
 from ..ports import Claim, CommitWatch, NamedQuery, Parameters
+from .driver import DRIVER_ERRORS, close_database
 from .migrations import load_migrations, migrate
 from .pool import ConnectionPool
-from .postgres_connection import DRIVER_ERRORS, PostgresConnection
+from .postgres_connection import PostgresConnection
 from .postgres_errors import translated
 from .postgres_transaction import PostgresTransaction, lock_number
 from .postgres_url import completed, is_address_in, schema_in, shown
@@ -296,8 +296,8 @@ class PostgresStore:
         """
         if os.getpid() != self._process:
             return
+        self._notifier.close()  # which may have something to send
         self._closed = True
-        self._notifier.close()
         self._watchdog.close()
         for transaction in list(self._transactions):
             transaction.expire(self._lock_timeout)
@@ -308,12 +308,7 @@ class PostgresStore:
         with self._connecting:
             database, self._database = self._database, None
         if database is not None:
-            try:
-                database.close()
-            except RuntimeError:  # Ctrl-C cut a call off, and its connection waits for the garbage collection
-                gc.collect()
-                with suppress(RuntimeError):
-                    database.close()
+            close_database(database)
 
     def __enter__(self) -> Self:
         return self

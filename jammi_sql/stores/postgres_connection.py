@@ -23,19 +23,16 @@ from ..errors import (
 )
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
+from .driver import DRIVER_ERRORS, StatementCache
 from .own_sockets import with_socket
 from .postgres_errors import translated
 from .transaction import gone
 from .watchdog import Watchdog
 
-__all__ = ["DRIVER_ERRORS", "PostgresConnection", "PostgresStream"]
+__all__ = ["PostgresConnection", "PostgresStream"]
 
 _T = TypeVar("_T")
 
-DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
-"""What a call of the driver raises, reading its result included."""
-
-_STATEMENTS: Final = 256
 _DIRECT: Final = {"adbc.postgresql.use_copy": "false"}  # COPY takes a third longer for few rows, and no parameters
 _GIVEN_BYTES: Final = 64 << 20  # of arrays in one statement; the server takes at most 1 GB
 _FIRST_ROWS: Final = 8192
@@ -82,7 +79,7 @@ class PostgresConnection:
         self._cancelling = threading.Lock()  # the driver's cancel reads what its close frees
         self._closing = False
         self._watchdog = watchdog
-        self._statements: dict[str, adbc_driver_manager.AdbcStatement] = {}
+        self._statements = StatementCache(_DIRECT)
         self._streams: set[PostgresStream] = set()
         self._cursors = count(1)
         self._failure: Error | None = None  # of a statement in the open transaction
@@ -207,8 +204,7 @@ class PostgresConnection:
         """Close; an open transaction is rolled back by it. May be called twice."""
         self.closed = True
         self.end_streams()
-        while self._statements:
-            self._statements.popitem()[1].close()
+        self._statements.close()
         self._closing = True
         # A cancel that gets no answer keeps it until the system gives up.
         if self._cancelling.acquire(timeout=_PATIENCE):
@@ -243,7 +239,8 @@ class PostgresConnection:
     ) -> _T:
         statement: adbc_driver_manager.AdbcStatement | None = None
         try:
-            statement = self._statement(text, prepared=given is not None, keep=keep)
+            find = self._statements.get if keep else self._statements.make
+            statement = find(self._connection, text, prepared=given is not None)
             if given is not None:
                 statement.bind(given)
             with self._watchdog.watching(self, self.check or current_check()):
@@ -267,24 +264,6 @@ class PostgresConnection:
         if isinstance(found, ConnectionLost):
             self.closed = True
         return found
-
-    def _statement(self, text: str, *, prepared: bool, keep: bool) -> adbc_driver_manager.AdbcStatement:
-        statement = self._statements.get(text) if keep else None
-        if statement is None:
-            statement = adbc_driver_manager.AdbcStatement(self._connection)
-            try:
-                statement.set_options(**_DIRECT)
-                statement.set_sql_query(text)
-                if prepared:
-                    statement.prepare()
-            except BaseException:
-                statement.close()
-                raise
-            if keep:
-                if len(self._statements) >= _STATEMENTS:
-                    self._statements.pop(next(iter(self._statements))).close()
-                self._statements[text] = statement
-        return statement
 
 
 class PostgresStream:

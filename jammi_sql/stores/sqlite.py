@@ -7,7 +7,6 @@ own.
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import shutil
@@ -16,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -29,6 +28,7 @@ from .. import faults
 from ..errors import ConnectionClosed, InterfaceError, LockNotAvailable, ReadOnlyStore, StoreIOError
 from ..ports import Claim, NamedQuery, Parameters
 from .commit_watch import CommitWatch, Trust
+from .driver import DRIVER_ERRORS, close_database
 from .fair_lock import STRETCH, FairLock
 from .file_claim import claim_file
 from .file_events import NoFileEvents, file_events
@@ -37,7 +37,7 @@ from .pool import ConnectionPool
 from .queries import load_queries
 from .snapshot import StoreSnapshot
 from .sqlite_connection import SqliteConnection
-from .sqlite_errors import DRIVER_ERRORS, translated
+from .sqlite_errors import translated
 from .sqlite_file import APPLICATION_ID, StoreFile, find_store_file, untouched_store_file
 from .transaction import StoreTransaction
 
@@ -330,19 +330,11 @@ class SqliteStore:
             with self._watching:
                 if self._watcher is not None:
                     self._watcher.close()
-            self._close_database()
+            close_database(self._database)
             if self._removal is not None:
                 self._removal()
         finally:
             self._write_lock.release()
-
-    def _close_database(self) -> None:
-        try:
-            self._database.close()
-        except RuntimeError:  # Ctrl-C cut a call off, and its connection waits for the garbage collection
-            gc.collect()
-            with suppress(RuntimeError):  # then it closes with its last connection
-                self._database.close()
 
     def __enter__(self) -> Self:
         return self

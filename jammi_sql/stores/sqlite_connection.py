@@ -17,12 +17,12 @@ import pyarrow as pa
 from ..errors import DataCorrupted, Error, InternalError
 from ..ports import NamedQuery, Parameters
 from .binding import bound, conformed
-from .sqlite_errors import DRIVER_ERRORS, translated
+from .driver import DRIVER_ERRORS, StatementCache
+from .sqlite_errors import translated
 from .transaction import gone
 
 __all__ = ["SqliteConnection", "SqliteStream"]
 
-_STATEMENTS: Final = 256  # prepared ones kept per connection; more than the package has fixed queries
 _STREAMED_ROWS: Final = 8192  # per batch, as many as DataFusion likes; the driver's 1,024 take a third longer
 _SAMPLES: Final = {pa.int64(): "0", pa.float64(): "0.0", pa.utf8(): "''", pa.binary(): "x''"}
 
@@ -38,7 +38,7 @@ class SqliteConnection:
             self._connection = adbc_driver_manager.AdbcConnection(database)
         except DRIVER_ERRORS as error:
             raise translated(error, "opening the store") from error
-        self._statements: dict[str, adbc_driver_manager.AdbcStatement] = {}
+        self._statements = StatementCache()
         self._streams: set[SqliteStream] = set()
         try:
             for pragma in pragmas:
@@ -54,7 +54,7 @@ class SqliteConnection:
             return query.returns.empty_table()
         reader: pa.RecordBatchReader | None = None
         try:
-            statement = self._prepared(query.text)
+            statement = self._statements.get(self._connection, query.text)
             if batch is not None:
                 statement.bind(batch)
             handle, _ = statement.execute_query()
@@ -109,7 +109,7 @@ class SqliteConnection:
         if batch is not None and batch.num_rows == 0:
             return 0
         try:
-            statement = self._prepared(query.text)
+            statement = self._statements.get(self._connection, query.text)
             if batch is not None:
                 statement.bind(batch)
             changed: int = statement.execute_update()
@@ -120,7 +120,7 @@ class SqliteConnection:
     def command(self, text: str) -> None:
         """Run a fixed text without parameters and rows, such as COMMIT; it is kept prepared."""
         try:
-            self._prepared(text).execute_update()
+            self._statements.get(self._connection, text).execute_update()
         except DRIVER_ERRORS as error:
             raise translated(error, text) from error
 
@@ -159,26 +159,10 @@ class SqliteConnection:
         """Close; an open transaction is rolled back by it. May be called twice."""
         self.closed = True
         self.end_streams()
-        while self._statements:
-            self._statements.popitem()[1].close()
+        self._statements.close()
         # Ctrl-C may have cut a call off, and its statement waits for the garbage collection: the connection closes with it.
         with suppress(RuntimeError):
             self._connection.close()
-
-    def _prepared(self, text: str) -> adbc_driver_manager.AdbcStatement:
-        statement = self._statements.get(text)
-        if statement is None:
-            statement = adbc_driver_manager.AdbcStatement(self._connection)
-            try:
-                statement.set_sql_query(text)
-                statement.prepare()
-            except BaseException:
-                statement.close()
-                raise
-            if len(self._statements) >= _STATEMENTS:
-                self._statements.pop(next(iter(self._statements))).close()
-            self._statements[text] = statement
-        return statement
 
 
 class SqliteStream:

@@ -11,9 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-import adbc_driver_manager
-import pyarrow as pa
-
 from ..errors import (
     DataCorrupted,
     DataError,
@@ -30,10 +27,7 @@ from ..errors import (
     UniqueViolation,
 )
 
-__all__ = ["DRIVER_ERRORS", "locked", "translated"]
-
-DRIVER_ERRORS: Final = (adbc_driver_manager.Error, pa.ArrowException, OSError)
-"""What a call of the driver raises, reading its result included."""
+__all__ = ["locked", "translated"]
 
 # ADBC's status before SQLite's text, and the statement after it.
 _PREFIX: Final = re.compile(r"^(?:[A-Z_]+: )?(?:\[SQLite\] )?(?:[Ff]ailed to (?:step|prepare|execute) query: )?")
