@@ -7,12 +7,12 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..adbc.queries import load_queries
 from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
 from ..stores import SqliteStore, is_postgres_url
-from ..stores.queries import load_queries
 from ..tables.cache import TableCache
 from ..tables.catalog import TableCatalog
 from ..tables.registry import MutableTableRegistry
