@@ -35,12 +35,12 @@ def remote_relations(
                 hint=f"SELECT ... FROM {name}.public.file",
             )
         try:
-            schema = source.describe(text, session.running.check)
+            columns = source.describe(text, session.running.check)
         except Error as error:
             if error.position is None:  # that of the source is a place in its own text
                 error.position = call.text.origin(0)
             raise
-        provider = found[call.relation] = TextProvider(source, text, schema, planning)
+        provider = found[call.relation] = TextProvider(source, text, columns, planning)
         planning.providers.append((name, provider))
     return found
 

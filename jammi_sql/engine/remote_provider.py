@@ -18,7 +18,7 @@ from ..federation.dialects import DIALECTS, Dialect
 from ..federation.said import NotSaid
 from ..federation.select import Select
 from ..federation.wanted import expression_of
-from ..sources.relation import RemoteRelation
+from ..sources.relation import RemoteColumn, RemoteRelation
 from ..sources.source import RemoteScan, Source
 from .planning import Planning
 
@@ -43,9 +43,6 @@ class SourceProvider(LazyDataset):
     """Reads from a source. A filter is applied here, whatever the source was told of it: that costs little, and no row
     depends on the two being alike."""
 
-    every = False
-    """Whether all columns are read, whatever is asked for."""
-
     def __init__(self, source: Source, schema: pa.Schema, planning: Planning) -> None:
         super().__init__(schema)
         self.source = source
@@ -69,9 +66,7 @@ class SourceProvider(LazyDataset):
         wanted = None if filter is None else compile_filter(filter, self._schema)
         names = self._schema.names if columns is None else columns
         needed = tuple(
-            name
-            for name in self._schema.names
-            if self.every or name in names or (wanted is not None and name in wanted.columns)
+            name for name in self._schema.names if name in names or (wanted is not None and name in wanted.columns)
         )
         texts = self.sent = self.texts(needed, wanted)
         schema = pa.schema([self._schema.field(name) for name in needed] or [pa.field("c0", pa.int64())])
@@ -176,16 +171,18 @@ class PushedProvider(SourceProvider):
 
 
 class TextProvider(SourceProvider):
-    """The rows of a query in the source's own dialect, which is sent as it is: all of its columns come."""
+    """The rows of a query in the source's own dialect, which is sent as it is."""
 
-    every = True
-
-    def __init__(self, source: Source, text: str, schema: pa.Schema, planning: Planning) -> None:
-        super().__init__(source, schema, planning)
-        self._text = text
+    def __init__(self, source: Source, text: str, columns: tuple[RemoteColumn, ...], planning: Planning) -> None:
+        self.relation = RemoteRelation("", "", "view", columns)
+        super().__init__(source, remote_schema(self.relation), planning)
+        self._text = text.strip().removesuffix(";")
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
-        return [self._text]
+        places = [self._schema.names.index(name) for name in needed]
+        check_readable(self.relation, places)
+        select = Select.of_text(dialect_of(self.source), self._text, self.relation.columns)
+        return [select.text(places)]
 
 
 def shares(source: Source, select: Select, places: Sequence[int], *, pushes: bool) -> list[str]:

@@ -17,9 +17,9 @@ def checked_definition(definition: SourceDefinition) -> SourceDefinition:
 
     ``InvalidParameter`` for a kind or option that is not there, and for a password that is written out.
     """
-    from ..sources.credentials import check_definition  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - nothing of it where nothing is attached
-    from ..sources.opening import kind_of  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - as above
-    from ..sources.options import check_options  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - as above
+    from ..sources.credentials import check_definition  # noqa: PLC0415 - nothing of it where nothing is attached
+    from ..sources.opening import kind_of  # noqa: PLC0415 - as above
+    from ..sources.options import check_options  # noqa: PLC0415 - as above
 
     checked = replace(definition, kind=kind_of(definition.uri, definition.kind or None))
     check_options(checked.kind, checked.options)
@@ -30,9 +30,9 @@ def checked_definition(definition: SourceDefinition) -> SourceDefinition:
 def open_attached(definition: SourceDefinition) -> Any:
     """The source, which does not connect before it is asked something."""
     if definition.kind == FILES:
-        from ..sources.files import open_files  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - as above
+        from ..sources.files import open_files  # noqa: PLC0415 - as above
 
         return open_files(definition)
-    from ..sources.opening import open_source  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - as above
+    from ..sources.opening import open_source  # noqa: PLC0415 - as above
 
     return open_source(definition)

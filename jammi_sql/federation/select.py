@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Literal
 
-from ..sources.relation import RemoteRelation
+from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
 from .expression import Expression, columns_of, conjuncts
 from .expression import Literal as Constant
@@ -85,6 +85,12 @@ class Select:
         source = f"{dialect.table(relation)} AS {alias}"
         rows = None if relation.rows is None else float(relation.rows)
         return cls(dialect, aliases, source, said, rows, (alias, relation), keys=keys)
+
+    @classmethod
+    def of_text(cls, dialect: Dialect, text: str, columns: Sequence[RemoteColumn]) -> Select:
+        """The columns of a query in the source's own dialect."""
+        said = tuple(Said(f"t0.{dialect.quote(column.name)}", column.type, column) for column in columns)
+        return cls(dialect, cls.numbering(), f"(\n{text}\n) AS t0", said, None)
 
     @staticmethod
     def numbering() -> Callable[[], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -13,11 +13,11 @@ import orjson
 from ..errors import DataCorrupted, ProgrammingError
 from ..ports import Clock, NamedQuery, Reader, Transaction
 from ..tenancy import TenantId
-from ..topics.offset import datetime_of
 from .definition import SourceDefinition
 
 __all__ = ["AttachedSource", "SourceCatalog"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES = "sources"
 """What a transaction locks that attaches or detaches."""
 
@@ -87,4 +87,4 @@ def _attached(row: Mapping[str, Any]) -> AttachedSource:
             f"the catalogue row of source {row['name']} is damaged", hint="DETACH it and ATTACH it again"
         ) from error
     definition = SourceDefinition(row["name"], row["kind"], row["uri"], MappingProxyType(options), tenant)
-    return AttachedSource(definition, datetime_of(row["attached_us"]))
+    return AttachedSource(definition, _EPOCH + timedelta(microseconds=row["attached_us"]))

@@ -126,6 +126,8 @@ class Dialect:
                 raise NotSaid(f"column {column.name} cannot be read: {column.unreadable}")
             if not column.comparable:
                 raise NotSaid(f"column {column.name} ({column.declared}) compares otherwise there")
+            if column.compared is not None:
+                return Said(column.compared.replace("{}", said.text), said.type)
         return said
 
     def _call(self, function: str, call: Call, arguments: Sequence[Said]) -> str:
