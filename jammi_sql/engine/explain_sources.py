@@ -60,6 +60,7 @@ def _sources(planning: Planning, *, analyze: bool) -> list[tuple[str, str]]:
             note = "rows: unknown" if expected is None else f"rows: about {expected:.0f}"
         lines.append((f"source {name}", "\n".join((*provider.sent, note))))
     if planning.federated is None:
-        return lines
+        why = planning.whole or "pushdown is off"
+        return [*lines, ("computed here", f"each table is read by itself: {why}")]
     stayed = [f"{source}: {why}" for source, why in planning.federated.stayed]
     return [*lines, ("computed here", "\n".join(stayed))] if stayed else lines

@@ -14,6 +14,7 @@ from datafusion.substrait import Consumer, Plan, Producer
 
 from ..errors import Error
 from ..federation.cutting import Cut, FoundTable, cut
+from ..federation.null_aware import mark_null_aware
 from ..federation.said import NotSaid
 from ..logs import about, reason
 from .planning import Planning
@@ -52,6 +53,7 @@ def federated(
         optimized = frame.optimized_logical_plan()
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
         json = orjson.loads(Producer.to_substrait_plan(optimized, context).to_json())
+        mark_null_aware(optimized, json)
         found = cut(
             json,
             lambda names: _table(planning, names),
@@ -68,17 +70,18 @@ def federated(
     except Error:
         raise
     except NotSaid as why:
-        _logger.debug("a plan was not cut: %s", why)
+        planning.whole = str(why)
         return None
     except Exception as error:  # DataFusion's own, of a plan that Substrait cannot say
         if planning.failure is not None:
             raise
+        planning.whole = "the plan has something that Substrait cannot say"
         _logger.debug("a plan was not cut: %s", reason(error), extra=about(error))
         return None
     finally:
         planning.named = False
     if now.types != schema.types or now.names != schema.names:
-        _logger.debug("a plan was not cut: its columns would be others")
+        planning.whole = "the columns of the result would be others"
         return None
     texts = [each for each in planning.providers if isinstance(each[1], TextProvider)]
     planning.providers = [*texts, *providers.values()]

@@ -99,6 +99,8 @@ class Planning:
         """Of each source that it reads: its name, and what reads it."""
         self.federated: Federated | None = None
         """The query with what its sources compute, once it was planned."""
+        self.whole: str | None = None
+        """Why each table of a source is read by itself, where that is so."""
         self.failure: BaseException | None = None
 
     @classmethod

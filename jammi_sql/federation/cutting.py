@@ -17,6 +17,7 @@ from .cluster import Cluster, fields_of, gather, moved, selection
 from .dialects import DIALECTS
 from .expression import Call, Column, Expression
 from .joining import Item, in_order
+from .null_aware import NULL_AWARE
 from .said import NotSaid
 from .select import JoinKind, Select
 from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
@@ -159,6 +160,8 @@ class _Cutter:
                 self._stays(sources[0], kind, why)
         elif len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
+        if NULL_AWARE in body:
+            raise NotSaid("NOT IN of a column that may be NULL: all of the plan stays here")
         return {kind: self._within(body, {key: self._here(piece) for key, piece in pieces.items()})}
 
     def _cluster(self, cluster: Cluster) -> _Piece | None:
@@ -320,6 +323,8 @@ class _Cutter:
         if "expression" not in body:
             raise NotSaid("a join without a condition is made here")
         condition = self._read_expression(body["expression"], [*left.types, *right.types])
+        if NULL_AWARE in body:
+            return left.select.not_in(right.select, condition)
         return left.select.join(kind, right.select, condition)
 
     def _aggregated(self, body: Json, piece: _Remote) -> Select:

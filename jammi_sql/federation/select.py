@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
-from .expression import Expression, columns_of, conjuncts
+from .expression import Call, Expression, columns_of, conjuncts
 from .expression import Literal as Constant
 from .said import NotSaid, Said
 
@@ -146,6 +146,26 @@ class Select:
         source = f"{left.source} {_JOINS[kind]} {right._in_parentheses()} ON {' AND '.join(on)}"
         rows, keys = _joined_rows(left, right, condition, kind)
         return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None)
+
+    def not_in(self, right: Select, condition: Expression) -> Select:
+        """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
+        left, right = self._plain(), right._plain()
+        width = len(left.columns)
+        sides = condition.arguments if isinstance(condition, Call) and condition.function == "equal" else ()
+        used = [{column.index < width for column in columns_of(side)} for side in sides]
+        if used == [{False}, {True}]:
+            sides, used = (sides[1], sides[0]), [{True}, {False}]
+        if used != [{True}, {False}]:
+            raise NotSaid("NOT IN under more than one condition is computed here")
+        columns = (*left.columns, *right.columns)
+        value, other = (left.dialect.value(side, columns) for side in sides)
+        left.dialect.compare("equal", value, other)
+        inner = right._rest_of(other.text)
+        rows = None if left.rows is None else left.rows / 2
+        return replace(left, where=(*left.where, f"({value.text} NOT IN ({inner}))"), rows=rows)
+
+    def _rest_of(self, listed: str) -> str:
+        return f"SELECT {listed} {self._rest()}"
 
     def _half_join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
         columns = (*self.columns, *right.columns)
