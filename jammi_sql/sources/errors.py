@@ -71,6 +71,9 @@ def of_postgres(error: BaseException, doing: str) -> Error:
             f"{doing}: an interval column has a value whose time does not fit into nanoseconds", hint=_READ_AS_TEXT
         )
     found = postgres_errors.translated(error, doing)
+    state = (getattr(error, "sqlstate", None) or "").strip("\0")
+    if state.strip("0"):
+        found.sqlstate = state
     if type(found) in _HINTS:
         found.hint = _HINTS[type(found)]
     elif type(found) is OperationalError and found.sqlstate == "53300":

@@ -55,22 +55,21 @@ class PostgresSource(AttachedDatabase):
         self._numeric = choice(self.kind, options, "numeric", ("decimal(38,9)", "text", "double")) or "decimal(38,9)"
         self._queries = load_queries("sources", self.kind)
         self._settings = _settings(options)
-        self._url = definition.uri
 
     # --- connections ---
 
     def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
         given: dict[str, str] = {name: options[name] for name in _LIBPQ if name in options}
         given["connect_timeout"] = str(max(2, round(self.retry_for)))  # libpq takes 1 for 2
-        self._url = _with_options(self.definition.uri, given)
-        database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(completed(self._url))
+        url = completed(_with_options(self.definition.uri, given))
+        database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(url)
         return database
 
     def _open_link(self, database: adbc_driver_manager.AdbcDatabase) -> Link:
         doing = f"connecting to {self.definition.name}"
         try:
             connection, own = with_socket(
-                lambda: adbc_driver_manager.AdbcConnection(database), partial(is_address_in, self._url)
+                lambda: adbc_driver_manager.AdbcConnection(database), partial(is_address_in, self.definition.uri)
             )
         except DRIVER_ERRORS as error:
             raise self.translated(error, doing) from (None if self._secrets.within(str(error)) else error)
