@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -487,3 +489,19 @@ def test_what_cannot_be_kept_exactly_is_refused(source: Source) -> None:
     with pytest.raises(UndefinedColumn):
         source.ingest("public", "wide", pa.table({"zz": [1]}).to_reader(), "append", never)
     assert source.relation("public", "no") is None
+
+
+# --- the end of the process ---
+
+
+def test_a_process_that_leaves_a_scan_open_ends_in_order(database: str) -> None:
+    script = f"""
+import pyarrow as pa
+from jammi_sql.sources import SourceDefinition
+from jammi_sql.sources.opening import open_source
+source = open_source(SourceDefinition("there", "postgres", {database!r}))
+scan = source.scan([{SLOW!r}], pa.schema([("i", pa.int32()), ("pad", pa.utf8())]), lambda: None)
+print(next(scan.stream(0)).num_rows > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -105,7 +105,9 @@ class PostgresSource(AttachedDatabase):
             name,
             "view" if found["kind"] in _VIEWS else "table",
             self._columns(link, found["oid"]),
-            int(found["rows"]) if found["rows"] >= 0 else None,  # -1: nobody has counted them yet
+            None
+            if found["kind"] == "v" or found["rows"] < 0
+            else int(found["rows"]),  # -1: nobody has counted them yet
             tuple(dict.fromkeys(tuple(columns) for columns in keys.values())),
         )
 
@@ -114,8 +116,8 @@ class PostgresSource(AttachedDatabase):
         return tuple(remote_column(_declared(row), self._numeric) for row in rows)
 
     def partitions(self, relation: RemoteRelation, alias: str, most: int) -> list[str]:
-        """As ``Source.partitions``, by ranges of ``ctid``: shares of at least 4 MB."""
-        if relation.kind != "table" or most < 2:
+        """As ``Source.partitions``, by ranges of ``ctid``: shares of at least 4 MB of a table or materialised view."""
+        if most < 2:
             return []
         rows = self._asked(
             lambda link: link.query(self._queries["pages"], (relation.schema, relation.name), _DIRECT)
