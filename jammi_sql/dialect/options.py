@@ -1,4 +1,4 @@
-"""The list ``(key = value, ...)`` of WITH and SET."""
+"""The lists ``(key = value, ...)`` of WITH and SET, and ``(key value, ...)`` of COPY."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..errors import StatementSyntaxError
 from .cursor import Cursor
 from .identifier import fold, unquote_identifier
 
-__all__ = ["read_keys", "read_options"]
+__all__ = ["read_keys", "read_options", "read_pairs"]
 
 _VALUE = "a string, a number, true, false, a word or INTERVAL '...' as the value"
 
@@ -27,6 +27,25 @@ def read_options(cursor: Cursor) -> dict[str, str]:
             raise StatementSyntaxError(f"the option {key} is there twice", position=position, hint="write it once")
         cursor.expect_symbol("=")
         options[key] = _value(cursor)
+        if not cursor.accept_symbol(","):
+            break
+    cursor.expect_symbol(")")
+    return options
+
+
+def read_pairs(cursor: Cursor) -> dict[str, str]:
+    """The parenthesised pairs without a sign between key and value, as ``read_options`` gives them; a key alone is true.
+
+    Raises ``StatementSyntaxError`` for an empty list and for a key that comes twice.
+    """
+    options: dict[str, str] = {}
+    cursor.expect_symbol("(")
+    while True:
+        position = cursor.position
+        key = _key(cursor)
+        if key in options:
+            raise StatementSyntaxError(f"the option {key} is there twice", position=position, hint="write it once")
+        options[key] = "true" if cursor.symbol() in {",", ")"} else _value(cursor)
         if not cursor.accept_symbol(","):
             break
     cursor.expect_symbol(")")

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..errors import ProgrammingError, StatementSyntaxError
+from .cached import refresh_table
 from .calls import read_call
 from .complexity import check_complexity
+from .copy import read_copy
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
 from .definitions import read_alter, read_create, read_drop, read_truncate
@@ -126,18 +128,11 @@ def _explain_options(cursor: Cursor) -> bool:
     return analyze
 
 
-def _copy(cursor: Cursor) -> Statement | None:
-    """``COPY name [(columns)] FROM`` comes later; ``None`` for COPY ... TO."""
-    depth = 0
-    for token in cursor.tokens[1:]:
-        if token.kind == "operator" and token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        elif not depth and token.keyword == "TO":
-            return None
-        elif not depth and token.keyword == "FROM":
-            hint = "use INSERT INTO name SELECT ... FROM an external table"
-            return Unsupported("COPY ... FROM", hint, cursor.tokens[0].start)
-    return None
+def _refresh(cursor: Cursor) -> Statement:
+    if cursor.at("REFRESH", "TABLE"):
+        cursor.index = 2
+        return refresh_table(cursor)
+    return _later(cursor)
 
 
 def _later(cursor: Cursor) -> Statement:
@@ -161,7 +156,7 @@ _READERS: Mapping[str, _Reader] = {
     "BEGIN": read_begin,
     "CALL": read_call,
     "COMMIT": read_commit,
-    "COPY": _copy,
+    "COPY": read_copy,
     "CREATE": read_create,
     "DELETE": read_delete,
     "DESC": read_describe,
@@ -182,4 +177,5 @@ _READERS: Mapping[str, _Reader] = {
     "TRUNCATE": read_truncate,
     "UPDATE": read_update,
     **dict.fromkeys(_LATER, _later),
+    "REFRESH": _refresh,
 }

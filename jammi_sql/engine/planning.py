@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..arrow.dataset import failure_report
 from ..errors import DataCorrupted, Error, UndefinedTable
 from ..ports import Reader, Snapshot
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
@@ -79,6 +80,7 @@ class Planning:
         self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
         self._listed: dict[tuple[int, int, int], list[Segment]] = {}
         self._unpin: list[Callable[[], None]] = []
+        self._copies: list[CachedTable] = []
         self.failure: BaseException | None = None
 
     @classmethod
@@ -122,6 +124,36 @@ class Planning:
         if table is None and name not in self._words:
             return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
+
+    def cached(self, namespace: str, name: str) -> CachedTable | None:
+        """The cached table of that name that the session sees; its copy stays until this is released."""
+        found = self._services.caches.catalog.lookup(self.moment, self.tenant, namespace, name)
+        return None if found is None else self._keep_copy(found)
+
+    def copy_of(self, table: CachedTable) -> CachedTable:
+        """``table``, which an earlier statement found, as it is now. ``UndefinedTable`` where this one may not see it."""
+        now = self._services.caches.catalog.numbered(self.moment, table.number)
+        if now is None or now.tenant not in (None, self.tenant):
+            raise UndefinedTable(f"table {table.name} does not exist", hint="SHOW TABLES lists what is there")
+        return self._keep_copy(now)
+
+    def _keep_copy(self, table: CachedTable) -> CachedTable:
+        caches = self._services.caches
+        with self._lock:
+            self._unpin.append(caches.pins.pin([table.copy.path]))
+        self._copies.append(table)
+        self._check_copy(table)
+        return table
+
+    def _check_copy(self, table: CachedTable) -> None:
+        caches = self._services.caches
+        size = caches.storage.size(table.copy.path)
+        if size != table.copy.size:
+            what = "is missing" if size is None else f"has {size} bytes, not {table.copy.size}"
+            raise DataCorrupted(
+                f"cached table {table.name}: its copy {caches.storage.display(table.copy.path)} {what}",
+                hint="REFRESH TABLE makes it anew",
+            )
 
     @property
     def reads_tables(self) -> bool:
@@ -220,6 +252,8 @@ class Planning:
         for topic, segments in self._segments:
             for segment in segments:
                 self._services.segments.files.check(segment, topic.name)
+        for table in self._copies:
+            self._check_copy(table)
 
     def file_failure(self, error: BaseException) -> Error | None:
         """What an error of DataFusion's scan of files means; ``None`` where it is none of those."""

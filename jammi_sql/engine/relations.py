@@ -13,9 +13,11 @@ from datafusion import DataFrame, col
 from ..arrow.dataset import LazyDataset
 from ..dialect import quote_identifier
 from ..errors import DataCorrupted
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
 from ..topics.segments.segment import Segment
+from .cached_provider import CachedProvider, scanned_copy
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
 from .planning import Planning
@@ -62,7 +64,8 @@ class SessionRelations:
             *services.catalog.visible(reader, tenant),
             *services.tables.visible(reader, tenant),
         ]
-        return sorted({relation.local_name for relation in visible if relation.namespace == namespace})
+        copies = services.caches.catalog.visible(reader, tenant)
+        return sorted({relation.local_name for relation in (*visible, *copies) if relation.namespace == namespace})
 
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""
@@ -81,9 +84,19 @@ class SessionRelations:
     def _found(self, planning: Planning, namespace: str, name: str) -> Any:
         """The topic or table: a tenant's own comes before a global one."""
         topic, table = planning.topic(namespace, name), planning.table(namespace, name)
+        if topic is None and table is None:
+            cached = planning.cached(namespace, name)
+            return None if cached is None else self._cached_relation(cached, planning)
         if table is None or (topic is not None and topic.definition.tenant is not None):
             return None if topic is None else self.topic_relation(topic, planning)
         return self.table_provider(table, planning)
+
+    def _cached_relation(self, table: CachedTable, planning: Planning) -> Any:
+        """DataFusion scans the copy itself where the plan is run once."""
+        services = self._session.engine.services
+        if planning.once and self.takes_filters:
+            return scanned_copy(self._session.context, services.caches, table, services.scans.reach)
+        return CachedProvider(services.caches, table, planning)
 
     def table_provider(
         self, table: CatalogTable, planning: Planning, *, changing: bool = False, every: bool = False
