@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .cursor import Cursor
 from .names import read_names
-from .options import read_pairs
+from .options import read_word_options
 from .statements import CopyFrom, Fragment, Statement
 
 __all__ = ["read_copy"]
@@ -24,7 +24,7 @@ def read_copy(cursor: Cursor) -> Statement | None:
     position = cursor.position
     source = _source(cursor)
     cursor.accept("WITH")
-    options = read_pairs(cursor) if cursor.symbol() == "(" else {}
+    options = read_word_options(cursor) if cursor.symbol() == "(" else {}
     cursor.finish()
     return CopyFrom(target, columns, positions, source, position, options)
 

@@ -21,6 +21,7 @@ __all__ = [
     "AlterTopicReset",
     "AlterTopicSet",
     "Assignment",
+    "Attach",
     "Begin",
     "Call",
     "ColumnDefinition",
@@ -35,6 +36,7 @@ __all__ = [
     "CreateTopicAs",
     "Delete",
     "Describe",
+    "Detach",
     "DropIndex",
     "DropSchema",
     "DropTable",
@@ -48,8 +50,10 @@ __all__ = [
     "Name",
     "OnConflict",
     "Query",
+    "RefreshSource",
     "RefreshTable",
     "Release",
+    "RemoteCall",
     "ResetSetting",
     "ResetTenant",
     "Rollback",
@@ -60,6 +64,7 @@ __all__ = [
     "ShowCreateTable",
     "ShowCreateTopic",
     "ShowSetting",
+    "ShowSources",
     "ShowTenant",
     "ShowTopics",
     "Statement",
@@ -117,6 +122,16 @@ class SubscribeCall:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCall:
+    """One ``remote_query('source', 'text')`` in a query, replaced there by the relation ``relation``; both are expressions."""
+
+    relation: str
+    source: Fragment
+    text: Fragment
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Everything that DataFusion plans by itself: SELECT, EXPLAIN, DDL of its own, SET, SHOW, COPY ... TO.
 
@@ -128,6 +143,7 @@ class Query:
     body: Fragment
     subscribes: tuple[SubscribeCall, ...]
     words: frozenset[str]
+    remotes: tuple[RemoteCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,6 +586,44 @@ class DropSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """``ATTACH [IF NOT EXISTS] 'uri' AS name [(TYPE type, option value, ...)]``; ``uri`` is an expression.
+
+    ``options`` are without TYPE, which is ``kind``.
+    """
+
+    uri: Fragment
+    name: str
+    name_position: int
+    if_not_exists: bool
+    kind: str | None
+    options: Mapping[str, str]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """``DETACH [IF EXISTS] name``."""
+
+    name: str
+    if_exists: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSources:
+    """``SHOW SOURCES``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSource:
+    """``REFRESH SOURCE name``."""
+
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetTenant:
     """``SET tenant = 'uuid'`` (or ``TO``); ``value`` is an expression."""
 
@@ -693,6 +747,10 @@ Statement = (
     | DropTable
     | CreateSchema
     | DropSchema
+    | Attach
+    | Detach
+    | ShowSources
+    | RefreshSource
     | SetTenant
     | ResetTenant
     | ShowTenant

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..arrow.dataset import failure_report
-from ..errors import DataCorrupted, Error, UndefinedTable
+from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
+from ..sources.relation import RemoteRelation
+from ..sources.source import Source
 from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
@@ -20,14 +22,25 @@ from ..topics.catalog import CatalogTopic
 from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
+    from ..sources.files import FileRelation
+    from .federating import Federated
+    from .remote_provider import SourceProvider
     from .services import Services
 
-__all__ = ["Planning", "TableView"]
+__all__ = ["Planning", "RemoteTable", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
 # How DataFusion begins what it says of a file. Further on the message may quote a value of the statement's.
 _OF_A_FILE = re.compile(r"^(\w+ error: )*(parquet|object store)( argument)? error", re.IGNORECASE | re.MULTILINE)
 ReadTable = Callable[[CatalogTable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTable:
+    """A table of an attached database, as a statement found it."""
+
+    source: Source
+    relation: RemoteRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,19 @@ class Planning:
         self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
         self._listed: dict[tuple[int, int, int], list[Segment]] = {}
         self._unpin: list[Callable[[], None]] = []
+        self.named = False
+        """Whether topics and tables must come as relations with a name, none as a plan of its own."""
+        self.remote: dict[tuple[str, str, str], RemoteTable] = {}
+        """The tables of attached databases that it reads, by their paths."""
+        self.providers: list[tuple[str, SourceProvider]] = []
+        """Of each source that it reads: its name, and what reads it."""
+        self.federated: Federated | None = None
+        """The query with what its sources compute, once it was planned."""
+        self.whole: str | None = None
+        """Why each table of a source is read by itself, where that is so."""
         self._copies: list[CachedTable] = []
+        self.files: list[FileRelation] = []
+        """The attached files that DataFusion scans for it."""
         self.failure: BaseException | None = None
 
     @classmethod
@@ -254,6 +279,8 @@ class Planning:
                 self._services.segments.files.check(segment, topic.name)
         for table in self._copies:
             self._check_copy(table)
+        for relation in self.files:
+            relation.check_files()
 
     def file_failure(self, error: BaseException) -> Error | None:
         """What an error of DataFusion's scan of files means; ``None`` where it is none of those."""
@@ -267,6 +294,21 @@ class Planning:
         return DataCorrupted(
             f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
         )
+
+    # --- attached databases ---
+
+    def check(self) -> None:
+        """``QueryCanceled`` once nobody wants what is read for this statement."""
+        if not self._holders:
+            raise QueryCanceled("the statement is over")
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call ``close`` when the last one lets go, which may be now."""
+        with self._lock:
+            if self._holders:
+                self._unpin.append(close)
+                return
+        close()
 
     # --- end ---
 

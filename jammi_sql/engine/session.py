@@ -340,15 +340,24 @@ class Session:
         *,
         reads_only: bool = False,
     ) -> DataFrame:
-        """``fragment`` planned by DataFusion, which runs DDL on the way."""
+        """``fragment`` planned by DataFusion, which runs DDL on the way, and cut where it reads attached databases."""
         chosen = context or self.context
-        parameters = {key: _bindable(value) for key, value in parameters.items()}
-        try:
+        values = {key: _bindable(value) for key, value in parameters.items()}
+
+        def plan() -> DataFrame:
             if reads_only:
-                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=dict(parameters))
-            return chosen.sql(fragment.text, param_values=dict(parameters))
+                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+            return chosen.sql(fragment.text, param_values=values)
+
+        try:
+            frame = plan()
+            if planning.remote and self.settings.pushdown and self.relations.takes_filters:
+                from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
+
+                planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
+        return frame if planning.federated is None else planning.federated.frame
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
         """The columns of a planned query; an error where one has a name that Arrow does not take.

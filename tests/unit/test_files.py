@@ -435,7 +435,7 @@ def test_every_option_has_a_line_on_it() -> None:
     ("uri", "error", "message"),
     [
         ("ftp://host/x", FeatureNotSupported, "cannot be read from ftp"), ("s3://key:hunter2@bucket/x", InvalidParameter, "no credentials"),
-        ("http://host/x.csv", InvalidParameter, "not protected"), ("https://host/x.csv?sig=1", FeatureNotSupported, "no query"),
+        ("http://host/x.csv", FeatureNotSupported, "over https"), ("https://host/x.csv?sig=1", FeatureNotSupported, "no query"),
         ("s3:///x", InvalidParameter, "names no bucket"),
     ],
 )  # fmt: skip

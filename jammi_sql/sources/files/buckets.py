@@ -10,11 +10,19 @@ from typing import Any, Final, NamedTuple
 import pyarrow.fs as pafs
 from datafusion.object_store import AmazonS3, GoogleCloud, Http, MicrosoftAzure
 
-from ...errors import InvalidParameter
+from ...errors import FeatureNotSupported, InvalidParameter
 from .options import FileOptions
 from .references import follow
 
-__all__ = ["BUCKETS", "SECONDS", "Bucket", "check_endpoint", "web_store"]
+__all__ = [
+    "BUCKETS",
+    "SECONDS",
+    "Bucket",
+    "anonymous_store",
+    "check_endpoint",
+    "has_bucket_in_path",
+    "web_store",
+]
 
 SECONDS: Final = 30.0
 """How long a request to a remote place may take."""
@@ -28,9 +36,14 @@ class Bucket(NamedTuple):
 
 
 def check_endpoint(options: FileOptions) -> None:
-    """``InvalidParameter`` for one without TLS, unless that is allowed."""
-    if (options.endpoint or "").startswith("http://") and not options.allow_http:
+    """``InvalidParameter`` for one without TLS, unless that is allowed; ``FeatureNotSupported`` without credentials too."""
+    plain = (options.endpoint or "").startswith("http://")
+    if plain and not options.allow_http:
         raise InvalidParameter("the endpoint is not protected", hint="use https://, or the option allow_http true")
+    if plain and options.anonymous:
+        raise FeatureNotSupported(
+            "a bucket without credentials is read over https alone", hint="use https://, or give credentials"
+        )
 
 
 def _endpoint(options: FileOptions) -> tuple[str, str] | None:
@@ -85,7 +98,6 @@ def _s3_store(bucket: str, options: FileOptions) -> Any:
         session_token=token,
         endpoint=None if endpoint is None else "://".join(endpoint),
         allow_http=endpoint is not None and endpoint[0] == "http",
-        skip_signature=options.anonymous,
     )
 
 
@@ -99,8 +111,6 @@ def _gs_system(bucket: str, options: FileOptions) -> pafs.FileSystem:
 
 
 def _gs_store(bucket: str, options: FileOptions) -> Any:
-    if options.anonymous:
-        return web_store(options.endpoint or "https://storage.googleapis.com")
     return GoogleCloud(bucket_name=bucket, service_account_path=os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"))
 
 
@@ -114,6 +124,24 @@ def _az_store(bucket: str, options: FileOptions) -> Any:
     account, key, token = _keys(options)
     pairs = None if token is None else [(k, v) for k, _, v in (pair.partition("=") for pair in token.split("&"))]
     return MicrosoftAzure(container_name=bucket, account=account, access_key=key, sas_query_pairs=pairs)
+
+
+def has_bucket_in_path(scheme: str, options: FileOptions) -> bool:
+    """Whether the URL of a file that is read without credentials has the bucket's name in its path."""
+    return scheme != "s3" or _endpoint(options) is not None
+
+
+def anonymous_store(scheme: str, bucket: str, options: FileOptions) -> Any:
+    """DataFusion's access to a public bucket: it is read as a web site is, since its stores would look for credentials."""
+    if scheme == "gs":
+        return web_store(options.endpoint or "https://storage.googleapis.com")
+    if scheme == "az":
+        account = follow("access_key_id", options.access_key_id) or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", "")
+        return web_store(options.endpoint or f"https://{account}.blob.core.windows.net")
+    endpoint = _endpoint(options)
+    return web_store(
+        f"https://{bucket}.s3.{_region(bucket, options)}.amazonaws.com" if endpoint is None else "://".join(endpoint)
+    )
 
 
 def web_store(origin: str) -> Any:

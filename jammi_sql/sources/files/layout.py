@@ -13,7 +13,6 @@ from datafusion import DataFrame, Expr, SessionContext, col, functions, lit
 
 from ...dialect import quote_identifier
 from ...errors import ProgrammingError
-from ...topics.remembered import Remembered
 from .failures import missing, unreadable
 from .formats import FileFormat
 from .guessing import guessed_type
@@ -52,7 +51,7 @@ class Schemas:
         self._place = place
         self._options = options
         self._context: SessionContext = scratch_context()
-        self._known: Remembered[tuple[str, str, int, FileFormat, bool], pa.Schema] = Remembered(_REMEMBERED)
+        self._known: dict[tuple[str, str, int, FileFormat, bool], pa.Schema] = {}
 
     def of(self, files: Sequence[DataFile], *, guess: bool = True) -> list[pa.Schema]:
         """One for each file; without ``guess`` the columns of CSV are text. Raises what ``unreadable`` gives."""
@@ -67,9 +66,12 @@ class Schemas:
         known = self._known.get(key)
         if known is None:
             try:
-                known = self._known[key] = self._looked_at(file, guess)
+                known = self._looked_at(file, guess)
             except Exception as error:
                 raise unreadable(file.path, error) from error
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = known
         return known
 
     def _looked_at(self, file: DataFile, guess: bool) -> pa.Schema:

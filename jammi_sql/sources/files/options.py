@@ -37,7 +37,7 @@ OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "access_key_id": "a reference, `env:NAME` or `file:path`; default: what the environment says, as for its own tools",
         "secret_access_key": "a reference, as above",
         "session_token": "a reference, as above",
-        "allow_http": "whether an object store or a URL is reached without TLS; default: false",
+        "allow_http": "whether an endpoint may be reached without TLS; default: false",
         "anonymous": "whether an object store is asked without credentials; default: false",
     }
 )

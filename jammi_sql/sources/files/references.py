@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from ...errors import InvalidParameter
+from ..credentials import resolved
+from ..definition import SourceDefinition
 
 __all__ = ["follow"]
 
 
 def follow(name: str, reference: str | None) -> str | None:
-    """What ``env:NAME`` or ``file:path`` leads to; ``InvalidParameter``, without the value, where it leads to nothing."""
+    """What ``env:NAME`` or ``file:path`` leads to; ``OperationalError`` (28000), without the value, where that is nothing."""
     if reference is None:
         return None
-    kind, _, rest = reference.partition(":")
-    if kind == "env":
-        value = os.environ.get(rest)
-        if value is None:
-            raise InvalidParameter(
-                f"{name}: there is no environment variable {rest}", hint="set it where the engine runs"
-            )
-        return value
-    try:
-        return Path(rest).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise InvalidParameter(f"{name}: {rest} cannot be read: {error.strerror}", hint="check the path") from error
+    return resolved(SourceDefinition("files", "files", "", {name: reference}))[name]

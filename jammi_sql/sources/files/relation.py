@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datafusion import DataFrame, SessionContext
 
+from ...errors import OperationalError
 from .aside import aside
-from .failures import unreadable
+from .failures import missing, unreadable
 from .layout import DataFile, Layout
 from .places import Place
 
@@ -79,6 +80,26 @@ class FileRelation:
                 raise unreadable(self.location, error) from error
 
         return aside(make)
+
+    def table(self, context: SessionContext) -> Any:
+        """The same as a table, for a catalogue."""
+        return self.frame(context).into_view()
+
+    def check_files(self) -> None:
+        """Once DataFusion has listed the local files that it scans: it passes over one that is missing without a word.
+
+        58P01 for one that is gone, 55000 for one that is another since.
+        """
+        if not self._place.is_local:
+            return
+        for file in self.files:
+            now = self._place.look(file.path)
+            if now is None:
+                raise missing(file.path)
+            if now.state != file.state:
+                raise OperationalError(
+                    f"{file.path} was changed while it was read", sqlstate="55000", hint="run the statement again"
+                )
 
     def single(self, file: DataFile) -> FileRelation:
         """One of the files alone."""

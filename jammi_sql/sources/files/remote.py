@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 from datafusion import SessionContext
 
-from ...errors import Error, FeatureNotSupported, InvalidParameter
-from .buckets import BUCKETS, SECONDS, check_endpoint, web_store
+from ...errors import Error, FeatureNotSupported
+from .buckets import BUCKETS, SECONDS, anonymous_store, check_endpoint, has_bucket_in_path, web_store
 from .failures import unreadable
 from .options import FileOptions
 from .places import Allowed, Found, is_hidden
@@ -77,8 +77,11 @@ class BucketFiles(_Remote):
         self._allowed = allowed
         self._made: pafs.FileSystem | None = None
         check_endpoint(options)
-        super().__init__(scheme, lambda: BUCKETS[scheme].store(self._bucket, options))
-        self._whole_path = scheme == "gs" and options.anonymous  # read as a web site is, bucket and all
+        if options.anonymous:
+            super().__init__(scheme, lambda: anonymous_store(scheme, self._bucket, options))
+        else:
+            super().__init__(scheme, lambda: BUCKETS[scheme].store(self._bucket, options))
+        self._whole_path = options.anonymous and has_bucket_in_path(scheme, options)
 
     def look(self, path: str) -> Found | None:
         self._allowed(self.display(path))
@@ -124,8 +127,8 @@ class WebFile(_Remote):
 
     def __init__(self, uri: str, options: FileOptions, allowed: Allowed) -> None:
         parts = urlsplit(uri)
-        if parts.scheme == "http" and not options.allow_http:
-            raise InvalidParameter("http:// is not protected", hint="use https://, or the option allow_http true")
+        if parts.scheme == "http":
+            raise FeatureNotSupported("files are read over https, not http", hint="use https://")
         if parts.query or parts.fragment:
             raise FeatureNotSupported(
                 "a URL of a file has no query", hint="give the plain URL, or read a bucket as s3:// with credentials"
