@@ -24,7 +24,7 @@ def read_copy(cursor: Cursor) -> Statement | None:
     position = cursor.position
     source = _source(cursor)
     cursor.accept("WITH")
-    options = read_word_options(cursor) if cursor.symbol() == "(" else {}
+    options = read_word_options(cursor, bare=True) if cursor.symbol() == "(" else {}
     cursor.finish()
     return CopyFrom(target, columns, positions, source, position, options)
 

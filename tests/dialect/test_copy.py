@@ -37,7 +37,6 @@ def test_copy_to_stays_as_it_is(text: str) -> None:
     [
         ("COPY t FROM x.csv", 12, "a file as"), ("COPY t FROM 'x' FORMAT csv", 16, "FORMAT"), ("COPY t FROM", 11, "a file as"),
         ("COPY t FROM 'x' (header, header)", 25, "twice"), ("COPY t FROM 'x' ()", 17, "option"), ("COPY t () FROM 'x'", 8, "column"),
-        ("COPY t FROM 'x' (format = csv)", 24, "value"),
     ],
 )  # fmt: skip
 def test_a_copy_that_is_none_says_where(text: str, position: int, message: str) -> None:
