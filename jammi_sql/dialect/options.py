@@ -1,4 +1,4 @@
-"""The list ``(key = value, ...)`` of WITH and SET."""
+"""The lists ``(key = value, ...)`` of WITH and SET, and ``(key value, ...)`` of COPY."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def read_options(cursor: Cursor) -> dict[str, str]:
     return _pairs(cursor, needs_equals=True)
 
 
-def read_word_options(cursor: Cursor) -> dict[str, str]:
-    """The parenthesised list ``(key value, ...)``, with or without ``=`` between; the rest as for ``read_options``."""
-    return _pairs(cursor, needs_equals=False)
+def read_word_options(cursor: Cursor, *, bare: bool = False) -> dict[str, str]:
+    """The parenthesised list ``(key value, ...)``, with or without ``=`` between; with ``bare`` a key alone is true. The rest as
+    for ``read_options``."""
+    return _pairs(cursor, needs_equals=False, bare=bare)
 
 
-def _pairs(cursor: Cursor, *, needs_equals: bool) -> dict[str, str]:
+def _pairs(cursor: Cursor, *, needs_equals: bool, bare: bool = False) -> dict[str, str]:
     options: dict[str, str] = {}
     cursor.expect_symbol("(")
     while True:
@@ -38,7 +39,7 @@ def _pairs(cursor: Cursor, *, needs_equals: bool) -> dict[str, str]:
             cursor.expect_symbol("=")
         else:
             cursor.accept_symbol("=")
-        options[key] = _value(cursor)
+        options[key] = "true" if bare and cursor.symbol() in {",", ")"} else _value(cursor)
         if not cursor.accept_symbol(","):
             break
     cursor.expect_symbol(")")

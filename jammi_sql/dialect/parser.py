@@ -9,6 +9,7 @@ from ..errors import ProgrammingError, StatementSyntaxError
 from .calls import read_call
 from .complexity import check_complexity
 from .composing import part
+from .copy import read_copy
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
 from .definitions import read_alter, read_create, read_drop, read_truncate
@@ -135,20 +136,6 @@ def _explain_options(cursor: Cursor) -> bool:
     return analyze
 
 
-def _copy(cursor: Cursor) -> Statement | None:
-    """``COPY name [(columns)] FROM`` comes later; ``None`` for COPY ... TO."""
-    depth = 0
-    for token in cursor.tokens[1:]:
-        if token.kind == "operator" and token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        elif not depth and token.keyword == "TO":
-            return None
-        elif not depth and token.keyword == "FROM":
-            hint = "use INSERT INTO name SELECT ... FROM an external table"
-            return Unsupported("COPY ... FROM", hint, cursor.tokens[0].start)
-    return None
-
-
 def _later(cursor: Cursor) -> Statement:
     token = cursor.tokens[0]
     return Unsupported(token.keyword, _LATER[token.keyword], token.start)
@@ -171,7 +158,7 @@ _READERS: Mapping[str, _Reader] = {
     "BEGIN": read_begin,
     "CALL": read_call,
     "COMMIT": read_commit,
-    "COPY": _copy,
+    "COPY": read_copy,
     "CREATE": read_create,
     "DELETE": read_delete,
     "DESC": read_describe,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .cached import refresh_table
 from .cursor import Cursor
 from .options import read_word_options
-from .statements import Attach, Detach, Fragment, RefreshSource, Statement, Unsupported
+from .statements import Attach, Detach, Fragment, RefreshSource, Statement
 
 __all__ = ["read_attach", "read_detach", "read_refresh"]
 
@@ -49,14 +50,13 @@ def read_detach(cursor: Cursor) -> Statement:
 def read_refresh(cursor: Cursor) -> Statement:
     """``REFRESH SOURCE name`` and ``REFRESH TABLE name``."""
     cursor.grammar = "REFRESH SOURCE name or REFRESH TABLE name"
-    start = cursor.position
     cursor.expect("REFRESH")
     kind = cursor.accept_any("SOURCE", "TABLE")
     if not kind:
         raise cursor.error("SOURCE or TABLE")
-    position = cursor.position
     if kind == "TABLE":
-        return Unsupported("REFRESH TABLE", "create the copy anew with CREATE TEMP TABLE name AS query", start)
+        return refresh_table(cursor)
+    position = cursor.position
     name = cursor.identifier(_NAME)
     cursor.finish()
     return RefreshSource(name, position)

@@ -26,6 +26,8 @@ __all__ = [
     "Call",
     "ColumnDefinition",
     "Commit",
+    "CopyFrom",
+    "CreateCachedTable",
     "CreateIndex",
     "CreateSchema",
     "CreateTable",
@@ -49,6 +51,7 @@ __all__ = [
     "OnConflict",
     "Query",
     "RefreshSource",
+    "RefreshTable",
     "Release",
     "RemoteCall",
     "ResetSetting",
@@ -344,6 +347,21 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyFrom:
+    """``COPY target [(columns)] FROM 'file' | stdin [(option value, ...)]``.
+
+    ``source`` is a string literal or a placeholder; ``None`` for stdin. ``position`` is that of the source.
+    """
+
+    target: Name
+    columns: tuple[str, ...] | None
+    column_positions: tuple[int, ...]
+    source: Fragment | None
+    position: int
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """``UPDATE target [[AS] alias] SET assignments [FROM source] [WHERE condition] [RETURNING returning]``.
 
@@ -457,6 +475,30 @@ class CreateTableAs:
     if_not_exists: bool
     options: Mapping[str, str]
     query: Query
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCachedTable:
+    """``CREATE CACHED TABLE [IF NOT EXISTS] name AS query [WITH (options)]``.
+
+    ``query`` is its text as it was written, since it is run again and again, ``query_position`` where that begins, ``words``
+    the identifiers in it.
+    """
+
+    name: Name
+    if_not_exists: bool
+    query: str
+    query_position: int
+    words: frozenset[str]
+    options: Mapping[str, str]
+    options_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTable:
+    """``REFRESH TABLE name``."""
+
+    name: Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -687,12 +729,15 @@ Statement = (
     | ShowCreateTopic
     | ShowCreateTable
     | Insert
+    | CopyFrom
     | Update
     | Delete
     | Merge
     | TruncateTable
     | CreateTable
     | CreateTableAs
+    | CreateCachedTable
+    | RefreshTable
     | CreateIndex
     | DropIndex
     | AlterTableAddColumn

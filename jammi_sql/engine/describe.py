@@ -153,6 +153,8 @@ def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
         hidden = found.get((table.namespace, table.local_name))
         if hidden is None or table.definition.tenant is not None:
             found[table.namespace, table.local_name] = ("table", table.schema)
+    for cached in session.engine.services.caches.catalog.visible(session.reader, session.tenant):
+        found.setdefault((cached.namespace, cached.local_name), ("table", cached.copy.schema))
     for name, view in SYSTEM_VIEWS.items():
         found[SYSTEM, name] = ("system view", view.schema)
     for namespace, names in session.own_relations().items():

@@ -15,6 +15,7 @@ from ..ports import Broker, Clock, Store
 from ..sources.catalog import SourceCatalog
 from ..stores import SqliteStore, is_postgres_url
 from ..tables.cache import TableCache
+from ..tables.cached import CachedCatalog
 from ..tables.catalog import TableCatalog
 from ..tables.registry import MutableTableRegistry
 from ..tables.rendering import renderer_of
@@ -32,6 +33,7 @@ from ..topics.segments.reader import SegmentReader
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .attachments import Attachments
+from .caching import CacheKeeper, Caches
 from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import SegmentOptions, Segments, segment_storage
@@ -115,12 +117,17 @@ class Engine:
                 on_segment=None if metering is None else metering.recorder.moved,
             ),
             SegmentScans(storage),
+            Caches(
+                store, CachedCatalog(load_queries("cached", store.kind), clock), catalog, storage, clock, options.grace
+            ),
         )  # fmt: skip
         self._metering = metering
         if metering is not None:  # last: an engine that could not be made is not observed
             metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
+        kept = options.background and not store.read_only and self.services.caches.storage.exists
+        self._cache_keeper = CacheKeeper(self.services.caches, self.sql_session) if kept else None
 
     @classmethod
     def open(
@@ -211,6 +218,8 @@ class Engine:
         self.closed = True
         if self._metering is not None:
             self._metering.close()
+        if self._cache_keeper is not None:  # it has sessions of its own
+            self._cache_keeper.close()
         for session in list(self._sessions):
             session.close()
         self.subscriber.close()

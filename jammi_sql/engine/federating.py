@@ -65,6 +65,7 @@ def federated(
         if found is None:
             return None
         providers = _providers(planning, found)
+        planning.named = False  # what is not a source's is scanned as in any other query
         with inserted_relations(session.relations, {name: provider for name, (_, provider) in providers.items()}):
             rest = Consumer.from_substrait_plan(context, Plan.from_json(orjson.dumps(found.plan).decode()))
             result = context.create_dataframe_from_logical_plan(rest)

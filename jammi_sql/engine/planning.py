@@ -15,12 +15,14 @@ from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
 from ..sources.relation import RemoteRelation
 from ..sources.source import Source
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
+    from ..sources.files import FileRelation
     from .federating import Federated
     from .remote_provider import SourceProvider
     from .services import Services
@@ -101,6 +103,9 @@ class Planning:
         """The query with what its sources compute, once it was planned."""
         self.whole: str | None = None
         """Why each table of a source is read by itself, where that is so."""
+        self._copies: list[CachedTable] = []
+        self.files: list[FileRelation] = []
+        """The attached files that DataFusion scans for it."""
         self.failure: BaseException | None = None
 
     @classmethod
@@ -144,6 +149,36 @@ class Planning:
         if table is None and name not in self.words:
             return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
+
+    def cached(self, namespace: str, name: str) -> CachedTable | None:
+        """The cached table of that name that the session sees; its copy stays until this is released."""
+        found = self._services.caches.catalog.lookup(self.moment, self.tenant, namespace, name)
+        return None if found is None else self._keep_copy(found)
+
+    def copy_of(self, table: CachedTable) -> CachedTable:
+        """``table``, which an earlier statement found, as it is now. ``UndefinedTable`` where this one may not see it."""
+        now = self._services.caches.catalog.numbered(self.moment, table.number)
+        if now is None or now.tenant not in (None, self.tenant):
+            raise UndefinedTable(f"table {table.name} does not exist", hint="SHOW TABLES lists what is there")
+        return self._keep_copy(now)
+
+    def _keep_copy(self, table: CachedTable) -> CachedTable:
+        caches = self._services.caches
+        with self._lock:
+            self._unpin.append(caches.pins.pin([table.copy.path]))
+        self._copies.append(table)
+        self._check_copy(table)
+        return table
+
+    def _check_copy(self, table: CachedTable) -> None:
+        caches = self._services.caches
+        size = caches.storage.size(table.copy.path)
+        if size != table.copy.size:
+            what = "is missing" if size is None else f"has {size} bytes, not {table.copy.size}"
+            raise DataCorrupted(
+                f"cached table {table.name}: its copy {caches.storage.display(table.copy.path)} {what}",
+                hint="REFRESH TABLE makes it anew",
+            )
 
     @property
     def reads_tables(self) -> bool:
@@ -242,6 +277,10 @@ class Planning:
         for topic, segments in self._segments:
             for segment in segments:
                 self._services.segments.files.check(segment, topic.name)
+        for table in self._copies:
+            self._check_copy(table)
+        for relation in self.files:
+            relation.check_files()
 
     def file_failure(self, error: BaseException) -> Error | None:
         """What an error of DataFusion's scan of files means; ``None`` where it is none of those."""

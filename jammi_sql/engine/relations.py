@@ -13,15 +13,18 @@ from datafusion import DataFrame, col
 from ..arrow.dataset import LazyDataset
 from ..dialect import quote_identifier
 from ..errors import DataCorrupted
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
 from ..topics.definition import CATALOG
 from ..topics.segments.segment import Segment
+from .cached_provider import CachedProvider, scanned_copy
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
 from .planning import Planning, RemoteTable
 from .remote_provider import RemoteProvider, dialect_of
 from .source_kinds import FILES
+from .staging import RowsRelation
 from .system_views import SYSTEM_VIEWS, SystemView
 from .table_provider import TableProvider
 from .topic_provider import TopicProvider
@@ -65,7 +68,8 @@ class SessionRelations:
             *services.catalog.visible(reader, tenant),
             *services.tables.visible(reader, tenant),
         ]
-        return sorted({relation.local_name for relation in visible if relation.namespace == namespace})
+        copies = services.caches.catalog.visible(reader, tenant)
+        return sorted({relation.local_name for relation in (*visible, *copies) if relation.namespace == namespace})
 
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""
@@ -84,9 +88,19 @@ class SessionRelations:
     def _found(self, planning: Planning, namespace: str, name: str) -> Any:
         """The topic or table: a tenant's own comes before a global one."""
         topic, table = planning.topic(namespace, name), planning.table(namespace, name)
+        if topic is None and table is None:
+            cached = planning.cached(namespace, name)
+            return None if cached is None else self._cached_relation(cached, planning)
         if table is None or (topic is not None and topic.definition.tenant is not None):
             return None if topic is None else self.topic_relation(topic, planning)
         return self.table_provider(table, planning)
+
+    def _cached_relation(self, table: CachedTable, planning: Planning) -> Any:
+        """DataFusion scans the copy itself where the plan is run once."""
+        services = self._session.engine.services
+        if planning.once and not planning.named and self.takes_filters:
+            return scanned_copy(self._session.context, services.caches, table, services.scans.reach)
+        return CachedProvider(services.caches, table, planning)
 
     # --- attached sources ---
 
@@ -105,9 +119,14 @@ class SessionRelations:
         """A relation of an attached source, ``None`` where there is none."""
         session = self._session
         found = source.relation(schema, relation)
-        if found is None or source.kind == FILES:
-            return None if found is None else found.table(session.context)
+        if found is None:
+            return None
         planning = Planning.current() or session.new_planning(frozenset())
+        if source.kind == FILES:
+            if planning.named:
+                return RowsRelation(found.schema)
+            planning.files.append(found)
+            return found.table(session.context)
         planning.remote[name, schema, relation] = RemoteTable(source, found)
         provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
         planning.providers.append((name, provider))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ from .retrying import retried
 from .running import Running
 from .settings import NONE, Settings
 from .staging import Staged, remaining
+from .standard_input import StandardInput
 from .transaction_scope import TransactionScope
 from .world import World
 
@@ -87,6 +88,8 @@ class Session:
         self.known = Known()
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
+        self.stdin: StandardInput | None = None
+        """What COPY ... FROM stdin reads, while a statement runs that was given it."""
         self._lock = threading.RLock()
 
     # --- who and where ---
@@ -208,9 +211,20 @@ class Session:
 
     # --- running statements ---
 
-    def execute(self, text: str, parameters: Parameters | None = None) -> Result:
-        """Run exactly one statement. ``parameters`` are keyed ``'1'``, ``'2'``, ... or by name."""
-        return self._run(self._parse_one(text), dict(parameters or {}))
+    def execute(self, text: str, parameters: Parameters | None = None, *, stdin: Any = None) -> Result:
+        """Run exactly one statement. ``parameters`` are keyed ``'1'``, ``'2'``, ... or by name.
+
+        ``stdin`` is the open file that COPY ... FROM stdin reads.
+        """
+        parsed, values = self._parse_one(text), dict(parameters or {})
+        if stdin is None:
+            return self._run(parsed, values)
+        with self._lock, closing(StandardInput(stdin)) as given:
+            self.stdin = given
+            try:
+                return self._run(parsed, values)
+            finally:
+                self.stdin = None
 
     def execute_script(self, text: str) -> None:
         """Run many statements in order, up to the first error; rows are read and dropped."""
@@ -492,6 +506,10 @@ class Session:
         if isinstance(found, CatalogTable):
             return found
         path = ".".join(name.parts)
+        if found is None:
+            from .cached_statements import refuse_cached  # noqa: PLC0415 - it refers to the session
+
+            refuse_cached(self, name)
         if found is not None:
             raise ProgrammingError(
                 f"{path} is a topic, not a table",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,10 @@ def checked_definition(definition: SourceDefinition) -> SourceDefinition:
     checked = replace(definition, kind=kind_of(definition.uri, definition.kind or None))
     check_options(checked.kind, checked.options)
     check_definition(checked)
+    if checked.kind == FILES:
+        if "://" not in checked.uri:  # who reads it later is elsewhere
+            checked = replace(checked, uri=os.path.abspath(checked.uri))
+        open_attached(checked)
     return checked
 
 

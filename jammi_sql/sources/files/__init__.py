@@ -1,15 +1,7 @@
-"""Folders and files as sources."""
+"""Attached files: a folder, a glob or a file, here or in an object store, as relations that DataFusion scans itself."""
 
-from __future__ import annotations
+from .options import OPTIONS
+from .relation import FileRelation
+from .source import FileSource, open_files
 
-from typing import Any
-
-from ...errors import FeatureNotSupported
-from ..definition import SourceDefinition
-
-__all__ = ["open_files"]
-
-
-def open_files(definition: SourceDefinition) -> Any:
-    """The source of files."""
-    raise FeatureNotSupported("files cannot be attached yet", hint="read them with SELECT ... FROM 'file.parquet'")
+__all__ = ["OPTIONS", "FileRelation", "FileSource", "open_files"]
