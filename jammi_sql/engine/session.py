@@ -362,6 +362,14 @@ class Session:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
 
+    def plain_frame(self, planning: Planning, fragment: statements.Fragment, parameters: Parameters) -> DataFrame:
+        """A query planned by DataFusion as it stands, nothing of it cut out."""
+        values = {key: _bindable(value) for key, value in parameters.items()}
+        try:
+            return self.context.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+        except Exception as error:
+            raise self.translator(planning, fragment)(error) from error
+
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
         """The columns of a planned query; an error where one has a name that Arrow does not take.
 
