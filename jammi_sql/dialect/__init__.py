@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import statements
-from .composing import compose, placeholders, spliced
+from .composing import compose, filled, placeholders, spliced
 from .identifier import format_identifier_path, parse_identifier_path, quote_identifier
 from .parsed import Parsed
 from .parser import parse
@@ -11,6 +11,7 @@ from .parser import parse
 __all__ = [
     "Parsed",
     "compose",
+    "filled",
     "format_identifier_path",
     "parse",
     "parse_identifier_path",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from .asof import find_asofs
 from .cursor import Cursor
 from .identifier import fold, unquote_identifier
 from .keywords import QUERY_STARTS
 from .rewriting import Edit, Rendered
-from .statements import Query, SubscribeCall
+from .statements import AsofJoin, Query, SubscribeCall
 from .subscribe import find_subscribes
 from .tokens import Token
 
-__all__ = ["read_change", "read_query", "render_query", "rest_query", "take_subscribes"]
+__all__ = ["read_change", "read_query", "render_query", "rest_query", "take_relations"]
 
 
 def read_query(cursor: Cursor, edits: Sequence[Edit] = ()) -> Query:
@@ -31,20 +33,33 @@ def rest_query(cursor: Cursor) -> Query:
 
 def read_change(cursor: Cursor) -> Query:
     """The whole statement; the fragments that the cursor gives from now on have the relations of its subscribes."""
-    subscribes, words = take_subscribes(cursor, 0)
+    taken = take_relations(cursor, 0)
     body = cursor.rewriting.fragment(cursor.start, cursor.end)
-    return Query(cursor.tokens[0].keyword, body, subscribes, words)
+    return Query(cursor.tokens[0].keyword, body, taken.subscribes, taken.words, taken.asofs)
 
 
-def take_subscribes(cursor: Cursor, first: int) -> tuple[tuple[SubscribeCall, ...], frozenset[str]]:
-    """The calls from the token ``first`` on, taken out of all fragments to come, and the identifiers there."""
+class Taken(NamedTuple):
+    """What stands in a text for which the engine gives relations, and the identifiers there."""
+
+    subscribes: tuple[SubscribeCall, ...]
+    asofs: tuple[AsofJoin, ...]
+    words: frozenset[str]
+
+
+def take_relations(cursor: Cursor, first: int) -> Taken:
+    """The calls of ``subscribe`` and the as-of joins from the token ``first`` on, taken out of all fragments to come."""
     tokens = cursor.tokens[first:]
+    taken, spans = _relations(cursor, tokens)
+    if spans:
+        cursor.rewriting = cursor.rewriting.with_edits(spans)
+    return taken
+
+
+def _relations(cursor: Cursor, tokens: Sequence[Token]) -> tuple[Taken, tuple[Edit, ...]]:
     words = _words(tokens)
-    if "subscribe" not in words:
-        return (), words
-    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words)
-    cursor.rewriting = cursor.rewriting.with_edits(spans)
-    return subscribes, words
+    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words) if "subscribe" in words else ((), ())
+    asofs, spans = find_asofs(tokens, cursor.rewriting, spans, words) if "asof" in words else ((), spans)
+    return Taken(subscribes, asofs, words), spans
 
 
 def render_query(cursor: Cursor, first: int, last: int, edits: Sequence[Edit] = ()) -> tuple[Query, Rendered]:
@@ -55,11 +70,10 @@ def render_query(cursor: Cursor, first: int, last: int, edits: Sequence[Edit] = 
     tokens = cursor.tokens[first:last] if (first, last) != (0, len(cursor.tokens)) else cursor.tokens
     start = tokens[0].start if first else cursor.start
     end = cursor.tokens[last].start if last < len(cursor.tokens) else cursor.end
-    words = _words(tokens)
-    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words) if "subscribe" in words else ((), ())
+    taken, spans = _relations(cursor, tokens)
     rendered = cursor.rewriting.render(start, end, [*edits, *spans])
     keyword = next((token.keyword for token in tokens if token.kind == "word"), "")
-    return Query(keyword, rendered.fragment, subscribes, words), rendered
+    return Query(keyword, rendered.fragment, taken.subscribes, taken.words, taken.asofs), rendered
 
 
 def _words(tokens: Sequence[Token]) -> frozenset[str]:

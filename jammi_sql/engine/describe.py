@@ -13,6 +13,7 @@ from ..plan.columns import sql_type
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
 from ..topics.relation import relation_schema
+from .asof import AsofJoins
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
@@ -87,11 +88,14 @@ def _returned_schema(
 def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
     from .live import subscribed_topic  # noqa: PLC0415
 
-    probes = {
+    probes: dict[str, Any] = {
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
-    with session.planned(query.words) as planning, inserted_relations(session.relations, probes):
-        return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
+    with session.planned(query.words) as planning:
+        if query.asofs:
+            probes |= AsofJoins(session, planning, query, values, probes).relations
+        with inserted_relations(session.relations, probes):
+            return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
 
 
 def table_schema(session: Session, catalog: str | None, schema: str | None, table: str) -> pa.Schema:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from datafusion import DataFrame, SessionContext, SQLOptions
 
 from ..checking import checked
-from ..dialect import Parsed, parse, quote_identifier, statements
+from ..dialect import Parsed, filled, parse, quote_identifier, statements
 from ..errors import (
     ConnectionClosed,
     Error,
@@ -163,6 +163,16 @@ class Session:
     def ordered_context(self) -> SessionContext:
         """A context with one partition, which keeps rows in the order in which they are read."""
         return self._world.ordered_context
+
+    @property
+    def building_context(self) -> SessionContext:
+        """A context whose joins hold the side in memory that is known to be small, if it is."""
+        return self._world.building_context
+
+    @property
+    def merging_context(self) -> SessionContext:
+        """A context whose joins sort both sides and hold neither in memory."""
+        return self._world.merging_context
 
     def _prepare(self, context: SessionContext) -> None:
         self.engine.services.functions.register(context, self)
@@ -327,7 +337,8 @@ class Session:
         reads_only: bool = False,
     ) -> DataFrame:
         """``fragment`` planned by DataFusion, which runs DDL on the way."""
-        chosen = context or self.context
+        fragment = filled(fragment, planning.markers) if planning.markers else fragment
+        chosen = context or planning.context or self.context
         parameters = {key: _bindable(value) for key, value in parameters.items()}
         try:
             if reads_only:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from datafusion import SessionConfig, SessionContext
 
@@ -10,6 +10,8 @@ from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .catalog_provider import JammiCatalog, Relations
 
 __all__ = ["World"]
+
+_SMALL_SIDE = 1 << 30
 
 
 class World:
@@ -25,37 +27,52 @@ class World:
     ) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
         self._prepare = prepare
-        self._contexts: dict[int | None, SessionContext] = {}
+        self._contexts: dict[str, SessionContext] = {}
 
     @property
     def context(self) -> SessionContext:
         """The context for queries, with as many partitions as there are cores."""
-        return self._context(None)
+        return self._context("", {})
 
     @property
     def ordered_context(self) -> SessionContext:
         """A context with one partition, which keeps rows in the order in which they are read."""
-        return self._context(1)
+        return self._context("ordered", {"datafusion.execution.target_partitions": "1"})
+
+    @property
+    def building_context(self) -> SessionContext:
+        """A context whose joins hold the side in memory that is known to be small, if it is."""
+        return self._context(
+            "building",
+            {
+                "datafusion.optimizer.hash_join_single_partition_threshold": str(_SMALL_SIDE),
+                "datafusion.optimizer.hash_join_single_partition_threshold_rows": str(_SMALL_SIDE),
+            },
+        )
+
+    @property
+    def merging_context(self) -> SessionContext:
+        """A context whose joins sort both sides and hold neither in memory."""
+        return self._context("merging", {"datafusion.optimizer.prefer_hash_join": "false"})
 
     @property
     def contexts(self) -> Iterable[SessionContext]:
         """Those that were made."""
         return self._contexts.values()
 
-    def _context(self, partitions: int | None) -> SessionContext:
-        context = self._contexts.get(partitions)
+    def _context(self, name: str, own: Mapping[str, str]) -> SessionContext:
+        context = self._contexts.get(name)
         if context is None:
-            context = self._contexts[partitions] = self._new_context(partitions)
+            context = self._contexts[name] = self._new_context(own)
         return context
 
-    def _new_context(self, partitions: int | None) -> SessionContext:
+    def _new_context(self, own: Mapping[str, str]) -> SessionContext:
         options = {
             "datafusion.sql_parser.map_string_types_to_utf8view": "false",
             "datafusion.execution.parquet.schema_force_view_types": "false",
             "datafusion.execution.time_zone": "UTC",
+            **own,
         }
-        if partitions is not None:
-            options["datafusion.execution.target_partitions"] = str(partitions)
         config = (
             SessionConfig(options)
             .with_default_catalog_and_schema(CATALOG, DEFAULT_NAMESPACE)

@@ -1,0 +1,398 @@
+"""Finds for each of many rows the nearest of sorted ones: the same keys, and the nearest time.
+
+The sorted rows are kept as one array of codes, in which a group (the rows of equal keys) and a time make one ordered value,
+so that finding is a binary search of NumPy's for a whole batch, without the interpreter's lock. A group is found by a hash of
+its keys, and then its keys are compared.
+
+Equality and order are DataFusion's: NaN is equal to itself and the greatest, NULL is equal to nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import types
+
+from .batches import join
+from .buffers import fixed_width, numbers, row_offsets, valid_mask
+
+__all__ = ["Nearest", "NearestBuilder", "Operator", "is_key", "is_time"]
+
+Operator = Literal[">=", ">", "<=", "<"]
+"""How the time that is looked for compares to those that are found."""
+
+Words = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+_SIGN = np.uint64(1 << 63)
+_IN_MEMORY = 16 << 20
+_CHUNK = 1 << 20
+_SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
+_NOBODY = np.int64(-1)
+
+
+def is_time(data_type: pa.DataType) -> bool:
+    """Whether values of the type can be what is nearest: numbers, decimals, dates, times, timestamps, durations."""
+    return _is_plain(data_type) or types.is_decimal(data_type)
+
+
+def is_key(data_type: pa.DataType) -> bool:
+    """Whether values of the type can be keys: as ``is_time``, and text, bytes and booleans."""
+    return is_time(data_type) or types.is_boolean(data_type) or _is_text(data_type)
+
+
+def _is_plain(data_type: pa.DataType) -> bool:
+    return (
+        types.is_integer(data_type)
+        or types.is_floating(data_type)
+        or (types.is_temporal(data_type) and not types.is_interval(data_type))
+    )
+
+
+def _is_text(data_type: pa.DataType) -> bool:
+    return (
+        types.is_string(data_type)
+        or types.is_large_string(data_type)
+        or types.is_binary(data_type)
+        or types.is_large_binary(data_type)
+        or types.is_fixed_size_binary(data_type)
+    )
+
+
+# --- values as words ---
+
+
+def _ordered(array: pa.Array) -> Words:
+    """Numbers whose order is that of the values of a plain type, whatever is under nulls."""
+    kind = array.type
+    width = kind.bit_width
+    if types.is_floating(kind):
+        floats = numbers(array, np.dtype(f"f{width // 8}")) + np.dtype(f"f{width // 8}").type(0)  # -0.0 becomes 0.0
+        bits = floats.view(f"u{width // 8}").astype(np.uint64) << np.uint64(64 - width)
+        return np.where(bits & _SIGN, ~bits, bits | _SIGN)
+    if types.is_unsigned_integer(kind):
+        return numbers(array, np.dtype(f"u{width // 8}")).astype(np.uint64)
+    return numbers(array, np.dtype(f"i{width // 8}")).astype(np.int64).view(np.uint64) ^ _SIGN
+
+
+def _wide(array: pa.Array) -> npt.NDArray[np.bytes_]:
+    """Decimals as bytes whose order is that of the values."""
+    width = array.type.byte_width
+    digits = fixed_width(array, width).reshape(-1, width)[:, ::-1].copy()
+    digits[:, 0] ^= 0x80
+    return digits.view(f"S{width}").reshape(-1)
+
+
+def _texts(array: pa.Array, seed: int) -> Words:
+    """A hash of each text: the sum of its bytes by powers of ``seed``."""
+    if types.is_fixed_size_binary(array.type):
+        width = array.type.byte_width
+        data = fixed_width(array, width).reshape(-1)
+        offsets = np.arange(len(array) + 1, dtype=np.int64) * width
+    else:
+        offsets = row_offsets(array).astype(np.int64)
+        data = np.frombuffer(array.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        offsets = offsets - offsets[0]
+    lengths = np.diff(offsets)
+    found = lengths.astype(np.uint64)
+    if len(data):
+        with np.errstate(over="ignore"):
+            powers = np.cumprod(np.full(int(lengths.max()), seed, np.uint64), dtype=np.uint64)
+            within = np.arange(len(data), dtype=np.int64) - np.repeat(offsets[:-1], lengths)
+            spread = (data.astype(np.uint64) + np.uint64(1)) * powers[within]
+            spread ^= spread >> np.uint64(32)  # a sum of products alone has collisions that are easily made
+            spread *= np.uint64(_SEEDS[0] | 1)
+            filled = lengths > 0
+            found[filled] += np.add.reduceat(spread, offsets[:-1][filled])
+    return found
+
+
+def _words(array: pa.Array, seed: int) -> Words:
+    """Equal for equal keys."""
+    kind = array.type
+    if types.is_boolean(kind):
+        return numbers(array.cast(pa.uint8()), np.uint8).astype(np.uint64)
+    if types.is_decimal(kind):
+        parts = _digits(array)
+        with np.errstate(over="ignore"):
+            return np.add.reduce([parts[:, place] * np.uint64(seed + 2 * place) for place in range(parts.shape[1])])
+    return _texts(array, seed) if _is_text(kind) else _ordered(array)
+
+
+def _digits(array: pa.Array) -> Words:
+    """Decimals as rows of words."""
+    width = array.type.byte_width
+    if width < 8:
+        return numbers(array, np.int32).astype(np.int64).view(np.uint64).reshape(-1, 1)
+    return fixed_width(array, width).reshape(-1, width).copy().view(np.uint64)
+
+
+def _mixed(columns: Sequence[Words], seed: int) -> Words:
+    with np.errstate(over="ignore"):
+        found = np.zeros(len(columns[0]), np.uint64)
+        for words in columns:
+            found = (found ^ words) * np.uint64(seed)
+            found ^= found >> np.uint64(29)
+        return found
+
+
+def _same(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
+    """Where two arrays without nulls have equal keys."""
+    if _is_text(one.type) or types.is_decimal(one.type):
+        return np.asarray(pc.equal(one, other).to_numpy(zero_copy_only=False), bool)
+    return np.asarray(_words(one, 1) == _words(other, 1), bool)
+
+
+def _valid(arrays: Sequence[pa.Array]) -> npt.NDArray[np.bool_] | None:
+    """Where none of the arrays is null; ``None``: everywhere."""
+    found = None
+    for array in arrays:
+        mask = valid_mask(array)
+        if mask is not None:
+            found = mask if found is None else found & mask
+    return found
+
+
+# --- the sorted rows ---
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearest:
+    """The sorted rows, each of which is named by its number."""
+
+    rows: int
+    codes: npt.NDArray[Any]
+    starts: Places
+    """Where each group begins, and the number of rows."""
+    hashes: Words
+    """Of the groups' keys, ascending."""
+    groups: Places
+    """The group of each hash."""
+    keys: tuple[pa.Array, ...]
+    """The keys of each hash."""
+    seed: int
+    least: int
+    """The word of the least time."""
+    span: int
+    """How many numbers of the codes a group has; 0 where codes are bytes."""
+
+    def find(self, operator: Operator, keys: Sequence[pa.Array], times: pa.Array) -> pa.Array:
+        """For each row the number of the nearest one as ``int64``, null where there is none.
+
+        Of ``>=`` and ``>`` the latest before, of ``<=`` and ``<`` the earliest after.
+        """
+        count = len(times)
+        if not self.rows or not count:
+            return pa.nulls(count, pa.int64())
+        groups = self._groups(keys, count)
+        codes = self._codes(groups, times)
+        backward = operator in (">=", ">")
+        side: Literal["left", "right"] = "right" if operator in (">=", "<") else "left"
+        places = np.searchsorted(self.codes, codes, side).astype(np.int64)
+        known = np.maximum(groups, 0)
+        if backward:
+            places -= 1
+            found = places >= self.starts[known]
+        else:
+            found = places < self.starts[known + 1]
+        found &= groups >= 0
+        valid = _valid([*keys, times])
+        if valid is not None:
+            found &= valid
+        return pa.array(places, pa.int64(), mask=~found)
+
+    def _groups(self, keys: Sequence[pa.Array], count: int) -> Places:
+        """The group of each row, -1 where there is none."""
+        if not keys:
+            return np.zeros(count, np.int64)
+        words = [_words(key, self.seed) for key in keys]
+        exact = len(keys) == 1 and not (_is_text(keys[0].type) or types.is_decimal(keys[0].type))
+        hashes = words[0] if exact else _mixed(words, self.seed)
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        equal = self.hashes[places] == hashes
+        if not exact:
+            taken = pa.array(places)
+            for key, known in zip(keys, self.keys, strict=True):
+                candidates = known.take(taken)
+                if _is_text(key.type) or types.is_decimal(key.type):
+                    equal &= np.asarray(pc.equal(key, candidates).fill_null(False).to_numpy(zero_copy_only=False), bool)
+                else:
+                    equal &= _words(key, 1) == _words(candidates, 1)
+        return np.where(equal, self.groups[places], _NOBODY)
+
+    def _codes(self, groups: Places, times: pa.Array) -> npt.NDArray[Any]:
+        known = np.maximum(groups, 0)
+        if types.is_decimal(times.type):
+            return _joined_codes(known, _wide(times))
+        words = _ordered(times)
+        if not self.span:
+            return _joined_codes(known, _bytes(words))
+        return _plain_codes(known, words, self.least, self.span)
+
+
+def _plain_codes(groups: Places, words: Words, least: int, span: int) -> Places:
+    """Times before the least one and after the greatest one have a number of their own in each group."""
+    within = np.clip(words, np.uint64(least - 1), np.uint64(least + span - 2)) - np.uint64(least - 1)
+    return groups * np.int64(span) + within.view(np.int64)
+
+
+def _bytes(words: Words) -> npt.NDArray[np.bytes_]:
+    return words.astype(">u8").view("S8")
+
+
+def _joined_codes(groups: Places, times: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:
+    width = times.dtype.itemsize
+    joined = np.empty((len(groups), 8 + width), np.uint8)
+    joined[:, :8] = groups.astype(">u8").view(np.uint8).reshape(-1, 8)
+    joined[:, 8:] = times.view(np.uint8).reshape(-1, width)
+    return joined.view(f"S{8 + width}").reshape(-1)
+
+
+class NearestBuilder:
+    """Takes rows sorted by keys and time, and keeps the last of those with the same keys and time."""
+
+    def __init__(self, keys: int) -> None:
+        """Batches have ``keys`` columns of keys first, then the time, then others; no key and no time is null."""
+        self._keys = keys
+        self._left: pa.RecordBatch | None = None
+        self._rows = 0
+        self._starts: list[int] = []
+        self._distinct: list[list[pa.Array]] = []
+        self._times = _Spool()
+        self._type: pa.DataType | None = None
+
+    def add(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
+        """The rows that are kept, as far as is known by now."""
+        if self._left is not None:
+            batch = join([self._left, batch])
+        if not batch.num_rows:
+            return None
+        self._left = batch.slice(batch.num_rows - 1)
+        if batch.num_rows == 1:
+            return None
+        return self._keep(batch, last=False)
+
+    def end(self) -> pa.RecordBatch | None:
+        """The rest of the rows that are kept."""
+        left, self._left = self._left, None
+        return None if left is None else self._keep(left, last=True)
+
+    def _keep(self, batch: pa.RecordBatch, *, last: bool) -> pa.RecordBatch:
+        """All rows but the last one, which the next batch begins with."""
+        count = batch.num_rows - (not last)
+        keys, times = batch.columns[: self._keys], batch.column(self._keys)
+        self._type = times.type
+        words = _wide(times) if types.is_decimal(times.type) else _ordered(times)
+        regroups = np.zeros(batch.num_rows - 1, bool)  # whether the next row has other keys
+        for key in keys:
+            regroups |= ~_same(key.slice(0, batch.num_rows - 1), key.slice(1))
+        kept = np.ones(count, bool)
+        following = min(count, batch.num_rows - 1)
+        kept[:following] = regroups[:following] | (words[:following] != words[1 : following + 1])
+        numbered = self._rows + np.cumsum(kept) - kept
+        if not self._rows and not self._starts:
+            self._begin(keys, [0], [0])
+        begins = np.flatnonzero(regroups) + 1
+        if len(begins):
+            # The first of a group may be dropped: the one after it has the number then.
+            ends = begins - 1
+            self._begin(keys, begins.tolist(), (numbered[ends] + 1).tolist())
+        self._times.add(words[:count][kept])
+        self._rows += int(kept.sum())
+        return batch.slice(0, count).filter(pa.array(kept))
+
+    def _begin(self, keys: Sequence[pa.Array], places: list[int], rows: list[int]) -> None:
+        taken = pa.array(places, pa.int64())
+        self._distinct.append([key.take(taken) for key in keys])
+        self._starts += rows
+
+    def build(self) -> Nearest:
+        """The rows that were kept, after ``end``."""
+        starts = np.array([*self._starts, self._rows], np.int64)
+        columns = zip(*self._distinct, strict=True)
+        keys = [pa.concat_arrays(list(parts)) for parts in columns]
+        hashes, order, seed = _hashes(keys, len(self._starts))
+        words = self._times.array()
+        least, span = 0, 0
+        if self._rows and words.dtype == np.uint64:
+            least, greatest = int(words.min()), int(words.max())
+            span = greatest - least + 3
+            if least == 0 or greatest == 2**64 - 1 or span * len(self._starts) >= 2**63:
+                span = 0
+        return Nearest(
+            self._rows,
+            _codes_of(starts, words, least, span) if self._rows else np.zeros(0, np.int64),
+            starts,
+            hashes,
+            order,
+            tuple(key.take(pa.array(order)) for key in keys),
+            seed,
+            least,
+            span,
+        )
+
+
+def _hashes(keys: Sequence[pa.Array], count: int) -> tuple[Words, Places, int]:
+    """The hashes of distinct keys, ascending, the place of each, and the seed with which they are distinct."""
+    if not keys or not count:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64), _SEEDS[0]
+    for seed in _SEEDS:
+        words = [_words(key, seed) for key in keys]
+        exact = len(keys) == 1 and not (_is_text(keys[0].type) or types.is_decimal(keys[0].type))
+        hashes = words[0] if exact else _mixed(words, seed)
+        order = np.argsort(hashes, kind="stable").astype(np.int64)
+        hashes = hashes[order]
+        if not np.any(hashes[1:] == hashes[:-1]):
+            return hashes, order, seed
+    raise AssertionError("four hashes of 64 bits, and keys that are the same in each")
+
+
+def _codes_of(starts: Places, words: npt.NDArray[Any], least: int, span: int) -> npt.NDArray[Any]:
+    plain = words.dtype == np.uint64
+    made = _Spool()
+    for begin in range(0, len(words), _CHUNK):
+        part = words[begin : begin + _CHUNK]
+        groups = np.searchsorted(starts, np.arange(begin, begin + len(part)), "right").astype(np.int64) - 1
+        if span:
+            made.add(_plain_codes(groups, part, least, span))
+        else:
+            made.add(_joined_codes(groups, _bytes(part) if plain else part))
+    return made.array()
+
+
+class _Spool:
+    """An array that grows, past 16 MB in a temporary file."""
+
+    def __init__(self) -> None:
+        self._held: list[npt.NDArray[Any]] = []
+        self._bytes = 0
+        self._file: Any = None
+
+    def add(self, part: npt.NDArray[Any]) -> None:
+        self._held.append(part)
+        self._bytes += part.nbytes
+        if self._bytes > _IN_MEMORY:
+            self._write()
+
+    def _write(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - lives as long as its memory map
+        for part in self._held:
+            self._file.write(np.ascontiguousarray(part).tobytes())
+        self._dtype = self._held[-1].dtype if self._held else self._dtype
+        self._held = []
+        self._bytes = 0
+
+    def array(self) -> npt.NDArray[Any]:
+        """All of it; not to be added to any more."""
+        if self._file is None:
+            return np.concatenate(self._held) if self._held else np.zeros(0, np.uint64)
+        self._write()
+        self._file.flush()
+        return np.memmap(self._file, self._dtype, "r")
