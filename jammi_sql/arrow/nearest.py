@@ -1,8 +1,9 @@
 """Finds for each of many rows the nearest of sorted ones: the same keys, and the nearest time.
 
-The sorted rows are kept as one array of codes, in which a group (the rows of equal keys) and a time make one ordered value,
-so that finding is a binary search of NumPy's for a whole batch, without the interpreter's lock. A group is found by a hash of
-its keys, and then its keys are compared.
+A group (the rows of equal keys) is found by a hash of its keys, and then its keys are compared. Its times are divided into
+about as many equal stretches as it has rows, and a table says where each stretch begins: what is left to search is a row or
+two, for a whole batch at once. A binary search over all rows of a million took ten times as long, most of it in waiting for
+memory.
 
 Equality and order are DataFusion's: NaN is equal to itself and the greatest, NULL is equal to nothing.
 """
@@ -35,6 +36,8 @@ _IN_MEMORY = 16 << 20
 _CHUNK = 1 << 20
 _SEEDS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93)
 _NOBODY = np.int64(-1)
+_FEW = 1 << 16
+"""Groups that single numbers may always be looked up for in a table."""
 
 
 def is_time(data_type: pa.DataType) -> bool:
@@ -143,9 +146,9 @@ def _mixed(columns: Sequence[Words], seed: int) -> Words:
 
 
 def _same(one: pa.Array, other: pa.Array) -> npt.NDArray[np.bool_]:
-    """Where two arrays without nulls have equal keys."""
+    """Where two arrays have equal keys; what is said of nulls is of no use."""
     if _is_text(one.type) or types.is_decimal(one.type):
-        return np.asarray(pc.equal(one, other).to_numpy(zero_copy_only=False), bool)
+        return np.asarray(pc.equal(one, other).fill_null(False).to_numpy(zero_copy_only=False), bool)
     return np.asarray(_words(one, 1) == _words(other, 1), bool)
 
 
@@ -163,24 +166,63 @@ def _valid(arrays: Sequence[pa.Array]) -> npt.NDArray[np.bool_] | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _Stretches:
+    """Each group's times in stretches of a power of two; ``table`` has the row at which each stretch begins."""
+
+    first: Places
+    """The number of each group's first stretch, and of all stretches."""
+    least: Words
+    shift: Words
+    table: npt.NDArray[Any]
+
+    def of(self, groups: Places, words: Words) -> Places:
+        """The stretch of each time; what is before or after all of a group's is in its first or its last."""
+        passed = np.maximum(words, self.least[groups]) - self.least[groups]
+        within = (passed >> self.shift[groups]).view(np.int64)
+        first = self.first[groups]
+        return first + np.minimum(within, self.first[groups + 1] - first - 1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """The distinct keys, found by their hashes, which are in ascending order."""
+
+    hashes: Words
+    numbers: Places
+    keys: tuple[pa.Array, ...]
+    seed: int
+    direct: Places | None
+    """Where single numbers are close together: the group of each from the least one on, -1 where there is none."""
+
+    def find(self, keys: Sequence[pa.Array]) -> Places:
+        """The group of each row, -1 where there is none."""
+        words = [_words(key, self.seed) for key in keys]
+        if self.direct is not None:
+            places = words[0] - self.hashes[0]  # what is less wraps around
+            known = places < len(self.direct)
+            return np.where(known, self.direct[np.where(known, places, 0).view(np.int64)], _NOBODY)
+        hashes = words[0] if _is_exact(keys) else _mixed(words, self.seed)
+        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        equal = self.hashes[places] == hashes
+        if not _is_exact(keys):
+            taken = pa.array(places)
+            for key, known_keys in zip(keys, self.keys, strict=True):
+                equal &= _same(key, known_keys.take(taken))
+        return np.where(equal, self.numbers[places], _NOBODY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Nearest:
     """The sorted rows, each of which is named by its number."""
 
     rows: int
-    codes: npt.NDArray[Any]
+    times: npt.NDArray[Any]
+    """As words, or as bytes where they are decimals."""
     starts: Places
     """Where each group begins, and the number of rows."""
-    hashes: Words
-    """Of the groups' keys, ascending."""
-    groups: Places
-    """The group of each hash."""
-    keys: tuple[pa.Array, ...]
-    """The keys of each hash."""
-    seed: int
-    least: int
-    """The word of the least time."""
-    span: int
-    """How many numbers of the codes a group has; 0 where codes are bytes."""
+    groups: _Groups
+    stretches: _Stretches | None
+    """``None`` for times as bytes."""
 
     def find(self, operator: Operator, keys: Sequence[pa.Array], times: pa.Array) -> pa.Array:
         """For each row the number of the nearest one as ``int64``, null where there is none.
@@ -190,13 +232,17 @@ class Nearest:
         count = len(times)
         if not self.rows or not count:
             return pa.nulls(count, pa.int64())
-        groups = self._groups(keys, count)
-        codes = self._codes(groups, times)
-        backward = operator in (">=", ">")
-        side: Literal["left", "right"] = "right" if operator in (">=", "<") else "left"
-        places = np.searchsorted(self.codes, codes, side).astype(np.int64)
+        groups = self.groups.find(keys) if keys else np.zeros(count, np.int64)
         known = np.maximum(groups, 0)
-        if backward:
+        words = _time_words(times)
+        if self.stretches is None:
+            low, high = self.starts[known], self.starts[known + 1]
+        else:
+            stretch = self.stretches.of(known, words)
+            low = self.stretches.table[stretch].astype(np.int64)
+            high = self.stretches.table[stretch + 1].astype(np.int64)
+        places = self._bounds(low, high, words, after_equal=operator in (">=", "<"))
+        if operator in (">=", ">"):
             places -= 1
             found = places >= self.starts[known]
         else:
@@ -207,51 +253,28 @@ class Nearest:
             found &= valid
         return pa.array(places, pa.int64(), mask=~found)
 
-    def _groups(self, keys: Sequence[pa.Array], count: int) -> Places:
-        """The group of each row, -1 where there is none."""
-        if not keys:
-            return np.zeros(count, np.int64)
-        words = [_words(key, self.seed) for key in keys]
-        exact = len(keys) == 1 and not (_is_text(keys[0].type) or types.is_decimal(keys[0].type))
-        hashes = words[0] if exact else _mixed(words, self.seed)
-        places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        equal = self.hashes[places] == hashes
-        if not exact:
-            taken = pa.array(places)
-            for key, known in zip(keys, self.keys, strict=True):
-                candidates = known.take(taken)
-                if _is_text(key.type) or types.is_decimal(key.type):
-                    equal &= np.asarray(pc.equal(key, candidates).fill_null(False).to_numpy(zero_copy_only=False), bool)
-                else:
-                    equal &= _words(key, 1) == _words(candidates, 1)
-        return np.where(equal, self.groups[places], _NOBODY)
-
-    def _codes(self, groups: Places, times: pa.Array) -> npt.NDArray[Any]:
-        known = np.maximum(groups, 0)
-        if types.is_decimal(times.type):
-            return _joined_codes(known, _wide(times))
-        words = _ordered(times)
-        if not self.span:
-            return _joined_codes(known, _bytes(words))
-        return _plain_codes(known, words, self.least, self.span)
+    def _bounds(self, low: Places, high: Places, words: npt.NDArray[Any], *, after_equal: bool) -> Places:
+        """The first rows from ``low`` up to ``high`` whose times are not before ``words``, or are after them."""
+        open_ = np.flatnonzero(low < high)
+        while len(open_):
+            begin, end = low[open_], high[open_]
+            middle = (begin + end) >> 1
+            time, wanted = self.times[middle], words[open_]
+            before = time <= wanted if after_equal else time < wanted
+            begin = np.where(before, middle + 1, begin)
+            end = np.where(before, end, middle)
+            low[open_], high[open_] = begin, end
+            open_ = open_[begin < end]
+        return low
 
 
-def _plain_codes(groups: Places, words: Words, least: int, span: int) -> Places:
-    """Times before the least one and after the greatest one have a number of their own in each group."""
-    within = np.clip(words, np.uint64(least - 1), np.uint64(least + span - 2)) - np.uint64(least - 1)
-    return groups * np.int64(span) + within.view(np.int64)
+def _is_exact(keys: Sequence[pa.Array]) -> bool:
+    """Whether equal words are equal keys."""
+    return len(keys) == 1 and not (_is_text(keys[0].type) or types.is_decimal(keys[0].type))
 
 
-def _bytes(words: Words) -> npt.NDArray[np.bytes_]:
-    return words.astype(">u8").view("S8")
-
-
-def _joined_codes(groups: Places, times: npt.NDArray[np.bytes_]) -> npt.NDArray[np.bytes_]:
-    width = times.dtype.itemsize
-    joined = np.empty((len(groups), 8 + width), np.uint8)
-    joined[:, :8] = groups.astype(">u8").view(np.uint8).reshape(-1, 8)
-    joined[:, 8:] = times.view(np.uint8).reshape(-1, width)
-    return joined.view(f"S{8 + width}").reshape(-1)
+def _time_words(times: pa.Array) -> npt.NDArray[Any]:
+    return _wide(times) if types.is_decimal(times.type) else _ordered(times)
 
 
 class NearestBuilder:
@@ -288,7 +311,7 @@ class NearestBuilder:
         count = batch.num_rows - (not last)
         keys, times = batch.columns[: self._keys], batch.column(self._keys)
         self._type = times.type
-        words = _wide(times) if types.is_decimal(times.type) else _ordered(times)
+        words = _time_words(times)
         regroups = np.zeros(batch.num_rows - 1, bool)  # whether the next row has other keys
         for key in keys:
             regroups |= ~_same(key.slice(0, batch.num_rows - 1), key.slice(1))
@@ -315,55 +338,73 @@ class NearestBuilder:
     def build(self) -> Nearest:
         """The rows that were kept, after ``end``."""
         starts = np.array([*self._starts, self._rows], np.int64)
-        columns = zip(*self._distinct, strict=True)
-        keys = [pa.concat_arrays(list(parts)) for parts in columns]
-        hashes, order, seed = _hashes(keys, len(self._starts))
-        words = self._times.array()
-        least, span = 0, 0
-        if self._rows and words.dtype == np.uint64:
-            least, greatest = int(words.min()), int(words.max())
-            span = greatest - least + 3
-            if least == 0 or greatest == 2**64 - 1 or span * len(self._starts) >= 2**63:
-                span = 0
-        return Nearest(
-            self._rows,
-            _codes_of(starts, words, least, span) if self._rows else np.zeros(0, np.int64),
-            starts,
-            hashes,
-            order,
-            tuple(key.take(pa.array(order)) for key in keys),
-            seed,
-            least,
-            span,
-        )
+        keys = [pa.concat_arrays(list(parts)) for parts in zip(*self._distinct, strict=True)]
+        times = self._times.array()
+        stretches = _stretches(starts, times) if self._rows and times.dtype == np.uint64 else None
+        return Nearest(self._rows, times, starts, _groups(keys, len(self._starts)), stretches)
 
 
-def _hashes(keys: Sequence[pa.Array], count: int) -> tuple[Words, Places, int]:
-    """The hashes of distinct keys, ascending, the place of each, and the seed with which they are distinct."""
+def _groups(keys: Sequence[pa.Array], count: int) -> _Groups:
+    """Of distinct keys. A hash that two of them share is made anew with another seed."""
     if not keys or not count:
-        return np.zeros(0, np.uint64), np.zeros(0, np.int64), _SEEDS[0]
+        return _Groups(np.zeros(0, np.uint64), np.zeros(0, np.int64), (), _SEEDS[0], None)
     for seed in _SEEDS:
         words = [_words(key, seed) for key in keys]
-        exact = len(keys) == 1 and not (_is_text(keys[0].type) or types.is_decimal(keys[0].type))
-        hashes = words[0] if exact else _mixed(words, seed)
+        hashes = words[0] if _is_exact(keys) else _mixed(words, seed)
         order = np.argsort(hashes, kind="stable").astype(np.int64)
         hashes = hashes[order]
         if not np.any(hashes[1:] == hashes[:-1]):
-            return hashes, order, seed
+            direct = _direct(hashes, order) if _is_exact(keys) else None
+            return _Groups(hashes, order, tuple(key.take(pa.array(order)) for key in keys), seed, direct)
     raise AssertionError("four hashes of 64 bits, and keys that are the same in each")
 
 
-def _codes_of(starts: Places, words: npt.NDArray[Any], least: int, span: int) -> npt.NDArray[Any]:
-    plain = words.dtype == np.uint64
-    made = _Spool()
-    for begin in range(0, len(words), _CHUNK):
-        part = words[begin : begin + _CHUNK]
+def _direct(words: Words, order: Places) -> Places | None:
+    width = int(words[-1]) - int(words[0]) + 1
+    if width > max(_FEW, 4 * len(words)):
+        return None
+    direct = np.full(width, _NOBODY)
+    direct[(words - words[0]).view(np.int64)] = order
+    return direct
+
+
+def _stretches(starts: Places, times: Words) -> _Stretches:
+    sizes = np.diff(starts)
+    least, greatest = times[starts[:-1]], times[starts[1:] - 1]
+    # Half as many as rows, at least, and no more than there are times.
+    wanted = np.uint64(1) << np.floor(np.log2(np.maximum(sizes, 1))).astype(np.uint64)
+    spread = greatest - least
+    shift = np.zeros(len(sizes), np.uint64)
+    for bit in (32, 16, 8, 4, 2, 1):
+        larger = (spread >> (shift + np.uint64(bit - 1)) >> np.uint64(1)) >= wanted
+        shift[larger] += np.uint64(bit)
+    shift += (spread >> shift) >= wanted
+    count = (spread >> shift).astype(np.int64) + 1
+    first = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    rows = len(times)
+    large = rows * 4 > _IN_MEMORY
+    dtype = np.dtype(np.int32 if rows < 2**31 else np.int64)
+    table = _file_array(int(first[-1]) + 1, dtype) if large else np.zeros(int(first[-1]) + 1, dtype)
+    found = _Stretches(first, least, shift, table)
+    for begin in range(0, rows, _CHUNK):
+        part = np.asarray(times[begin : begin + _CHUNK])
         groups = np.searchsorted(starts, np.arange(begin, begin + len(part)), "right").astype(np.int64) - 1
-        if span:
-            made.add(_plain_codes(groups, part, least, span))
-        else:
-            made.add(_joined_codes(groups, _bytes(part) if plain else part))
-    return made.array()
+        stretch = found.of(groups, part)
+        counts = np.bincount(stretch - stretch[0])
+        table[stretch[0] + 1 : stretch[0] + 1 + len(counts)] += counts.astype(dtype)
+    passed = 0
+    for begin in range(0, len(table), _CHUNK):
+        part = table[begin : begin + _CHUNK]
+        np.cumsum(part, out=part)
+        part += dtype.type(passed)
+        passed = int(part[-1])
+    return found
+
+
+def _file_array(length: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """An array of zeros in a file that is gone with it."""
+    with tempfile.TemporaryFile(prefix="jammi-") as file:
+        return np.memmap(file, dtype, "w+", shape=(length,))
 
 
 class _Spool:
