@@ -100,7 +100,8 @@ def _texts(array: pa.Array, seed: int) -> Words:
         offsets = np.arange(len(array) + 1, dtype=np.int64) * width
     else:
         offsets = row_offsets(array).astype(np.int64)
-        data = np.frombuffer(array.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+        data = np.frombuffer(array.buffers()[2] or b"", np.uint8)  # type: ignore[arg-type] # the stubs know no buffers
+        data = data[offsets[0] : offsets[-1]]
         offsets = offsets - offsets[0]
     lengths = np.diff(offsets)
     found = lengths.astype(np.uint64)
@@ -205,7 +206,7 @@ class _Groups:
         places = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
         equal = self.hashes[places] == hashes
         if not _is_exact(keys):
-            taken = pa.array(places)
+            taken = pa.array(places, pa.int64())
             for key, known_keys in zip(keys, self.keys, strict=True):
                 equal &= _same(key, known_keys.take(taken))
         return np.where(equal, self.numbers[places], _NOBODY)
@@ -355,7 +356,7 @@ def _groups(keys: Sequence[pa.Array], count: int) -> _Groups:
         hashes = hashes[order]
         if not np.any(hashes[1:] == hashes[:-1]):
             direct = _direct(hashes, order) if _is_exact(keys) else None
-            return _Groups(hashes, order, tuple(key.take(pa.array(order)) for key in keys), seed, direct)
+            return _Groups(hashes, order, tuple(key.take(pa.array(order, pa.int64())) for key in keys), seed, direct)
     raise AssertionError("four hashes of 64 bits, and keys that are the same in each")
 
 
@@ -414,9 +415,11 @@ class _Spool:
         self._held: list[npt.NDArray[Any]] = []
         self._bytes = 0
         self._file: Any = None
+        self._dtype: np.dtype[Any] = np.dtype(np.uint64)
 
     def add(self, part: npt.NDArray[Any]) -> None:
         self._held.append(part)
+        self._dtype = part.dtype
         self._bytes += part.nbytes
         if self._bytes > _IN_MEMORY:
             self._write()
@@ -426,7 +429,6 @@ class _Spool:
             self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - lives as long as its memory map
         for part in self._held:
             self._file.write(np.ascontiguousarray(part).tobytes())
-        self._dtype = self._held[-1].dtype if self._held else self._dtype
         self._held = []
         self._bytes = 0
 

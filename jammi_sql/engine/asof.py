@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -38,12 +39,15 @@ if TYPE_CHECKING:
 __all__ = ["AsofJoins", "asof_relations"]
 
 Parameters = Mapping[str, pa.Scalar]
-_HELD = 64 << 20
-"""Bytes of the right side's rows up to which they are held in memory."""
+_HELD = 256 << 20
+"""Bytes of a right side's rows up to which they are held in memory, where there is no limit of it."""
+_SHARE = 8
+"""The part of a memory limit that they may have: DataFusion keeps them with a hash table, and other things besides."""
 _LISTED = 1_000
 """How many distinct keys of a delivery are handed to the right side."""
 _READS = frozenset({"SELECT", "WITH", "FROM", ""})
 _KEY, _TIME = "__asof_key_{}", "__asof_time"
+_OPERATORS: Mapping[str, Operator] = {">=": ">=", ">": ">", "<=": "<=", "<": "<"}
 _MIRRORED: Mapping[str, Operator] = {">=": "<=", ">": "<", "<=": ">=", "<": ">"}
 _SIDES = "write a column of the left side, =, >=, >, <= or <, and a column of the right side; the rest belongs to WHERE"
 
@@ -118,8 +122,7 @@ class _Asof:
         """``relation(keys, time)`` of a left row: the number of the nearest row; ``relation_row`` of a right one: its own."""
         found = self.found
         inputs = [comparison.type for comparison in self.comparisons]
-        operator = self.time.operator
-        assert operator in (">=", ">", "<=", "<")
+        operator: Operator = _OPERATORS[self.time.operator]
 
         def nearest(*columns: pa.Array) -> pa.Array:
             return found.nearest.find(operator, columns[:-1], columns[-1])
@@ -220,7 +223,7 @@ class AsofJoins:
         for function in asof.functions():
             context.register_udf(function)
         for name in (asof.join.relation, f"{asof.join.relation}_row"):
-            self._planning.at_finish(lambda name=name: context.deregister_udf(name))  # type: ignore[misc]
+            self._planning.at_finish(partial(context.deregister_udf, name))
 
     def _frame(self, text: Fragment) -> DataFrame:
         with inserted_relations(self._session.relations, {**self._inserted, **self.relations}):
@@ -319,7 +322,7 @@ class AsofJoins:
         """Have ``refresh`` read the right sides for the deliveries of ``call``, which ``provider`` shows."""
         self._check()
         for asof in self.joins:
-            asof.plan = self._frame(asof.sorted_rows(asof.columns)).logical_plan()
+            asof.plan = self._sorted(asof).logical_plan()
             if asof.join.subscribe is not None and asof.join.subscribe[0] == call.position:
                 asof.plain = [
                     _column_of(comparison, asof.join.subscribe[1], provider) for comparison in asof.comparisons
@@ -357,7 +360,7 @@ class AsofJoins:
         """Plan the statement before anything is read: for its errors, and for the columns that it asks for."""
         for asof in self.joins:
             asof.relation.asked.clear()
-        frames = [lambda asof=asof: self._frame(asof.sorted_rows(asof.columns)) for asof in reversed(self.joins)]
+        frames: list[Callable[[], DataFrame]] = [partial(self._sorted, asof) for asof in reversed(self.joins)]
         if self._query.keyword in _READS:
             frames.insert(0, self._checked)
         else:
@@ -369,6 +372,9 @@ class AsofJoins:
                 raise
             except Exception:  # what cannot be pushed down is found out, and done without, where it is run
                 self._ask_for_all()
+
+    def _sorted(self, asof: _Asof) -> DataFrame:
+        return self._frame(asof.sorted_rows(asof.columns))
 
     def _checked(self) -> DataFrame:
         frame = self._frame(self._query.body)
@@ -384,7 +390,9 @@ class AsofJoins:
         session, schema = self._session, asof.relation.schema
         text = asof.sorted_rows(asof.columns)
         result = session.run(self._frame(text), self._planning, text)
-        kept = _read(asof, remaining(result, session.running.check), asof.columns)
+        limit = session.settings.memory_limit
+        most = _HELD if limit is None else limit // _SHARE
+        kept = _read(asof, remaining(result, session.running.check), asof.columns, most)
         self._planning.at_release(kept.close)
         self.relations[asof.join.relation] = _whole(kept, schema)
         return kept.staged is not None
@@ -401,10 +409,13 @@ def asof_relations(
     return joins.relations
 
 
-def _read(asof: _Asof, rows: Iterator[pa.RecordBatch], columns: Sequence[str]) -> _Kept:
-    """Let the functions find the sorted rows; returns those that can be found, with ``columns``."""
+def _read(asof: _Asof, rows: Iterator[pa.RecordBatch], columns: Sequence[str], most: int = _HELD) -> _Kept:
+    """Let the functions find the sorted rows; returns those that can be found, with ``columns``.
+
+    Of these ``most`` bytes are held in memory.
+    """
     builder = NearestBuilder(len(asof.keys))
-    kept = _Kept(pa.schema([asof.relation.schema.field(name) for name in columns]))
+    kept = _Kept(pa.schema([asof.relation.schema.field(name) for name in columns]), most)
     try:
         for batch in rows:
             kept.add(builder.add(batch))
@@ -444,9 +455,10 @@ def _bounds(asof: _Asof, provider: LiveProvider, entries: Sequence[LogEntry]) ->
 
 
 class _Kept:
-    """The rows of a right side, the keys in front of them left out; past 64 MB in a file."""
+    """The rows of a right side, the keys in front of them left out; past ``most`` bytes in a file."""
 
-    def __init__(self, schema: pa.Schema) -> None:
+    def __init__(self, schema: pa.Schema, most: int) -> None:
+        self._most = most
         self.schema = schema
         self.held: list[pa.RecordBatch] = []
         self.staged: Staged | None = None
@@ -463,7 +475,7 @@ class _Kept:
             return
         self.held.append(rows)
         self._bytes += rows.nbytes
-        if self._bytes > _HELD:
+        if self._bytes > self._most:
             self.staged = Staged(_nullable(self.schema))
             for held in self.held:
                 self.staged.add(held)
