@@ -191,7 +191,7 @@ def _end_of_condition(tokens: Sequence[Token], first: int) -> int:
         elif token.kind == "word" and _symbol(tokens, index - 1) != ".":
             word = token.keyword
             cases += (word == "CASE") - (word == "END")
-            called = _symbol(tokens, index + 1) == "("  # left(x, 1) is a function
+            called = word in {"LEFT", "RIGHT"} and _symbol(tokens, index + 1) == "("  # left(x, 1) is a function
             if not cases and ((word in _JOINS and not called) or word in AFTER_FROM or word in {"WHEN", "ON"}):
                 return index
         index += 1

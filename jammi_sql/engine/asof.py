@@ -43,6 +43,7 @@ _HELD = 256 << 20
 """Bytes of a right side's rows up to which they are held in memory, where there is no limit of it."""
 _SHARE = 8
 """The part of a memory limit that they may have: DataFusion keeps them with a hash table, and other things besides."""
+_SLICE = 1_024
 _LISTED = 1_000
 """How many distinct keys of a delivery are handed to the right side."""
 _READS = frozenset({"SELECT", "WITH", "FROM", ""})
@@ -208,6 +209,8 @@ class AsofJoins:
         self._parameters = parameters
         self._inserted = dict(inserted)
         self._contexts = [context] if context is not None else [session.building_context, session.context]
+        if context is None and session.settings.memory_limit is not None:
+            self._contexts.append(session.ordered_context)
         self._context = self._contexts[0]
         self.joins: list[_Asof] = []
         self.relations: dict[str, Any] = {}
@@ -225,9 +228,11 @@ class AsofJoins:
         for name in (asof.join.relation, f"{asof.join.relation}_row"):
             self._planning.at_finish(partial(context.deregister_udf, name))
 
-    def _frame(self, text: Fragment) -> DataFrame:
+    def _frame(self, text: Fragment, context: SessionContext | None = None) -> DataFrame:
         with inserted_relations(self._session.relations, {**self._inserted, **self.relations}):
-            return self._session.frame(self._planning, text, self._parameters, self._context, reads_only=True)
+            return self._session.frame(
+                self._planning, text, self._parameters, context or self._context, reads_only=True
+            )
 
     # --- what is compared ---
 
@@ -278,11 +283,7 @@ class AsofJoins:
                     position=expression.origin(0),
                     hint=_SIDES,
                 )
-        raise StatementSyntaxError(
-            "a comparison in an as-of join is between a column of the left side and one of the right side",
-            position=comparison.position,
-            hint=_SIDES,
-        )
+        raise _one_sided(comparison)
 
     def _failure(self, join: AsofJoin, expression: Fragment, *table: str | Fragment) -> Error | None:
         """Why an expression cannot be computed over a table; ``None`` where it can."""
@@ -311,6 +312,9 @@ class AsofJoins:
             common = _compared(self._context, optimized)
         except Exception as error:
             raise self._session.translator(self._planning, text)(error) from error
+        for place, comparison in enumerate(join.comparisons):
+            if f"c{place}" not in common:  # computed while it was planned: there is no column in it
+                raise _one_sided(comparison)
         return [
             (_plain(common[f"c{place}"]), (given.field(f"l{place}").type, given.field(f"r{place}").type))
             for place in range(len(sides))
@@ -351,10 +355,11 @@ class AsofJoins:
         merging = False
         for asof in self.joins:
             merging = self._fill(asof) or merging
+        self._planning.context = self._context
         if merging:
+            self._planning.context = self._session.merging_context()
             for asof in self.joins:
-                self._register(asof, self._session.merging_context)
-        self._planning.context = self._session.merging_context if merging else self._session.building_context
+                self._register(asof, self._planning.context)
 
     def _check(self) -> None:
         """Plan the statement before anything is read: for its errors, and for the columns that it asks for."""
@@ -389,13 +394,22 @@ class AsofJoins:
         """Returns whether the right side is too large to be held."""
         session, schema = self._session, asof.relation.schema
         text = asof.sorted_rows(asof.columns)
-        result = session.run(self._frame(text), self._planning, text)
+        # Two sorts at once, and a merge of them, ask for more than a small limit has.
+        result = session.run(self._frame(text, self._contexts[-1]), self._planning, text)
         limit = session.settings.memory_limit
         most = _HELD if limit is None else limit // _SHARE
         kept = _read(asof, remaining(result, session.running.check), asof.columns, most)
         self._planning.at_release(kept.close)
         self.relations[asof.join.relation] = _whole(kept, schema)
         return kept.staged is not None
+
+
+def _one_sided(comparison: AsofComparison) -> Error:
+    return StatementSyntaxError(
+        "a comparison in an as-of join is between a column of the left side and one of the right side",
+        position=comparison.position,
+        hint=_SIDES,
+    )
 
 
 def asof_relations(
@@ -501,8 +515,15 @@ def _whole(kept: _Kept, schema: pa.Schema) -> Any:
         batches = list(padded()) or [pa.RecordBatch.from_pylist([], schema=whole)]
         return SessionContext().read_batches(batches).into_view()
     relation = _RightSide(whole)
-    relation.batches = padded
+    relation.batches = partial(_slices, padded)
     return relation
+
+
+def _slices(batches: Callable[[], Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    """Small batches: a sort must have room for one of them, whatever the others have taken."""
+    for batch in batches():
+        for start in range(0, batch.num_rows, _SLICE):
+            yield batch.slice(start, _SLICE)
 
 
 def _padded(kept: _Kept, schema: pa.Schema) -> Callable[[], Iterator[pa.RecordBatch]]:

@@ -169,15 +169,14 @@ class Session:
         """A context whose joins hold the side in memory that is known to be small, if it is."""
         return self._world.building_context
 
-    @property
     def merging_context(self) -> SessionContext:
-        """A context whose joins sort both sides and hold neither in memory."""
-        return self._world.merging_context
+        """A new context whose joins sort both sides and hold neither in memory, for one statement."""
+        return self._world.merging_context(self.settings.memory_limit)
 
-    def _prepare(self, context: SessionContext) -> None:
+    def _prepare(self, context: SessionContext, *, limited: bool = True) -> None:
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
-            if self.settings.is_changed(name):
+            if self.settings.is_changed(name) and (limited or name != "memory_limit"):
                 _configure(context, self.settings, name)
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)

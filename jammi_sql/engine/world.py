@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
-from datafusion import SessionConfig, SessionContext
+from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .catalog_provider import JammiCatalog, Relations
@@ -12,6 +13,12 @@ from .catalog_provider import JammiCatalog, Relations
 __all__ = ["World"]
 
 _SMALL_SIDE = 1 << 30
+
+
+class Prepare(Protocol):
+    """Makes a new context ready; without ``limited`` its memory is limited already."""
+
+    def __call__(self, context: SessionContext, *, limited: bool) -> None: ...
 
 
 class World:
@@ -22,9 +29,7 @@ class World:
     ``prepare`` makes a new context ready: functions and settings.
     """
 
-    def __init__(
-        self, relations: Relations, prepare: Callable[[SessionContext], None], shared: World | None = None
-    ) -> None:
+    def __init__(self, relations: Relations, prepare: Prepare, shared: World | None = None) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
         self._prepare = prepare
         self._contexts: dict[str, SessionContext] = {}
@@ -50,10 +55,20 @@ class World:
             },
         )
 
-    @property
-    def merging_context(self) -> SessionContext:
-        """A context whose joins sort both sides and hold neither in memory."""
-        return self._context("merging", {"datafusion.optimizer.prefer_hash_join": "false"})
+    def merging_context(self, memory_limit: int | None) -> SessionContext:
+        """A new context whose joins sort both sides and hold neither in memory, for one statement."""
+        # Each part sorts its share of both sides at once. In many parts, with much kept back for each or with large
+        # batches that is more than a small limit has; in one part alone DataFusion would not merge. Its usual pool lets
+        # one sort have all of the memory, and the others fail.
+        own = {
+            "datafusion.optimizer.prefer_hash_join": "false",
+            "datafusion.execution.target_partitions": "2",
+            "datafusion.execution.sort_spill_reservation_bytes": str(2 << 20),
+        }
+        runtime = None if memory_limit is None else RuntimeEnvBuilder().with_fair_spill_pool(memory_limit)
+        context = self._new_context(own, runtime)
+        context.sql("SET datafusion.execution.batch_size = 1024")
+        return context
 
     @property
     def contexts(self) -> Iterable[SessionContext]:
@@ -66,7 +81,7 @@ class World:
             context = self._contexts[name] = self._new_context(own)
         return context
 
-    def _new_context(self, own: Mapping[str, str]) -> SessionContext:
+    def _new_context(self, own: Mapping[str, str], runtime: RuntimeEnvBuilder | None = None) -> SessionContext:
         options = {
             "datafusion.sql_parser.map_string_types_to_utf8view": "false",
             "datafusion.execution.parquet.schema_force_view_types": "false",
@@ -79,7 +94,7 @@ class World:
             .with_create_default_catalog_and_schema(False)
             .with_information_schema(True)
         )
-        context = SessionContext(config).enable_url_table()  # SELECT ... FROM 'file.parquet'
+        context = SessionContext(config, runtime).enable_url_table()  # SELECT ... FROM 'file.parquet'
         context.register_catalog_provider(CATALOG, self.catalog)
-        self._prepare(context)
+        self._prepare(context, limited=runtime is None)
         return context
