@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types
 
+from ..errors import StoreIOError
 from .batches import join
 from .buffers import fixed_width, numbers, row_offsets, valid_mask
 
@@ -336,6 +337,10 @@ class NearestBuilder:
         self._distinct.append([key.take(taken) for key in keys])
         self._starts += rows
 
+    def close(self) -> None:
+        """Forget all rows, where ``build`` was not asked for."""
+        self._times.close()
+
     def build(self) -> Nearest:
         """The rows that were kept, after ``end``."""
         starts = np.array([*self._starts, self._rows], np.int64)
@@ -424,11 +429,22 @@ class _Spool:
         if self._bytes > _IN_MEMORY:
             self._write()
 
+    def close(self) -> None:
+        """Forget it, where ``array`` was not asked for."""
+        if self._file is not None:
+            self._file.close()
+
     def _write(self) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - lives as long as its memory map
-        for part in self._held:
-            self._file.write(np.ascontiguousarray(part).tobytes())
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - closed with the array
+            for part in self._held:
+                self._file.write(np.ascontiguousarray(part).tobytes())
+        except OSError as error:
+            raise StoreIOError(
+                f"no temporary file for the rows of an as-of join: {error.strerror}",
+                hint="set TMPDIR to a folder with room",
+            ) from error
         self._held = []
         self._bytes = 0
 
@@ -438,4 +454,5 @@ class _Spool:
             return np.concatenate(self._held) if self._held else np.zeros(0, np.uint64)
         self._write()
         self._file.flush()
-        return np.memmap(self._file, self._dtype, "r")
+        with self._file as file:  # the map has it open on its own
+            return np.memmap(file, self._dtype, "r")

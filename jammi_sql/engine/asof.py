@@ -436,6 +436,7 @@ def _read(asof: _Asof, rows: Iterator[pa.RecordBatch], columns: Sequence[str], m
         kept.add(builder.end())
         asof.found.nearest = builder.build()
     except BaseException:
+        builder.close()
         kept.close()
         raise
     return kept
