@@ -167,6 +167,13 @@ def test_both_sides_are_brought_to_one_type_as_in_a_join(conn: Connection, left:
         assert value(conn, f"SELECT count(*) FROM {swapped}") == 1
 
 
+def test_zeros_of_both_signs_are_one_key(conn: Connection) -> None:
+    right = "(VALUES (-0.0, 3), (0.0, 1), (0.0, 2)) AS r (k, t)"
+    for key, time in (("0.0", 3), ("-0.0", 3)):
+        left = f"(SELECT {key} AS k, 10 AS t) AS l"
+        assert value(conn, f"SELECT r.t FROM {left} ASOF JOIN {right} ON l.k = r.k AND l.t >= r.t") == time
+
+
 # --- what it refuses ---
 
 
