@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from .statements import Fragment
 from .tokens import tokenize
 
-__all__ = ["compose", "filled", "placeholders", "spliced"]
+__all__ = ["compose", "filled", "part", "placeholders", "spliced"]
 
 
 def compose(*pieces: str | Fragment) -> Fragment:
@@ -28,9 +28,9 @@ def spliced(fragment: Fragment, edits: Iterable[tuple[int, int, str]]) -> Fragme
     pieces: list[str | Fragment] = []
     done = 0
     for start, end, text in sorted(edits):
-        pieces += [_part(fragment, done, start), text]
+        pieces += [part(fragment, done, start), text]
         done = end
-    return compose(*pieces, _part(fragment, done, len(fragment.text))) if pieces else fragment
+    return compose(*pieces, part(fragment, done, len(fragment.text))) if pieces else fragment
 
 
 def filled(fragment: Fragment, markers: Mapping[str, Fragment]) -> Fragment:
@@ -39,11 +39,12 @@ def filled(fragment: Fragment, markers: Mapping[str, Fragment]) -> Fragment:
         start = fragment.text.find(marker)
         if start >= 0:
             end = start + len(marker)
-            fragment = compose(_part(fragment, 0, start), text, _part(fragment, end, len(fragment.text)))
+            fragment = compose(part(fragment, 0, start), text, part(fragment, end, len(fragment.text)))
     return fragment
 
 
-def _part(fragment: Fragment, start: int, end: int) -> Fragment:
+def part(fragment: Fragment, start: int, end: int) -> Fragment:
+    """A stretch of a fragment."""
     inside = [(place - start, source) for place, source in fragment.origins if start < place < end]
     return Fragment(fragment.text[start:end], ((0, fragment.origin(start)), *inside))
 

@@ -60,11 +60,11 @@ def read_insert(cursor: Cursor) -> Statement | None:
         after = cursor.tokens[end].start if end < len(cursor.tokens) else cursor.end
         rendered = cursor.rewriting.render(cursor.tokens[start].start, after)
         keyword = next((token.keyword for token in cursor.tokens[start:end] if token.kind == "word"), "")
-        return Query(keyword, rendered.fragment, taken.subscribes, taken.words, taken.asofs), rendered
+        return taken.query(keyword, rendered.fragment), rendered
 
     body, rendered = query(first)
     source, rendered_source = (body, rendered) if begin == first else query(begin)
-    row = None if taken.subscribes or taken.asofs else _single_row(cursor, first, begin, end)
+    row = None if taken.edits else _single_row(cursor, first, begin, end)
     defaults = _defaults(cursor.tokens, begin, end, source) if "default" in taken.words and not default_values else ()
     cursor.index = end
     if cursor.at("ON", "DUPLICATE"):

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from ..errors import ProgrammingError, StatementSyntaxError
 from .calls import read_call
 from .complexity import check_complexity
+from .composing import part
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
 from .definitions import read_alter, read_create, read_drop, read_truncate
@@ -20,20 +21,18 @@ from .query import read_query
 from .rewriting import Rewriting
 from .script import Piece, split
 from .settings import read_describe, read_reset, read_set, read_show
+from .sources import read_attach, read_detach, read_refresh
 from .statements import Explain, Query, Statement, Unsupported
 from .tokens import tokenize
 from .transactions import read_begin, read_commit, read_release, read_rollback, read_savepoint, read_start
 from .update import read_update
 
-__all__ = ["parse"]
+__all__ = ["explained", "parse"]
 
 _Reader = Callable[[Cursor], Statement | None]
 _EXPLAIN_WORDS = ("ANALYZE", "VERBOSE", "FORMAT")
 _FALSE = frozenset({"FALSE", "OFF", "0"})
 _LATER: Mapping[str, str] = {
-    "ATTACH": "read files with CREATE EXTERNAL TABLE",
-    "DETACH": "drop what CREATE EXTERNAL TABLE made with DROP TABLE",
-    "REFRESH": "create the copy anew with CREATE TEMP TABLE name AS query",
     "KILL": "cancel from the cursor that runs the query",
 }
 
@@ -82,7 +81,7 @@ def _statement(cursor: Cursor) -> Statement:
 
 
 def _explain(cursor: Cursor) -> Statement | None:
-    """EXPLAIN of a statement of the dialect or of a query with ``subscribe`` or an as-of join.
+    """EXPLAIN of a statement of the dialect, or of a query with its table functions or as-of joins.
 
     ``None`` for others, which are DataFusion's.
     """
@@ -100,9 +99,19 @@ def _explain(cursor: Cursor) -> Statement | None:
     statement = _statement(inner)
     if isinstance(statement, Unsupported):
         return statement
-    if isinstance(statement, Query) and not statement.subscribes and not statement.asofs:
+    if isinstance(statement, Query) and not (statement.subscribes or statement.remotes or statement.asofs):
         return None
     return Explain(cursor.rewriting.source[start : inner.start], analyze, statement)
+
+
+def explained(query: Query) -> tuple[Query, bool]:
+    """The query that an ``EXPLAIN`` of DataFusion's explains, and whether it is to be run."""
+    text = query.body.text
+    cursor = Cursor(tokenize(text), 0, len(text), Rewriting(text, ()))
+    cursor.expect("EXPLAIN")
+    analyze = _explain_options(cursor)
+    inner = part(query.body, cursor.position, len(text))
+    return Query(cursor.keyword(), inner, query.subscribes, query.words, query.remotes), analyze
 
 
 def _explain_options(cursor: Cursor) -> bool:
@@ -148,6 +157,7 @@ def _later(cursor: Cursor) -> Statement:
 _READERS: Mapping[str, _Reader] = {
     "ABORT": read_rollback,
     "ALTER": read_alter,
+    "ATTACH": read_attach,
     "BEGIN": read_begin,
     "CALL": read_call,
     "COMMIT": read_commit,
@@ -156,11 +166,13 @@ _READERS: Mapping[str, _Reader] = {
     "DELETE": read_delete,
     "DESC": read_describe,
     "DESCRIBE": read_describe,
+    "DETACH": read_detach,
     "DROP": read_drop,
     "END": read_commit,
     "EXPLAIN": _explain,
     "INSERT": read_insert,
     "MERGE": read_merge,
+    "REFRESH": read_refresh,
     "RELEASE": read_release,
     "REPLACE": read_replace,
     "RESET": read_reset,

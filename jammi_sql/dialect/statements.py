@@ -23,6 +23,7 @@ __all__ = [
     "AsofComparison",
     "AsofJoin",
     "Assignment",
+    "Attach",
     "Begin",
     "Call",
     "ColumnDefinition",
@@ -35,6 +36,7 @@ __all__ = [
     "CreateTopicAs",
     "Delete",
     "Describe",
+    "Detach",
     "DropIndex",
     "DropSchema",
     "DropTable",
@@ -48,7 +50,9 @@ __all__ = [
     "Name",
     "OnConflict",
     "Query",
+    "RefreshSource",
     "Release",
+    "RemoteCall",
     "ResetSetting",
     "ResetTenant",
     "Rollback",
@@ -59,6 +63,7 @@ __all__ = [
     "ShowCreateTable",
     "ShowCreateTopic",
     "ShowSetting",
+    "ShowSources",
     "ShowTenant",
     "ShowTopics",
     "Statement",
@@ -116,6 +121,16 @@ class SubscribeCall:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCall:
+    """One ``remote_query('source', 'text')`` in a query, replaced there by the relation ``relation``; both are expressions."""
+
+    relation: str
+    source: Fragment
+    text: Fragment
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class AsofComparison:
     """``first operator second`` in the condition of an as-of join, as written: which side is whose is not known yet.
 
@@ -163,6 +178,7 @@ class Query:
     body: Fragment
     subscribes: tuple[SubscribeCall, ...]
     words: frozenset[str]
+    remotes: tuple[RemoteCall, ...] = ()
     asofs: tuple[AsofJoin, ...] = ()
     """Each after those that it reads."""
 
@@ -568,6 +584,44 @@ class DropSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class Attach:
+    """``ATTACH [IF NOT EXISTS] 'uri' AS name [(TYPE type, option value, ...)]``; ``uri`` is an expression.
+
+    ``options`` are without TYPE, which is ``kind``.
+    """
+
+    uri: Fragment
+    name: str
+    name_position: int
+    if_not_exists: bool
+    kind: str | None
+    options: Mapping[str, str]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """``DETACH [IF EXISTS] name``."""
+
+    name: str
+    if_exists: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSources:
+    """``SHOW SOURCES``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSource:
+    """``REFRESH SOURCE name``."""
+
+    name: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetTenant:
     """``SET tenant = 'uuid'`` (or ``TO``); ``value`` is an expression."""
 
@@ -688,6 +742,10 @@ Statement = (
     | DropTable
     | CreateSchema
     | DropSchema
+    | Attach
+    | Detach
+    | ShowSources
+    | RefreshSource
     | SetTenant
     | ResetTenant
     | ShowTenant

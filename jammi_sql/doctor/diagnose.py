@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ..adbc.postgres_url import schema_in
 from ..errors import Error, InvalidParameter
-from ..stores.postgres_url import schema_in
 from . import nats, postgres, sqlite
 from .finding import Finding, Level, examine
 from .secrets import Address

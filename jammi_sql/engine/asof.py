@@ -228,16 +228,16 @@ class AsofJoins:
         for name in (asof.join.relation, f"{asof.join.relation}_row"):
             self._planning.at_finish(partial(context.deregister_udf, name))
 
-    def _frame(self, text: Fragment, context: SessionContext | None = None) -> DataFrame:
+    def _frame(self, text: Fragment, context: SessionContext | None = None, *, whole: bool = False) -> DataFrame:
         with inserted_relations(self._session.relations, {**self._inserted, **self.relations}):
             return self._session.frame(
-                self._planning, text, self._parameters, context or self._context, reads_only=True
+                self._planning, text, self._parameters, context or self._context, reads_only=True, whole=whole
             )
 
     # --- what is compared ---
 
     def _planned(self, join: AsofJoin) -> _Asof:
-        schema = self._frame(compose(join.context, "SELECT * FROM ", join.right)).schema()
+        schema = self._frame(compose(join.context, "SELECT * FROM ", join.right), whole=True).schema()
         sides = [self._ordered(join, comparison) for comparison in join.comparisons]
         types = self._types(join, sides)
         comparisons = []
@@ -288,7 +288,7 @@ class AsofJoins:
     def _failure(self, join: AsofJoin, expression: Fragment, *table: str | Fragment) -> Error | None:
         """Why an expression cannot be computed over a table; ``None`` where it can."""
         try:
-            self._frame(compose(join.context, "SELECT (", expression, "\n) AS value FROM ", *table))
+            self._frame(compose(join.context, "SELECT (", expression, "\n) AS value FROM ", *table), whole=True)
         except Error as failure:
             return failure
         return None
@@ -304,7 +304,9 @@ class AsofJoins:
                 "(", left, f"\n) {operator} (", right, f'\n) AS "c{place}", (',
                 left, f'\n) AS "l{place}", (', right, f'\n) AS "r{place}"',
             ]  # fmt: skip
-        frame = self._frame(compose(join.context, "SELECT ", *pieces, " FROM ", join.left, " CROSS JOIN ", join.right))
+        frame = self._frame(
+            compose(join.context, "SELECT ", *pieces, " FROM ", join.left, " CROSS JOIN ", join.right), whole=True
+        )
         text = self._query.body
         try:
             optimized = frame.optimized_logical_plan()

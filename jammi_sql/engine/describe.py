@@ -17,6 +17,7 @@ from .asof import AsofJoins
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
+from .remote_calls import remote_relations
 from .staging import RowsRelation
 from .system_views import SYSTEM_VIEWS
 
@@ -92,6 +93,7 @@ def _query_schema(session: Session, query: statements.Query, values: Mapping[str
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
     with session.planned(query.words) as planning:
+        probes |= remote_relations(session, planning, query, values)
         if query.asofs:
             probes |= AsofJoins(session, planning, query, values, probes).relations
         with inserted_relations(session.relations, probes):

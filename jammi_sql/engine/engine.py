@@ -7,12 +7,13 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..adbc.queries import load_queries
 from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
+from ..sources.catalog import SourceCatalog
 from ..stores import SqliteStore, is_postgres_url
-from ..stores.queries import load_queries
 from ..tables.cache import TableCache
 from ..tables.catalog import TableCatalog
 from ..tables.registry import MutableTableRegistry
@@ -30,6 +31,7 @@ from ..topics.segments.compactor import SegmentSize
 from ..topics.segments.reader import SegmentReader
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
+from .attachments import Attachments
 from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import SegmentOptions, Segments, segment_storage
@@ -94,6 +96,7 @@ class Engine:
             self.subscriber = metering.subscriber(catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
+        self.attachments = Attachments(SourceCatalog(load_queries("attachments", store.kind), clock))
         self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
         self.services = Services(
             store,
@@ -214,6 +217,7 @@ class Engine:
         self.services.watch.close()
         self._retention.close()
         self.services.segments.close()
+        self.attachments.close()
         self.broker.close()
         self.services.store.close()
 

@@ -33,6 +33,7 @@ from .asof import AsofJoins, asof_relations
 from .live_source import LiveProvider, LiveQuery, LiveSource
 from .planning import Planning
 from .relations import inserted_relations
+from .remote_calls import remote_relations
 
 if TYPE_CHECKING:
     from .session import Session
@@ -166,7 +167,10 @@ def _streamed(
     provider = LiveProvider(streamed.topic.codec.schema)
     relation = streamed.call.relation
     with session.planned(query.words) as planning:
-        inserted: dict[str, Any] = _bounded_relations(session, planning, windows, besides=streamed)
+        inserted: dict[str, Any] = {
+            **_bounded_relations(session, planning, windows, besides=streamed),
+            **remote_relations(session, planning, query, parameters),
+        }
         inserted[relation] = provider
         asofs = None
         if query.asofs:
@@ -236,7 +240,10 @@ def _relational(
     """The result of a query over bounded subscribes only."""
     windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
     with session.planned(query.words, once=True) as planning:
-        inserted = _bounded_relations(session, planning, windows)
+        inserted = {
+            **_bounded_relations(session, planning, windows),
+            **remote_relations(session, planning, query, parameters),
+        }
         inserted |= asof_relations(session, planning, query, parameters, inserted)
         with inserted_relations(session.relations, inserted):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
@@ -284,7 +291,10 @@ def bounded_relations(
     for window in windows:
         if window.unbounded:
             raise refuse_unbounded(window.call.position)
-    inserted = _bounded_relations(session, planning, windows)
+    inserted = {
+        **_bounded_relations(session, planning, windows),
+        **remote_relations(session, planning, query, parameters),
+    }
     return inserted | asof_relations(session, planning, query, parameters, inserted)
 
 
@@ -311,8 +321,9 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
     unbounded = [window for window in windows if window.unbounded]
     with session.planned(query.words) as planning:
         probes = {window.call.relation: LiveProvider(window.topic.codec.schema) for window in windows}
-        asofs = AsofJoins(session, planning, query, parameters, probes, session.ordered_context)
-        with inserted_relations(session.relations, {**probes, **asofs.relations}):
+        inserted = {**probes, **remote_relations(session, planning, query, parameters)}
+        asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
+        with inserted_relations(session.relations, {**inserted, **asofs.relations}):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
             mode = "relation"
             if unbounded or len(windows) == 1:

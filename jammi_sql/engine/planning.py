@@ -14,22 +14,34 @@ from datafusion import SessionContext
 
 from ..arrow.dataset import failure_report
 from ..dialect.statements import Fragment
-from ..errors import DataCorrupted, Error, UndefinedTable
+from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
+from ..sources.relation import RemoteRelation
+from ..sources.source import Source
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
+    from .federating import Federated
+    from .remote_provider import SourceProvider
     from .services import Services
 
-__all__ = ["Planning", "TableView"]
+__all__ = ["Planning", "RemoteTable", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
 # How DataFusion begins what it says of a file. Further on the message may quote a value of the statement's.
 _OF_A_FILE = re.compile(r"^(\w+ error: )*(parquet|object store)( argument)? error", re.IGNORECASE | re.MULTILINE)
 ReadTable = Callable[[CatalogTable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTable:
+    """A table of an attached database, as a statement found it."""
+
+    source: Source
+    relation: RemoteRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class Planning:
         self._services = services
         self.reader = reader
         self.tenant = tenant
-        self._words = frozenset(words)
+        self.words = frozenset(words)
         self._read_table = read_table
         self._topics: dict[tuple[str, str], CatalogTopic] = {}
         self._tables: dict[tuple[str, str], CatalogTable] = {}
@@ -87,6 +99,16 @@ class Planning:
         self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
         self._listed: dict[tuple[int, int, int], list[Segment]] = {}
         self._unpin: list[Callable[[], None]] = []
+        self.named = False
+        """Whether topics and tables must come as relations with a name, none as a plan of its own."""
+        self.remote: dict[tuple[str, str, str], RemoteTable] = {}
+        """The tables of attached databases that it reads, by their paths."""
+        self.providers: list[tuple[str, SourceProvider]] = []
+        """Of each source that it reads: its name, and what reads it."""
+        self.federated: Federated | None = None
+        """The query with what its sources compute, once it was planned."""
+        self.whole: str | None = None
+        """Why each table of a source is read by itself, where that is so."""
         self.failure: BaseException | None = None
 
     @classmethod
@@ -110,7 +132,7 @@ class Planning:
 
     def renewed(self) -> Planning:
         """The same for another moment."""
-        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table)
+        return Planning(self._services, self.reader, self.tenant, self.words, read_table=self._read_table)
 
     # --- names ---
 
@@ -118,7 +140,7 @@ class Planning:
         """The topic of that name that the session sees."""
         self._load()
         topic = self._topics.get((namespace, name))
-        if topic is None and name not in self._words:
+        if topic is None and name not in self.words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
             return self._services.catalog.lookup(self.moment, self.tenant, namespace, name)
         return topic
@@ -127,7 +149,7 @@ class Planning:
         """The table of that name that the session sees."""
         self._load()
         table = self._tables.get((namespace, name))
-        if table is None and name not in self._words:
+        if table is None and name not in self.words:
             return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
 
@@ -157,9 +179,9 @@ class Planning:
             return
         self._loaded = True
         services = self._services
-        tables = services.tables.named(self.moment, self.tenant, self._words)
+        tables = services.tables.named(self.moment, self.tenant, self.words)
         self._tables = {(table.namespace, table.local_name): table for table in tables}
-        topics = services.catalog.named(self.moment, self.tenant, self._words)
+        topics = services.catalog.named(self.moment, self.tenant, self.words)
         self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
 
     # --- reading ---
@@ -241,6 +263,21 @@ class Planning:
         return DataCorrupted(
             f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
         )
+
+    # --- attached databases ---
+
+    def check(self) -> None:
+        """``QueryCanceled`` once nobody wants what is read for this statement."""
+        if not self._holders:
+            raise QueryCanceled("the statement is over")
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call ``close`` when the last one lets go, which may be now."""
+        with self._lock:
+            if self._holders:
+                self._unpin.append(close)
+                return
+        close()
 
     # --- end ---
 

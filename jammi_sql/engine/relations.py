@@ -15,10 +15,13 @@ from ..dialect import quote_identifier
 from ..errors import DataCorrupted
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
+from ..topics.definition import CATALOG
 from ..topics.segments.segment import Segment
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
-from .planning import Planning
+from .planning import Planning, RemoteTable
+from .remote_provider import RemoteProvider, dialect_of
+from .source_kinds import FILES
 from .system_views import SYSTEM_VIEWS, SystemView
 from .table_provider import TableProvider
 from .topic_provider import TopicProvider
@@ -85,6 +88,55 @@ class SessionRelations:
             return None if topic is None else self.topic_relation(topic, planning)
         return self.table_provider(table, planning)
 
+    # --- attached sources ---
+
+    def source_names(self) -> list[str]:
+        """The attached names that the session sees."""
+        session = self._session
+        found = session.engine.attachments.visible(session.reader, session.tenant)
+        return [each.definition.name for each in found]
+
+    def source(self, name: str) -> Any:
+        """The attached source of that name, ``None`` where there is none."""
+        session = self._session
+        return session.engine.attachments.find(session.reader, session.tenant, name)
+
+    def attached(self, name: str, source: Any, schema: str, relation: str) -> Any:
+        """A relation of an attached source, ``None`` where there is none."""
+        session = self._session
+        found = source.relation(schema, relation)
+        if found is None or source.kind == FILES:
+            return None if found is None else found.table(session.context)
+        planning = Planning.current() or session.new_planning(frozenset())
+        planning.remote[name, schema, relation] = RemoteTable(source, found)
+        provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
+        planning.providers.append((name, provider))
+        if not self.takes_filters:
+            return session.context.read_table(provider).limit(_ALL_ROWS).into_view()
+        return provider
+
+    def at(self, path: Sequence[str]) -> Any:
+        """The relation that a path of a plan leads to, ``None`` where that is none in Python."""
+        session = self._session
+        if len(path) == 3 and path[0] != CATALOG:
+            source = self.source(path[0])
+            return None if source is None else self.attached(path[0], source, path[1], path[2])
+        namespace = path[-2] if len(path) > 1 else session.current_schema
+        return None if session.catalog.own(namespace, path[-1]) is not None else self.relation(namespace, path[-1])
+
+    def rows_of(self, planning: Planning, names: Sequence[str]) -> float | None:
+        """How many rows a relation that is not attached has, as far as that is told at once."""
+        if len(names) == 3 and names[0] != CATALOG:
+            return None
+        namespace = names[-2] if len(names) > 1 else self._session.current_schema
+        table = planning.table(namespace, names[-1])
+        if table is not None:
+            return float(self._session.engine.services.rows.count(planning.moment, table, planning.tenant))
+        topic = planning.topic(namespace, names[-1])
+        return None if topic is None else float(topic.next_offset - topic.first_offset)
+
+    # --- the engine's own ---
+
     def table_provider(
         self, table: CatalogTable, planning: Planning, *, changing: bool = False, every: bool = False
     ) -> CompanionProvider:
@@ -111,7 +163,7 @@ class SessionRelations:
         provider = self.topic_provider(topic, planning, bounds)
         session = self._session
         if (
-            not (planning.once and self.takes_filters and session.settings.pushdown)
+            not (planning.once and not planning.named and self.takes_filters and session.settings.pushdown)
             or topic.hot_offset <= topic.first_offset
         ):
             return provider

@@ -37,6 +37,7 @@ from .frame_source import FrameSource
 from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
+from .renaming import is_at_risk, with_own_names
 from .retrying import retried
 from .running import Running
 from .settings import NONE, Settings
@@ -334,17 +335,34 @@ class Session:
         context: SessionContext | None = None,
         *,
         reads_only: bool = False,
+        whole: bool = False,
     ) -> DataFrame:
-        """``fragment`` planned by DataFusion, which runs DDL on the way."""
+        """``fragment`` planned by DataFusion, which runs DDL on the way, and cut where it reads attached databases.
+
+        ``whole``: not cut, for one that is only looked at.
+        """
         fragment = filled(fragment, planning.markers) if planning.markers else fragment
         chosen = context or planning.context or self.context
-        parameters = {key: _bindable(value) for key, value in parameters.items()}
-        try:
+        values = {key: _bindable(value) for key, value in parameters.items()}
+
+        def plan() -> DataFrame:
             if reads_only:
-                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=dict(parameters))
-            return chosen.sql(fragment.text, param_values=dict(parameters))
+                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+            return chosen.sql(fragment.text, param_values=values)
+
+        try:
+            frame = plan()
+            if whole:
+                return frame
+            if planning.remote and self.settings.pushdown and self.relations.takes_filters:
+                from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
+
+                planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
+            if planning.federated is None and is_at_risk(planning.words) and planning.once:
+                return with_own_names(self, planning, chosen, plan) or frame
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
+        return frame if planning.federated is None else planning.federated.frame
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
         """The columns of a planned query; an error where one has a name that Arrow does not take.

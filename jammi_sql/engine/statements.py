@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 from datafusion import DataFrame
 
-from ..dialect import statements
+from ..dialect import explained, statements
 from ..errors import (
     AppendOnlyTopic,
     Error,
@@ -25,11 +25,13 @@ from ..results import BatchResult, CommandResult, Result
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
+from . import source_statements as sources
 from . import table_statements as tables
 from . import topic_statements as topics
 from .changes import is_own
 from .direct import select_directly
 from .explain import explain
+from .explain_sources import explain_sources
 from .insert import insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
@@ -87,6 +89,9 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters)
+        if query.keyword == "EXPLAIN" and planning.providers:
+            inner, analyze = explained(query)
+            return explain_sources(session, inner, parameters, analyze=analyze)
         if query.keyword in _STREAMED and not _changes_data(frame):
             try:
                 return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))
@@ -414,6 +419,10 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.DropTable: _drop_table,
         statements.CreateSchema: _create_schema,
         statements.DropSchema: _drop_schema,
+        statements.Attach: sources.attach,
+        statements.Detach: sources.detach,
+        statements.ShowSources: sources.show_sources,
+        statements.RefreshSource: sources.refresh_source,
         statements.SetTenant: _set_tenant,
         statements.ResetTenant: _reset_tenant,
         statements.ShowTenant: _show_tenant,

@@ -175,15 +175,24 @@ def _own_tables(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _nothing(session: Session, planning: Planning) -> list[dict[str, Any]]:
-    return []
+def _sources(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": each.definition.name,
+            "type": each.definition.kind,
+            "uri": each.definition.uri,
+            "tenant": None if each.definition.tenant is None else str(each.definition.tenant),
+            "attached_at": each.attached_at.astimezone(UTC),
+        }
+        for each in session.engine.attachments.visible(planning.reader, planning.tenant)
+    ]
 
 
 SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
     {
         "topics": SystemView(_TOPICS, _topics),
         "tables": SystemView(_TABLES, _tables),
-        "sources": SystemView(_SOURCES, _nothing),
+        "sources": SystemView(_SOURCES, _sources),
         "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
         "segments": SystemView(_SEGMENTS, _segments),
         "settings": SystemView(_SETTINGS, _settings),

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
-from .catalog_provider import JammiCatalog, Relations
+from .attached_catalog import Catalogs
+from .catalog_provider import JammiCatalog
+
+if TYPE_CHECKING:
+    from .relations import SessionRelations
 
 __all__ = ["World"]
 
@@ -29,8 +33,9 @@ class World:
     ``prepare`` makes a new context ready: functions and settings.
     """
 
-    def __init__(self, relations: Relations, prepare: Prepare, shared: World | None = None) -> None:
+    def __init__(self, relations: SessionRelations, prepare: Prepare, shared: World | None = None) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
+        self._catalogs = Catalogs(self.catalog, relations)
         self._prepare = prepare
         self._contexts: dict[str, SessionContext] = {}
 
@@ -94,7 +99,8 @@ class World:
             .with_create_default_catalog_and_schema(False)
             .with_information_schema(True)
         )
-        context = SessionContext(config, runtime).enable_url_table()  # SELECT ... FROM 'file.parquet'
-        context.register_catalog_provider(CATALOG, self.catalog)
+        context = SessionContext(config, runtime)
+        context.register_catalog_provider_list(self._catalogs)  # before the next line, which wraps the list
+        context = context.enable_url_table()  # SELECT ... FROM 'file.parquet'
         self._prepare(context, limited=runtime is None)
         return context

@@ -25,6 +25,9 @@ class RemoteColumn:
     comparable: bool = True
     """Whether the column itself, in an expression of the source's dialect, means what its value means here: it has the
     same equality, order (of text: by bytes, once COLLATE "C" or its like is said) and arithmetic. Else it is only read."""
+    compared: str | None = None
+    """Of a comparable column: how it is written in an expression, with ``{}`` for the column; ``None``: as it is. So
+    PostgreSQL's ``character(n)`` and ``uuid`` are compared as the texts that they are here, at the price of their indexes."""
     unreadable: str | None = None
     """Why it cannot be read; the error of a statement that uses it."""
 

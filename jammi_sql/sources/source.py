@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
-from .relation import RemoteRelation
+from .relation import RemoteColumn, RemoteRelation
 
 __all__ = ["Check", "IngestMode", "RemoteScan", "Source"]
 
@@ -37,12 +37,18 @@ class RemoteScan(Protocol):
 class Source(Protocol):
     """An attached database. MUST be usable from several threads; MUST NOT connect before it is asked something."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """As in its definition."""
+        ...
+
     dialect: str | None
     """In which queries are pushed: ``postgres``, ``sqlite``, ``duckdb``, ``datafusion``. ``None``: columns are read, all
     else is computed here."""
     location: str
     """For messages: never with credentials."""
+    quote: str
+    """The character that stands around identifiers and is doubled within them."""
 
     def schemas(self) -> list[str]:
         """Their names, sorted; the database's own system schemas are left out."""
@@ -68,12 +74,12 @@ class Source(Protocol):
 
     def scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
         """Read queries in the source's own dialect, which all have the columns of ``schema``, in order; values are cast to
-        its types exactly or refused."""
+        its types exactly or refused. Several texts where ``partitions`` gave several conditions, else 0A000."""
         ...
 
-    def describe(self, text: str, check: Check) -> pa.Schema:
-        """The columns of a query in the source's own dialect, as ``scan`` can read them, without running it where the
-        source can do so. Used for ``remote_query``; the types are those that its columns would have in a table."""
+    def describe(self, text: str, check: Check) -> tuple[RemoteColumn, ...]:
+        """The columns of a query in the source's own dialect, without running it where the source can do so. Used for
+        ``remote_query``; they are as those of a table, and are read from ``(text) AS alias`` as a table's are: by ``read``."""
         ...
 
     def execute(self, texts: Sequence[str], check: Check) -> int:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from .postgres_url import is_postgres_url
-from .queries import load_queries
+from ..adbc.postgres_url import is_postgres_url
+from ..adbc.queries import load_queries
 from .sqlite import SqliteStore
 
 __all__ = ["SqliteStore", "is_postgres_url", "load_queries"]

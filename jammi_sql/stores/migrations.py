@@ -16,9 +16,9 @@ from importlib import resources
 from typing import Final
 
 from .. import faults
+from ..adbc.queries import load_queries
 from ..errors import InternalError, ReadOnlyStore, StoreVersionError
 from ..ports import NamedQuery, Reader, Store
-from .queries import load_queries
 
 __all__ = ["Migration", "load_migrations", "migrate", "pending_migrations", "split_statements"]
 

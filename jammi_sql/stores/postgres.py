@@ -21,6 +21,11 @@ import adbc_driver_postgresql
 import pyarrow as pa
 
 from .. import faults
+from ..adbc.driver import DRIVER_ERRORS, close_database
+from ..adbc.pool import ConnectionPool
+from ..adbc.postgres_errors import translated
+from ..adbc.postgres_url import completed, is_address_in, schema_in, shown
+from ..adbc.queries import load_queries
 from ..checking import current_check
 from ..errors import (
     ConnectionClosed,
@@ -34,15 +39,10 @@ from ..errors import (
     StoreVersionError,
 )
 from ..ports import Claim, CommitWatch, NamedQuery, Parameters
-from .driver import DRIVER_ERRORS, close_database
 from .migrations import load_migrations, migrate
-from .pool import ConnectionPool
 from .postgres_connection import PostgresConnection
-from .postgres_errors import translated
 from .postgres_transaction import PostgresTransaction, lock_number
-from .postgres_url import completed, is_address_in, schema_in, shown
 from .postgres_watch import Notifier, PostgresWatch
-from .queries import load_queries
 from .snapshot import StoreSnapshot
 from .watchdog import Watchdog
 

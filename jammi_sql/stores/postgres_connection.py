@@ -12,6 +12,10 @@ from typing import Any, Final, TypeVar
 import adbc_driver_manager
 import pyarrow as pa
 
+from ..adbc.binding import bound, conformed
+from ..adbc.driver import DRIVER_ERRORS, StatementCache
+from ..adbc.own_sockets import with_socket
+from ..adbc.postgres_errors import translated
 from ..checking import current_check
 from ..errors import (
     ConnectionLost,
@@ -22,10 +26,6 @@ from ..errors import (
     OperationalError,
 )
 from ..ports import NamedQuery, Parameters
-from .binding import bound, conformed
-from .driver import DRIVER_ERRORS, StatementCache
-from .own_sockets import with_socket
-from .postgres_errors import translated
 from .transaction import gone
 from .watchdog import Watchdog
 

@@ -25,16 +25,16 @@ import adbc_driver_sqlite
 import pyarrow as pa
 
 from .. import faults
+from ..adbc.driver import DRIVER_ERRORS, close_database
+from ..adbc.pool import ConnectionPool
+from ..adbc.queries import load_queries
 from ..errors import ConnectionClosed, InterfaceError, LockNotAvailable, ReadOnlyStore, StoreIOError
 from ..ports import Claim, NamedQuery, Parameters
 from .commit_watch import CommitWatch, Trust
-from .driver import DRIVER_ERRORS, close_database
 from .fair_lock import STRETCH, FairLock
 from .file_claim import claim_file
 from .file_events import NoFileEvents, file_events
 from .migrations import load_migrations, migrate
-from .pool import ConnectionPool
-from .queries import load_queries
 from .snapshot import StoreSnapshot
 from .sqlite_connection import SqliteConnection
 from .sqlite_errors import translated

@@ -14,10 +14,10 @@ from typing import Any, Final
 import adbc_driver_manager
 import pyarrow as pa
 
+from ..adbc.binding import bound, conformed
+from ..adbc.driver import DRIVER_ERRORS, StatementCache
 from ..errors import DataCorrupted, Error, InternalError
 from ..ports import NamedQuery, Parameters
-from .binding import bound, conformed
-from .driver import DRIVER_ERRORS, StatementCache
 from .sqlite_errors import translated
 from .transaction import gone
 

@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 import adbc_driver_sqlite
 
+from ..adbc.queries import load_queries
 from ..errors import DataCorrupted, ReadOnlyStore, StoreIOError, StoreVersionError
-from .queries import load_queries
 from .sqlite_connection import SqliteConnection
 
 __all__ = ["APPLICATION_ID", "FILE_NAME", "FileState", "StoreFile", "find_store_file", "untouched_store_file"]

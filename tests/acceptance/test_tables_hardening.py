@@ -14,10 +14,10 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine, Error, connect, errors
+from jammi_sql.adbc.pool import ConnectionPool
+from jammi_sql.adbc.queries import load_queries
 from jammi_sql.dbapi import Connection
 from jammi_sql.stores import SqliteStore
-from jammi_sql.stores.pool import ConnectionPool
-from jammi_sql.stores.queries import load_queries
 from jammi_sql.stores.sqlite_connection import SqliteConnection
 from tests.targets import StoreTarget
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jammi_sql import Engine
-from jammi_sql.stores.queries import load_queries
+from jammi_sql.adbc.queries import load_queries
 from jammi_sql.topics.appending import Append
 from jammi_sql.topics.catalog import CatalogTopic
 from jammi_sql.topics.log import Log

@@ -5,9 +5,9 @@ from __future__ import annotations
 import adbc_driver_manager
 import pytest
 
+from jammi_sql.adbc.postgres_errors import translated
 from jammi_sql.errors import Error, is_transient
 from jammi_sql.stores.postgres_connection import PostgresConnection
-from jammi_sql.stores.postgres_errors import translated
 
 
 @pytest.mark.parametrize(

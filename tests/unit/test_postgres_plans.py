@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine
+from jammi_sql.adbc.queries import load_queries
 from jammi_sql.ports import NamedQuery
-from jammi_sql.stores.queries import load_queries
 from tests.bench.rows import new_topic
 from tests.servers.postgres import PostgresServer
 

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine
+from jammi_sql.adbc.queries import load_queries, parse_queries
 from jammi_sql.errors import InternalError
 from jammi_sql.ports import NamedQuery
-from jammi_sql.stores.queries import load_queries, parse_queries
 
 
 def test_a_file_is_a_row_of_named_texts_with_the_schema_of_their_rows() -> None:

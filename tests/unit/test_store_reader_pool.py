@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from jammi_sql.adbc.pool import ConnectionPool
 from jammi_sql.errors import ConnectionClosed, LockNotAvailable, OperationalError
 from jammi_sql.stores import SqliteStore
-from jammi_sql.stores.pool import ConnectionPool
 from jammi_sql.stores.sqlite_connection import SqliteConnection
 from tests.topic_support import LIMIT, until
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...adbc.postgres_url import completed
 from ...errors import FeatureNotSupported, OperationalError
-from ...stores.postgres_url import completed
 from ..secrets import Address
 
 __all__ = ["Database", "Session", "connected"]

@@ -1,4 +1,4 @@
-"""What the stores' drivers share: ADBC's low-level API."""
+"""ADBC's low-level API: what its calls raise, statements that are kept, how a database is closed."""
 
 from __future__ import annotations
 

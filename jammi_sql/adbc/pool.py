@@ -1,4 +1,4 @@
-"""The connections of a store."""
+"""The connections of a store or an attached source."""
 
 from __future__ import annotations
 
@@ -50,6 +50,7 @@ class ConnectionPool(Generic[_C]):
         "_purpose",
         "_timeout",
         "_waiting",
+        "_what",
     )
 
     def __init__(
@@ -61,7 +62,9 @@ class ConnectionPool(Generic[_C]):
         keep: int | None = None,
         purpose: str = "for reading ",
         hint: str = "run fewer reads at once",
+        what: str = "the store",
     ) -> None:
+        self._what = what
         self._purpose = purpose
         self._hint = hint
         self._open = open_one
@@ -127,7 +130,7 @@ class ConnectionPool(Generic[_C]):
     def _found(self, waiter: _Waiter | None) -> _C | _Opening | None:
         """With the mutex held: what there is for ``waiter``, or for somebody who has just come, if it is his turn."""
         if self._closed:
-            raise ConnectionClosed("the store is closed")
+            raise ConnectionClosed(f"{self._what} is closed")
         first = self._first()
         if first is None or first is waiter:
             if self._idle:
@@ -209,7 +212,7 @@ class ConnectionPool(Generic[_C]):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise LockNotAvailable(
-                    f"{lent} reads still ran after {timeout:g} s, the store is not closed",
+                    f"{lent} reads still ran after {timeout:g} s, {self._what} is not closed",
                     hint="close it again when they have ended",
                 )
             waiter.wait(left)

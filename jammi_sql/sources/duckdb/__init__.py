@@ -1,0 +1,5 @@
+"""Attached DuckDB files."""
+
+from __future__ import annotations
+
+__all__: list[str] = []

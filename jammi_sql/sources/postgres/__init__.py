@@ -1,0 +1,5 @@
+"""Attached PostgreSQL databases."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
