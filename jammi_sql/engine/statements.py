@@ -75,10 +75,18 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
             return looked_up
     if query.keyword in ("SET", "RESET"):
         return _assign(session, query, parameters)
-    if query.subscribes and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):
+    if (query.subscribes or query.asofs) and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):
         what = "a prepared statement" if query.keyword == "PREPARE" else "a view"
+        if query.subscribes:
+            raise FeatureNotSupported(
+                f"{what} cannot read subscribe",
+                position=query.subscribes[0].position,
+                hint="let it read the topic itself",
+            )
         raise FeatureNotSupported(
-            f"{what} cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
+            f"{what} cannot have an as-of join",
+            position=query.asofs[0].position,
+            hint="write the join in the statement that reads it",
         )
     created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
     if created is not None:
@@ -108,7 +116,12 @@ def _with_views(
     session: Session, query: statements.Query, parameters: Parameters, planning: Planning
 ) -> DataFrame | None:
     """The same query with views of text in its scans of files; ``None`` where that is not worth it, or not the same."""
-    if query.keyword not in _VIEWED or planning.scanned_rows < WORTH_ROWS or not keeps_meaning(query.body.text):
+    if (
+        query.asofs
+        or query.keyword not in _VIEWED
+        or planning.scanned_rows < WORTH_ROWS
+        or not keeps_meaning(query.body.text)
+    ):
         return None
     planning.views = True
     try:
@@ -138,7 +151,8 @@ def _without_pushdown(session: Session, query: statements.Query, parameters: Par
     session.relations.takes_filters = False
     try:
         with session.planned(query.words) as planning:
-            return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
+            with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
+                return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
     finally:
         session.relations.takes_filters = True
 

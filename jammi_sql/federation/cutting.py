@@ -142,6 +142,7 @@ class _Cutter:
         self._lookup = lookup
         self._taken = taken
         self._aliases = Select.numbering()
+        self._stays_there = False
 
     def root(self, relation: Json) -> Json:
         """The same relation of a plan, cut."""
@@ -149,7 +150,8 @@ class _Cutter:
         return {"root": {**root, "input": self._here(self._visit(root["input"]))}}
 
     def whole(self, rel: Json) -> _Remote | None:
-        """All of it as one part that lies in a source, ``None`` where that is not so."""
+        """All of it as one part that lies in a source, ``None`` where that is not so. Nothing of it is read here."""
+        self._stays_there = True
         piece = self._visit(rel)
         return piece if isinstance(piece, _Remote) and not piece.sorts else None
 
@@ -331,7 +333,8 @@ class _Cutter:
             case _:
                 raise NotSaid(f"{kind} is computed here")
         grown = _emitted(_Remote(first.source, select), body)
-        grown.select.check_deliverable()
+        if not self._stays_there:
+            _check_deliverable(grown)
         return grown
 
     def _joined(self, body: Json, left: _Remote, right: _Remote) -> Select:
@@ -362,8 +365,9 @@ class _Cutter:
                 if body.get("op") != "SET_OP_UNION_ALL":
                     raise NotSaid("this operation on sets is computed here")
                 select = remotes[0].select.union([remote.select for remote in remotes[1:]])
-                select.check_deliverable()
-                return _Remote(remotes[0].source, select)
+                grown = _Remote(remotes[0].source, select)
+                _check_deliverable(grown)
+                return grown
             except NotSaid as why:
                 self._stays(remotes[0].source, "union", why)
         return {"set": self._within(body, {"inputs": [self._here(piece) for piece in pieces]})}
@@ -482,6 +486,13 @@ class _Cutter:
 
     def _read_expression(self, json: Json, types: Sequence[Any]) -> Expression:
         return read_expression(json, types, self._functions)
+
+
+def _check_deliverable(piece: _Remote) -> None:
+    """``NotSaid`` where a value that was computed cannot be handed over, or has no type in a plan."""
+    piece.select.check_deliverable()
+    for data_type in piece.types:
+        substrait_type(data_type)
 
 
 def _all_columns(types: Sequence[Any]) -> list[Expression]:
