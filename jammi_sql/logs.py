@@ -25,7 +25,7 @@ _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"}
 def about(error: BaseException | None = None, **fields: str | int) -> dict[str, str | int]:
     """The fields of a record, for ``extra``: those given, and the class and SQLSTATE of ``error``.
 
-    Names in use: ``topic``, ``offset``, ``store``, ``broker``, ``path``.
+    Names in use: ``topic``, ``offset``, ``store``, ``broker``, ``path``, ``source``.
     """
     found = dict(fields)
     if error is not None:

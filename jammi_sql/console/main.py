@@ -26,6 +26,7 @@ LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT
 DEFAULT_TARGET = os.path.join(".", ".jammi")
 
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
+_STDIN = "<stdin>"
 _BINARY = frozenset({"parquet", "arrow"})
 
 
@@ -111,7 +112,9 @@ def _run(options: argparse.Namespace) -> int:
             say(complaint(error, ""))
             return _SQL_ERROR
         with connection:
-            runner = Runner(connection, FORMATS[options.format](out))
+            # What the statements were read from has no data left, and a person would wait for the end of them.
+            free = scripts is not None and not any(script.name == _STDIN for script in scripts)
+            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             if scripts is None:
                 interact(runner)
                 if connection.in_transaction:
@@ -151,7 +154,7 @@ def _file(path: str) -> Script:
 
 def _standard_input() -> Script:
     try:
-        return Script(sys.stdin.buffer.read().decode("utf-8-sig"), "<stdin>")
+        return Script(sys.stdin.buffer.read().decode("utf-8-sig"), _STDIN)
     except UnicodeDecodeError as error:
         raise _UsageError(f"standard input is not UTF-8: {error.reason} at byte {error.start}") from error
 

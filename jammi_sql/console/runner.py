@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -30,8 +31,10 @@ class Script:
 class Runner:
     """Runs scripts on a connection; results go to ``output``, everything else to standard error."""
 
-    def __init__(self, connection: Connection, output: Format) -> None:
+    def __init__(self, connection: Connection, output: Format, stdin: BinaryIO | None = None) -> None:
+        """``stdin`` is what COPY ... FROM stdin reads; ``None`` where the statements themselves come from there."""
         self._connection = connection
+        self._stdin = stdin
         self.output = output
 
     def run(self, script: Script) -> bool:
@@ -56,7 +59,7 @@ class Runner:
         return True
 
     def _run_one(self, text: str) -> None:
-        with self._connection.execute(text) as cursor:
+        with self._connection.execute(text, stdin=self._stdin) as cursor:
             if cursor.schema is not None:
                 self._write(cursor, cursor.schema)
             elif cursor.rowcount >= 0:

@@ -82,10 +82,15 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
         return Cursor(self)
 
     def execute(  # type: ignore[override]
-        self, operation: str, parameters: object = None, *, adbc_stmt_kwargs: Mapping[str, Any] | None = None
+        self,
+        operation: str,
+        parameters: object = None,
+        *,
+        adbc_stmt_kwargs: Mapping[str, Any] | None = None,
+        stdin: object = None,
     ) -> Cursor:
-        """Run one statement on a new cursor, and return that."""
-        return self.cursor(adbc_stmt_kwargs=adbc_stmt_kwargs).execute(operation, parameters)
+        """Run one statement on a new cursor, and return that; ``stdin`` as for ``Cursor.execute``."""
+        return self.cursor(adbc_stmt_kwargs=adbc_stmt_kwargs).execute(operation, parameters, stdin=stdin)
 
     def commit(self) -> None:
         """Commit the open transaction; nothing happens when there is none."""

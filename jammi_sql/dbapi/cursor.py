@@ -73,14 +73,16 @@ class Cursor:
 
     # --- running ------------------------------------------------------------------------------------
 
-    def execute(self, operation: str, parameters: object = None) -> Self:
+    def execute(self, operation: str, parameters: object = None, *, stdin: object = None) -> Self:
         """Run one statement and return this cursor.
 
-        ``parameters``: a sequence for ``?`` and ``$1``, a mapping for ``:name``, or Arrow data of one row.
+        ``parameters``: a sequence for ``?`` and ``$1``, a mapping for ``:name``, or Arrow data of one row. ``stdin``: an
+        open file, of bytes or text, that ``COPY ... FROM stdin`` reads to its end.
         """
         with self._running() as session:
             keys = session.parameter_keys(operation)
-            self._keep(session.execute(operation, bind(keys, parameters)))
+            given = {} if stdin is None else {"stdin": stdin}
+            self._keep(session.execute(operation, bind(keys, parameters), **given))
         return self
 
     def executemany(self, operation: str, seq_of_parameters: object) -> None:

@@ -66,8 +66,13 @@ class SessionPort(Protocol):
     current_catalog: str
     current_schema: str
 
-    def execute(self, text: str, parameters: Mapping[str, pa.Scalar[Any]] | None = None) -> Result:
-        """Run exactly one statement; parameters are keyed ``'1'``, ``'2'``, ... or by name."""
+    def execute(
+        self, text: str, parameters: Mapping[str, pa.Scalar[Any]] | None = None, *, stdin: Any = None
+    ) -> Result:
+        """Run exactly one statement; parameters are keyed ``'1'``, ``'2'``, ... or by name.
+
+        ``stdin``, an open file, MAY be left out: it is what COPY ... FROM stdin reads.
+        """
         ...
 
     def execute_script(self, text: str) -> None:

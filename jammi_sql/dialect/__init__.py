@@ -6,11 +6,12 @@ from . import statements
 from .composing import compose, placeholders, spliced
 from .identifier import format_identifier_path, parse_identifier_path, quote_identifier
 from .parsed import Parsed
-from .parser import parse
+from .parser import explained, parse
 
 __all__ = [
     "Parsed",
     "compose",
+    "explained",
     "format_identifier_path",
     "parse",
     "parse_identifier_path",

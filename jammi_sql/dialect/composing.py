@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .statements import Fragment
 from .tokens import tokenize
 
-__all__ = ["compose", "placeholders", "spliced"]
+__all__ = ["compose", "part", "placeholders", "spliced"]
 
 
 def compose(*pieces: str | Fragment) -> Fragment:
@@ -28,12 +28,13 @@ def spliced(fragment: Fragment, edits: Iterable[tuple[int, int, str]]) -> Fragme
     pieces: list[str | Fragment] = []
     done = 0
     for start, end, text in sorted(edits):
-        pieces += [_part(fragment, done, start), text]
+        pieces += [part(fragment, done, start), text]
         done = end
-    return compose(*pieces, _part(fragment, done, len(fragment.text))) if pieces else fragment
+    return compose(*pieces, part(fragment, done, len(fragment.text))) if pieces else fragment
 
 
-def _part(fragment: Fragment, start: int, end: int) -> Fragment:
+def part(fragment: Fragment, start: int, end: int) -> Fragment:
+    """A stretch of a fragment."""
     inside = [(place - start, source) for place, source in fragment.origins if start < place < end]
     return Fragment(fragment.text[start:end], ((0, fragment.origin(start)), *inside))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .cached import create_cached_table
 from .cursor import Cursor
 from .indexes import create_index, drop_index
 from .query import read_query
@@ -81,8 +82,9 @@ def _create_table(cursor: Cursor, modifiers: list[str], first: int, position: in
         # DataFusion keeps every table in memory and refuses the word: it gets CREATE [OR REPLACE] TABLE.
         replace = "OR REPLACE " if modifiers[:2] == ["OR", "REPLACE"] else ""
         return read_query(cursor, [Edit(first, cursor.position, replace)])
-    if "CACHED" in modifiers:
-        return Unsupported("CREATE CACHED TABLE", "CREATE TEMP TABLE name AS query keeps a copy in memory", position)
+    if modifiers == ["CACHED"]:
+        cursor.expect("TABLE")
+        return create_cached_table(cursor)
     if modifiers[:2] == ["OR", "REPLACE"]:
         hint = "drop the table first; CREATE OR REPLACE TEMP TABLE keeps one in memory for this session"
         return Unsupported("CREATE OR REPLACE TABLE", hint, position)

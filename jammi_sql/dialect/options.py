@@ -1,4 +1,4 @@
-"""The list ``(key = value, ...)`` of WITH and SET."""
+"""The lists ``(key = value, ...)`` of WITH and SET, and ``(key value, ...)`` of COPY."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..errors import StatementSyntaxError
 from .cursor import Cursor
 from .identifier import fold, unquote_identifier
 
-__all__ = ["read_keys", "read_options"]
+__all__ = ["read_keys", "read_options", "read_word_options"]
 
 _VALUE = "a string, a number, true, false, a word or INTERVAL '...' as the value"
 
@@ -18,6 +18,16 @@ def read_options(cursor: Cursor) -> dict[str, str]:
 
     Raises ``StatementSyntaxError`` for an empty list and for a key that comes twice.
     """
+    return _pairs(cursor, needs_equals=True)
+
+
+def read_word_options(cursor: Cursor, *, bare: bool = False) -> dict[str, str]:
+    """The parenthesised list ``(key value, ...)``, with or without ``=`` between; with ``bare`` a key alone is true. The rest as
+    for ``read_options``."""
+    return _pairs(cursor, needs_equals=False, bare=bare)
+
+
+def _pairs(cursor: Cursor, *, needs_equals: bool, bare: bool = False) -> dict[str, str]:
     options: dict[str, str] = {}
     cursor.expect_symbol("(")
     while True:
@@ -25,8 +35,11 @@ def read_options(cursor: Cursor) -> dict[str, str]:
         key = _key(cursor)
         if key in options:
             raise StatementSyntaxError(f"the option {key} is there twice", position=position, hint="write it once")
-        cursor.expect_symbol("=")
-        options[key] = _value(cursor)
+        if needs_equals:
+            cursor.expect_symbol("=")
+        else:
+            cursor.accept_symbol("=")
+        options[key] = "true" if bare and cursor.symbol() in {",", ")"} else _value(cursor)
         if not cursor.accept_symbol(","):
             break
     cursor.expect_symbol(")")

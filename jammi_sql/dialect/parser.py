@@ -8,6 +8,8 @@ from types import MappingProxyType
 from ..errors import ProgrammingError, StatementSyntaxError
 from .calls import read_call
 from .complexity import check_complexity
+from .composing import part
+from .copy import read_copy
 from .cursor import Cursor
 from .defaults import DefaultArguments, default_edits
 from .definitions import read_alter, read_create, read_drop, read_truncate
@@ -20,20 +22,18 @@ from .query import read_query
 from .rewriting import Rewriting
 from .script import Piece, split
 from .settings import read_describe, read_reset, read_set, read_show
+from .sources import read_attach, read_detach, read_refresh
 from .statements import Explain, Query, Statement, Unsupported
 from .tokens import Token, ends_operand, tokenize
 from .transactions import read_begin, read_commit, read_release, read_rollback, read_savepoint, read_start
 from .update import read_update
 
-__all__ = ["parse"]
+__all__ = ["explained", "parse"]
 
 _Reader = Callable[[Cursor], Statement | None]
 _EXPLAIN_WORDS = ("ANALYZE", "VERBOSE", "FORMAT")
 _FALSE = frozenset({"FALSE", "OFF", "0"})
 _LATER: Mapping[str, str] = {
-    "ATTACH": "read files with CREATE EXTERNAL TABLE",
-    "DETACH": "drop what CREATE EXTERNAL TABLE made with DROP TABLE",
-    "REFRESH": "create the copy anew with CREATE TEMP TABLE name AS query",
     "KILL": "cancel from the cursor that runs the query",
 }
 
@@ -85,7 +85,7 @@ def _statement(cursor: Cursor) -> Statement:
 
 
 def _explain(cursor: Cursor) -> Statement | None:
-    """EXPLAIN of a statement of the dialect or of a query with ``subscribe``; ``None`` for others, DataFusion's."""
+    """EXPLAIN of a statement of the dialect or of a query with its table functions; ``None`` for others, DataFusion's."""
     cursor.grammar = "EXPLAIN [ANALYZE] [VERBOSE] [FORMAT format] statement"
     start = cursor.position
     cursor.expect("EXPLAIN")
@@ -100,9 +100,19 @@ def _explain(cursor: Cursor) -> Statement | None:
     statement = _statement(inner)
     if isinstance(statement, Unsupported):
         return statement
-    if isinstance(statement, Query) and not statement.subscribes:
+    if isinstance(statement, Query) and not statement.subscribes and not statement.remotes:
         return None
     return Explain(cursor.rewriting.source[start : inner.start], analyze, statement)
+
+
+def explained(query: Query) -> tuple[Query, bool]:
+    """The query that an ``EXPLAIN`` of DataFusion's explains, and whether it is to be run."""
+    text = query.body.text
+    cursor = Cursor(tokenize(text), 0, len(text), Rewriting(text, ()))
+    cursor.expect("EXPLAIN")
+    analyze = _explain_options(cursor)
+    inner = part(query.body, cursor.position, len(text))
+    return Query(cursor.keyword(), inner, query.subscribes, query.words, query.remotes), analyze
 
 
 def _explain_options(cursor: Cursor) -> bool:
@@ -126,20 +136,6 @@ def _explain_options(cursor: Cursor) -> bool:
     return analyze
 
 
-def _copy(cursor: Cursor) -> Statement | None:
-    """``COPY name [(columns)] FROM`` comes later; ``None`` for COPY ... TO."""
-    depth = 0
-    for token in cursor.tokens[1:]:
-        if token.kind == "operator" and token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        elif not depth and token.keyword == "TO":
-            return None
-        elif not depth and token.keyword == "FROM":
-            hint = "use INSERT INTO name SELECT ... FROM an external table"
-            return Unsupported("COPY ... FROM", hint, cursor.tokens[0].start)
-    return None
-
-
 def _later(cursor: Cursor) -> Statement:
     token = cursor.tokens[0]
     return Unsupported(token.keyword, _LATER[token.keyword], token.start)
@@ -158,19 +154,22 @@ def _asof_join(tokens: Sequence[Token]) -> Token | None:
 _READERS: Mapping[str, _Reader] = {
     "ABORT": read_rollback,
     "ALTER": read_alter,
+    "ATTACH": read_attach,
     "BEGIN": read_begin,
     "CALL": read_call,
     "COMMIT": read_commit,
-    "COPY": _copy,
+    "COPY": read_copy,
     "CREATE": read_create,
     "DELETE": read_delete,
     "DESC": read_describe,
     "DESCRIBE": read_describe,
+    "DETACH": read_detach,
     "DROP": read_drop,
     "END": read_commit,
     "EXPLAIN": _explain,
     "INSERT": read_insert,
     "MERGE": read_merge,
+    "REFRESH": read_refresh,
     "RELEASE": read_release,
     "REPLACE": read_replace,
     "RESET": read_reset,

@@ -8,11 +8,11 @@ from .cursor import Cursor
 from .identifier import fold, unquote_identifier
 from .keywords import QUERY_STARTS
 from .rewriting import Edit, Rendered
-from .statements import Query, SubscribeCall
-from .subscribe import find_subscribes
+from .statements import Query
+from .table_calls import TABLE_FUNCTIONS, TableCalls, find_table_calls
 from .tokens import Token
 
-__all__ = ["read_change", "read_query", "render_query", "rest_query", "take_subscribes"]
+__all__ = ["read_change", "read_query", "render_query", "rest_query", "take_calls"]
 
 
 def read_query(cursor: Cursor, edits: Sequence[Edit] = ()) -> Query:
@@ -30,21 +30,24 @@ def rest_query(cursor: Cursor) -> Query:
 
 
 def read_change(cursor: Cursor) -> Query:
-    """The whole statement; the fragments that the cursor gives from now on have the relations of its subscribes."""
-    subscribes, words = take_subscribes(cursor, 0)
+    """The whole statement; the fragments that the cursor gives from now on have the relations of its calls."""
+    calls, words = take_calls(cursor, 0)
     body = cursor.rewriting.fragment(cursor.start, cursor.end)
-    return Query(cursor.tokens[0].keyword, body, subscribes, words)
+    return Query(cursor.tokens[0].keyword, body, tuple(calls.subscribes), words, tuple(calls.remotes))
 
 
-def take_subscribes(cursor: Cursor, first: int) -> tuple[tuple[SubscribeCall, ...], frozenset[str]]:
+def take_calls(cursor: Cursor, first: int) -> tuple[TableCalls, frozenset[str]]:
     """The calls from the token ``first`` on, taken out of all fragments to come, and the identifiers there."""
     tokens = cursor.tokens[first:]
     words = _words(tokens)
-    if "subscribe" not in words:
-        return (), words
-    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words)
-    cursor.rewriting = cursor.rewriting.with_edits(spans)
-    return subscribes, words
+    calls = _calls(cursor, tokens, words)
+    if calls.edits:
+        cursor.rewriting = cursor.rewriting.with_edits(calls.edits)
+    return calls, words
+
+
+def _calls(cursor: Cursor, tokens: Sequence[Token], words: frozenset[str]) -> TableCalls:
+    return find_table_calls(tokens, cursor.rewriting, words) if words & TABLE_FUNCTIONS else TableCalls()
 
 
 def render_query(cursor: Cursor, first: int, last: int, edits: Sequence[Edit] = ()) -> tuple[Query, Rendered]:
@@ -56,10 +59,10 @@ def render_query(cursor: Cursor, first: int, last: int, edits: Sequence[Edit] = 
     start = tokens[0].start if first else cursor.start
     end = cursor.tokens[last].start if last < len(cursor.tokens) else cursor.end
     words = _words(tokens)
-    subscribes, spans = find_subscribes(tokens, cursor.rewriting, words) if "subscribe" in words else ((), ())
-    rendered = cursor.rewriting.render(start, end, [*edits, *spans])
+    calls = _calls(cursor, tokens, words)
+    rendered = cursor.rewriting.render(start, end, [*edits, *calls.edits])
     keyword = next((token.keyword for token in tokens if token.kind == "word"), "")
-    return Query(keyword, rendered.fragment, subscribes, words), rendered
+    return Query(keyword, rendered.fragment, tuple(calls.subscribes), words, tuple(calls.remotes)), rendered
 
 
 def _words(tokens: Sequence[Token]) -> frozenset[str]:

@@ -14,9 +14,9 @@ from .statements import (
     SetTenant,
     ShowCreateTable,
     ShowSetting,
+    ShowSources,
     ShowTenant,
     Statement,
-    Unsupported,
 )
 from .topics import show_create_topic, show_topics
 
@@ -57,7 +57,9 @@ def read_show(cursor: Cursor) -> Statement | None:
         cursor.finish()
         return ShowCreateTable(table, read_query(cursor))
     if cursor.accept("SOURCES"):
-        return Unsupported("SHOW SOURCES", "read files with CREATE EXTERNAL TABLE", cursor.tokens[0].start)
+        cursor.grammar = "SHOW SOURCES"
+        cursor.finish()
+        return ShowSources()
     if _at_tenant(cursor):
         cursor.grammar = "SHOW tenant"
         cursor.expect("TENANT")

@@ -21,10 +21,13 @@ __all__ = [
     "AlterTopicReset",
     "AlterTopicSet",
     "Assignment",
+    "Attach",
     "Begin",
     "Call",
     "ColumnDefinition",
     "Commit",
+    "CopyFrom",
+    "CreateCachedTable",
     "CreateIndex",
     "CreateSchema",
     "CreateTable",
@@ -33,6 +36,7 @@ __all__ = [
     "CreateTopicAs",
     "Delete",
     "Describe",
+    "Detach",
     "DropIndex",
     "DropSchema",
     "DropTable",
@@ -46,7 +50,10 @@ __all__ = [
     "Name",
     "OnConflict",
     "Query",
+    "RefreshSource",
+    "RefreshTable",
     "Release",
+    "RemoteCall",
     "ResetSetting",
     "ResetTenant",
     "Rollback",
@@ -57,6 +64,7 @@ __all__ = [
     "ShowCreateTable",
     "ShowCreateTopic",
     "ShowSetting",
+    "ShowSources",
     "ShowTenant",
     "ShowTopics",
     "Statement",
@@ -114,6 +122,16 @@ class SubscribeCall:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCall:
+    """One ``remote_query('source', 'text')`` in a query, replaced there by the relation ``relation``; both are expressions."""
+
+    relation: str
+    source: Fragment
+    text: Fragment
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Everything that DataFusion plans by itself: SELECT, EXPLAIN, DDL of its own, SET, SHOW, COPY ... TO.
 
@@ -125,6 +143,7 @@ class Query:
     body: Fragment
     subscribes: tuple[SubscribeCall, ...]
     words: frozenset[str]
+    remotes: tuple[RemoteCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +347,21 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyFrom:
+    """``COPY target [(columns)] FROM 'file' | stdin [(option value, ...)]``.
+
+    ``source`` is a string literal or a placeholder; ``None`` for stdin. ``position`` is that of the source.
+    """
+
+    target: Name
+    columns: tuple[str, ...] | None
+    column_positions: tuple[int, ...]
+    source: Fragment | None
+    position: int
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """``UPDATE target [[AS] alias] SET assignments [FROM source] [WHERE condition] [RETURNING returning]``.
 
@@ -444,6 +478,30 @@ class CreateTableAs:
 
 
 @dataclass(frozen=True, slots=True)
+class CreateCachedTable:
+    """``CREATE CACHED TABLE [IF NOT EXISTS] name AS query [WITH (options)]``.
+
+    ``query`` is its text as it was written, since it is run again and again, ``query_position`` where that begins, ``words``
+    the identifiers in it.
+    """
+
+    name: Name
+    if_not_exists: bool
+    query: str
+    query_position: int
+    words: frozenset[str]
+    options: Mapping[str, str]
+    options_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshTable:
+    """``REFRESH TABLE name``."""
+
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
 class CreateIndex:
     """``CREATE [UNIQUE] INDEX [IF NOT EXISTS] name ON table (columns)``; ``position`` is that of the first column."""
 
@@ -525,6 +583,44 @@ class DropSchema:
     name: Name
     if_exists: bool
     cascade: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """``ATTACH [IF NOT EXISTS] 'uri' AS name [(TYPE type, option value, ...)]``; ``uri`` is an expression.
+
+    ``options`` are without TYPE, which is ``kind``.
+    """
+
+    uri: Fragment
+    name: str
+    name_position: int
+    if_not_exists: bool
+    kind: str | None
+    options: Mapping[str, str]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """``DETACH [IF EXISTS] name``."""
+
+    name: str
+    if_exists: bool
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShowSources:
+    """``SHOW SOURCES``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSource:
+    """``REFRESH SOURCE name``."""
+
+    name: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -633,12 +729,15 @@ Statement = (
     | ShowCreateTopic
     | ShowCreateTable
     | Insert
+    | CopyFrom
     | Update
     | Delete
     | Merge
     | TruncateTable
     | CreateTable
     | CreateTableAs
+    | CreateCachedTable
+    | RefreshTable
     | CreateIndex
     | DropIndex
     | AlterTableAddColumn
@@ -648,6 +747,10 @@ Statement = (
     | DropTable
     | CreateSchema
     | DropSchema
+    | Attach
+    | Detach
+    | ShowSources
+    | RefreshSource
     | SetTenant
     | ResetTenant
     | ShowTenant

@@ -16,6 +16,7 @@ from ..topics.relation import relation_schema
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
+from .remote_calls import remote_relations
 from .staging import RowsRelation
 from .system_views import SYSTEM_VIEWS
 
@@ -90,8 +91,10 @@ def _query_schema(session: Session, query: statements.Query, values: Mapping[str
     probes = {
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
-    with session.planned(query.words) as planning, inserted_relations(session.relations, probes):
-        return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
+    with session.planned(query.words) as planning:
+        remotes = remote_relations(session, planning, query, values)
+        with inserted_relations(session.relations, {**probes, **remotes}):
+            return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
 
 
 def table_schema(session: Session, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
@@ -150,6 +153,8 @@ def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
         hidden = found.get((table.namespace, table.local_name))
         if hidden is None or table.definition.tenant is not None:
             found[table.namespace, table.local_name] = ("table", table.schema)
+    for cached in session.engine.services.caches.catalog.visible(session.reader, session.tenant):
+        found.setdefault((cached.namespace, cached.local_name), ("table", cached.copy.schema))
     for name, view in SYSTEM_VIEWS.items():
         found[SYSTEM, name] = ("system view", view.schema)
     for namespace, names in session.own_relations().items():

@@ -12,8 +12,10 @@ from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
+from ..sources.catalog import SourceCatalog
 from ..stores import SqliteStore, is_postgres_url
 from ..tables.cache import TableCache
+from ..tables.cached import CachedCatalog
 from ..tables.catalog import TableCatalog
 from ..tables.registry import MutableTableRegistry
 from ..tables.rendering import renderer_of
@@ -30,6 +32,8 @@ from ..topics.segments.compactor import SegmentSize
 from ..topics.segments.reader import SegmentReader
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
+from .attachments import Attachments
+from .caching import CacheKeeper, Caches
 from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import SegmentOptions, Segments, segment_storage
@@ -94,6 +98,7 @@ class Engine:
             self.subscriber = metering.subscriber(catalog, log, broker, watch)
         self.topic_repo = TopicRepo(store, catalog, broker)
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
+        self.attachments = Attachments(SourceCatalog(load_queries("attachments", store.kind), clock))
         self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
         self.services = Services(
             store,
@@ -112,12 +117,17 @@ class Engine:
                 on_segment=None if metering is None else metering.recorder.moved,
             ),
             SegmentScans(storage),
+            Caches(
+                store, CachedCatalog(load_queries("cached", store.kind), clock), catalog, storage, clock, options.grace
+            ),
         )  # fmt: skip
         self._metering = metering
         if metering is not None:  # last: an engine that could not be made is not observed
             metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
         self.closed = False
+        kept = options.background and not store.read_only and self.services.caches.storage.exists
+        self._cache_keeper = CacheKeeper(self.services.caches, self.sql_session) if kept else None
 
     @classmethod
     def open(
@@ -208,12 +218,15 @@ class Engine:
         self.closed = True
         if self._metering is not None:
             self._metering.close()
+        if self._cache_keeper is not None:  # it has sessions of its own
+            self._cache_keeper.close()
         for session in list(self._sessions):
             session.close()
         self.subscriber.close()
         self.services.watch.close()
         self._retention.close()
         self.services.segments.close()
+        self.attachments.close()
         self.broker.close()
         self.services.store.close()
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ..dialect import statements
 from ..errors import UnboundedResult
 from ..results import BatchResult, Result
+from .explain_sources import explain_sources
 from .live import describe_subscribing
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _PLAN = pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
 def explain(session: Session, statement: statements.Explain, parameters: Parameters) -> Result:
     """The steps of a statement, in the columns of DataFusion's EXPLAIN; with ANALYZE it is run, and its time shown."""
     inner = statement.statement
+    if isinstance(inner, statements.Query) and not inner.subscribes:
+        return explain_sources(session, inner, parameters, analyze=statement.analyze)
     if statement.analyze:
         return _rows(_analyzed(session, inner, parameters))
     if isinstance(inner, statements.Query):

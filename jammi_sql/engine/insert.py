@@ -16,6 +16,7 @@ from ..errors import AppendOnlyTopic, FeatureNotSupported, UndefinedTable
 from ..results import CommandResult, Result
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
+from .cached_statements import refuse_cached
 from .changes import changing, default_of, is_own
 from .direct import change_directly, direct_rows, is_direct
 from .insert_source import Default, InsertSource, planned, rows_source, statement_source
@@ -29,7 +30,7 @@ from .typed import typed
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["default_values", "insert", "insert_many", "insert_target", "target_schema"]
+__all__ = ["default_values", "insert", "insert_from", "insert_many", "insert_target", "target_schema"]
 
 Parameters = Mapping[str, pa.Scalar]
 Target = CatalogTopic | CatalogTable
@@ -59,7 +60,7 @@ def insert(session: Session, statement: statements.Insert, parameters: Parameter
         elif rows is not None and isinstance(target, CatalogTopic):
             return CommandResult(publish_rows(session, target, iter((rows,)), found_inside=found_inside).rows)
     source = statement_source(session, statement, target_schema(target), default_values(target), parameters)
-    return _from_source(session, statement, target, source, parameters)
+    return insert_from(session, statement, target, source, parameters)
 
 
 def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) -> int:
@@ -80,7 +81,7 @@ def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) ->
                 given.add(batch)
             defaults = default_values(target)
             source = rows_source(session, statement, target_schema(target), defaults, rows.schema, given.batches)
-            return _from_source(session, statement, target, source, {}).rowcount
+            return insert_from(session, statement, target, source, {}).rowcount
     own = isinstance(statement, (statements.Update, statements.Delete)) and is_own(session, statement.target)
     if isinstance(statement, (statements.Update, statements.Delete)) and not own and is_direct(session, statement):
         return _changed_directly(session, parsed, statement, rows)
@@ -97,9 +98,10 @@ def default_values(target: Target) -> Default:
     return (lambda name: default_of(target, name)) if isinstance(target, CatalogTable) else (lambda _: "NULL")
 
 
-def _from_source(
+def insert_from(
     session: Session, statement: statements.Insert, target: Target, source: InsertSource, parameters: Parameters
 ) -> Result:
+    """The rows of ``source`` into ``target``, for ``statement``."""
     if isinstance(target, CatalogTable):
         return insert_rows(session, statement, target, source, parameters)
     # Without NOT NULL, which DataFusion checks for VALUES alone and by names of its own: publishing names the column.
@@ -129,6 +131,7 @@ def insert_target(session: Session, statement: statements.Insert) -> Target:
         )
     target = session.find_relation(statement.target)
     if target is None:
+        refuse_cached(session, statement.target)
         raise UndefinedTable(
             f"{'.'.join(statement.target.parts)} does not exist",
             position=statement.target.position,

@@ -32,6 +32,7 @@ from ..topics.relation import ENGINE_COLUMNS
 from .live_source import LiveProvider, LiveQuery, LiveSource
 from .planning import Planning
 from .relations import inserted_relations
+from .remote_calls import remote_relations
 
 if TYPE_CHECKING:
     from .session import Session
@@ -165,7 +166,10 @@ def _streamed(
     provider = LiveProvider(streamed.topic.codec.schema)
     relation = streamed.call.relation
     with session.planned(query.words) as planning:
-        inserted: dict[str, Any] = _bounded_relations(session, planning, windows, besides=streamed)
+        inserted: dict[str, Any] = {
+            **_bounded_relations(session, planning, windows, besides=streamed),
+            **remote_relations(session, planning, query, parameters),
+        }
         inserted[relation] = provider
         with inserted_relations(session.relations, inserted):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
@@ -230,7 +234,11 @@ def _relational(
     """The result of a query over bounded subscribes only."""
     windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
     with session.planned(query.words, once=True) as planning:
-        with inserted_relations(session.relations, _bounded_relations(session, planning, windows)):
+        relations = {
+            **_bounded_relations(session, planning, windows),
+            **remote_relations(session, planning, query, parameters),
+        }
+        with inserted_relations(session.relations, relations):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
             return session.stream(frame, planning, query.body)
 
@@ -276,7 +284,7 @@ def bounded_relations(
     for window in windows:
         if window.unbounded:
             raise refuse_unbounded(window.call.position)
-    return _bounded_relations(session, planning, windows)
+    return {**_bounded_relations(session, planning, windows), **remote_relations(session, planning, query, parameters)}
 
 
 def _bounded_relations(
@@ -302,7 +310,8 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
     unbounded = [window for window in windows if window.unbounded]
     with session.planned(query.words) as planning:
         probes = {window.call.relation: LiveProvider(window.topic.codec.schema) for window in windows}
-        with inserted_relations(session.relations, probes):
+        remotes = remote_relations(session, planning, query, parameters)
+        with inserted_relations(session.relations, {**probes, **remotes}):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
             mode = "relation"
             if unbounded or len(windows) == 1:

@@ -11,22 +11,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..arrow.dataset import failure_report
-from ..errors import DataCorrupted, Error, UndefinedTable
+from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
+from ..sources.relation import RemoteRelation
+from ..sources.source import Source
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.segments.segment import Segment
 
 if TYPE_CHECKING:
+    from ..sources.files import FileRelation
+    from .federating import Federated
+    from .remote_provider import SourceProvider
     from .services import Services
 
-__all__ = ["Planning", "TableView"]
+__all__ = ["Planning", "RemoteTable", "TableView"]
 
 _current: ContextVar[Planning | None] = ContextVar("planning", default=None)
 # How DataFusion begins what it says of a file. Further on the message may quote a value of the statement's.
 _OF_A_FILE = re.compile(r"^(\w+ error: )*(parquet|object store)( argument)? error", re.IGNORECASE | re.MULTILINE)
 ReadTable = Callable[[CatalogTable], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteTable:
+    """A table of an attached database, as a statement found it."""
+
+    source: Source
+    relation: RemoteRelation
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,7 @@ class Planning:
         self._services = services
         self.reader = reader
         self.tenant = tenant
-        self._words = frozenset(words)
+        self.words = frozenset(words)
         self._read_table = read_table
         self._topics: dict[tuple[str, str], CatalogTopic] = {}
         self._tables: dict[tuple[str, str], CatalogTable] = {}
@@ -79,6 +93,19 @@ class Planning:
         self._segments: list[tuple[CatalogTopic, list[Segment]]] = []
         self._listed: dict[tuple[int, int, int], list[Segment]] = {}
         self._unpin: list[Callable[[], None]] = []
+        self.named = False
+        """Whether topics and tables must come as relations with a name, none as a plan of its own."""
+        self.remote: dict[tuple[str, str, str], RemoteTable] = {}
+        """The tables of attached databases that it reads, by their paths."""
+        self.providers: list[tuple[str, SourceProvider]] = []
+        """Of each source that it reads: its name, and what reads it."""
+        self.federated: Federated | None = None
+        """The query with what its sources compute, once it was planned."""
+        self.whole: str | None = None
+        """Why each table of a source is read by itself, where that is so."""
+        self._copies: list[CachedTable] = []
+        self.files: list[FileRelation] = []
+        """The attached files that DataFusion scans for it."""
         self.failure: BaseException | None = None
 
     @classmethod
@@ -102,7 +129,7 @@ class Planning:
 
     def renewed(self) -> Planning:
         """The same for another moment."""
-        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table)
+        return Planning(self._services, self.reader, self.tenant, self.words, read_table=self._read_table)
 
     # --- names ---
 
@@ -110,7 +137,7 @@ class Planning:
         """The topic of that name that the session sees."""
         self._load()
         topic = self._topics.get((namespace, name))
-        if topic is None and name not in self._words:
+        if topic is None and name not in self.words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
             return self._services.catalog.lookup(self.moment, self.tenant, namespace, name)
         return topic
@@ -119,9 +146,39 @@ class Planning:
         """The table of that name that the session sees."""
         self._load()
         table = self._tables.get((namespace, name))
-        if table is None and name not in self._words:
+        if table is None and name not in self.words:
             return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
+
+    def cached(self, namespace: str, name: str) -> CachedTable | None:
+        """The cached table of that name that the session sees; its copy stays until this is released."""
+        found = self._services.caches.catalog.lookup(self.moment, self.tenant, namespace, name)
+        return None if found is None else self._keep_copy(found)
+
+    def copy_of(self, table: CachedTable) -> CachedTable:
+        """``table``, which an earlier statement found, as it is now. ``UndefinedTable`` where this one may not see it."""
+        now = self._services.caches.catalog.numbered(self.moment, table.number)
+        if now is None or now.tenant not in (None, self.tenant):
+            raise UndefinedTable(f"table {table.name} does not exist", hint="SHOW TABLES lists what is there")
+        return self._keep_copy(now)
+
+    def _keep_copy(self, table: CachedTable) -> CachedTable:
+        caches = self._services.caches
+        with self._lock:
+            self._unpin.append(caches.pins.pin([table.copy.path]))
+        self._copies.append(table)
+        self._check_copy(table)
+        return table
+
+    def _check_copy(self, table: CachedTable) -> None:
+        caches = self._services.caches
+        size = caches.storage.size(table.copy.path)
+        if size != table.copy.size:
+            what = "is missing" if size is None else f"has {size} bytes, not {table.copy.size}"
+            raise DataCorrupted(
+                f"cached table {table.name}: its copy {caches.storage.display(table.copy.path)} {what}",
+                hint="REFRESH TABLE makes it anew",
+            )
 
     @property
     def reads_tables(self) -> bool:
@@ -149,9 +206,9 @@ class Planning:
             return
         self._loaded = True
         services = self._services
-        tables = services.tables.named(self.moment, self.tenant, self._words)
+        tables = services.tables.named(self.moment, self.tenant, self.words)
         self._tables = {(table.namespace, table.local_name): table for table in tables}
-        topics = services.catalog.named(self.moment, self.tenant, self._words)
+        topics = services.catalog.named(self.moment, self.tenant, self.words)
         self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
 
     # --- reading ---
@@ -220,6 +277,10 @@ class Planning:
         for topic, segments in self._segments:
             for segment in segments:
                 self._services.segments.files.check(segment, topic.name)
+        for table in self._copies:
+            self._check_copy(table)
+        for relation in self.files:
+            relation.check_files()
 
     def file_failure(self, error: BaseException) -> Error | None:
         """What an error of DataFusion's scan of files means; ``None`` where it is none of those."""
@@ -233,6 +294,21 @@ class Planning:
         return DataCorrupted(
             f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
         )
+
+    # --- attached databases ---
+
+    def check(self) -> None:
+        """``QueryCanceled`` once nobody wants what is read for this statement."""
+        if not self._holders:
+            raise QueryCanceled("the statement is over")
+
+    def at_end(self, close: Callable[[], None]) -> None:
+        """Call ``close`` when the last one lets go, which may be now."""
+        with self._lock:
+            if self._holders:
+                self._unpin.append(close)
+                return
+        close()
 
     # --- end ---
 

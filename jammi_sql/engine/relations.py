@@ -13,12 +13,18 @@ from datafusion import DataFrame, col
 from ..arrow.dataset import LazyDataset
 from ..dialect import quote_identifier
 from ..errors import DataCorrupted
+from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
+from ..topics.definition import CATALOG
 from ..topics.segments.segment import Segment
+from .cached_provider import CachedProvider, scanned_copy
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
-from .planning import Planning
+from .planning import Planning, RemoteTable
+from .remote_provider import RemoteProvider, dialect_of
+from .source_kinds import FILES
+from .staging import RowsRelation
 from .system_views import SYSTEM_VIEWS, SystemView
 from .table_provider import TableProvider
 from .topic_provider import TopicProvider
@@ -62,7 +68,8 @@ class SessionRelations:
             *services.catalog.visible(reader, tenant),
             *services.tables.visible(reader, tenant),
         ]
-        return sorted({relation.local_name for relation in visible if relation.namespace == namespace})
+        copies = services.caches.catalog.visible(reader, tenant)
+        return sorted({relation.local_name for relation in (*visible, *copies) if relation.namespace == namespace})
 
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""
@@ -81,9 +88,73 @@ class SessionRelations:
     def _found(self, planning: Planning, namespace: str, name: str) -> Any:
         """The topic or table: a tenant's own comes before a global one."""
         topic, table = planning.topic(namespace, name), planning.table(namespace, name)
+        if topic is None and table is None:
+            cached = planning.cached(namespace, name)
+            return None if cached is None else self._cached_relation(cached, planning)
         if table is None or (topic is not None and topic.definition.tenant is not None):
             return None if topic is None else self.topic_relation(topic, planning)
         return self.table_provider(table, planning)
+
+    def _cached_relation(self, table: CachedTable, planning: Planning) -> Any:
+        """DataFusion scans the copy itself where the plan is run once."""
+        services = self._session.engine.services
+        if planning.once and not planning.named and self.takes_filters:
+            return scanned_copy(self._session.context, services.caches, table, services.scans.reach)
+        return CachedProvider(services.caches, table, planning)
+
+    # --- attached sources ---
+
+    def source_names(self) -> list[str]:
+        """The attached names that the session sees."""
+        session = self._session
+        found = session.engine.attachments.visible(session.reader, session.tenant)
+        return [each.definition.name for each in found]
+
+    def source(self, name: str) -> Any:
+        """The attached source of that name, ``None`` where there is none."""
+        session = self._session
+        return session.engine.attachments.find(session.reader, session.tenant, name)
+
+    def attached(self, name: str, source: Any, schema: str, relation: str) -> Any:
+        """A relation of an attached source, ``None`` where there is none."""
+        session = self._session
+        found = source.relation(schema, relation)
+        if found is None:
+            return None
+        planning = Planning.current() or session.new_planning(frozenset())
+        if source.kind == FILES:
+            if planning.named:
+                return RowsRelation(found.schema)
+            planning.files.append(found)
+            return found.table(session.context)
+        planning.remote[name, schema, relation] = RemoteTable(source, found)
+        provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
+        planning.providers.append((name, provider))
+        if not self.takes_filters:
+            return session.context.read_table(provider).limit(_ALL_ROWS).into_view()
+        return provider
+
+    def at(self, path: Sequence[str]) -> Any:
+        """The relation that a path of a plan leads to, ``None`` where that is none in Python."""
+        session = self._session
+        if len(path) == 3 and path[0] != CATALOG:
+            source = self.source(path[0])
+            return None if source is None else self.attached(path[0], source, path[1], path[2])
+        namespace = path[-2] if len(path) > 1 else session.current_schema
+        return None if session.catalog.own(namespace, path[-1]) is not None else self.relation(namespace, path[-1])
+
+    def rows_of(self, planning: Planning, names: Sequence[str]) -> float | None:
+        """How many rows a relation that is not attached has, as far as that is told at once."""
+        if len(names) == 3 and names[0] != CATALOG:
+            return None
+        namespace = names[-2] if len(names) > 1 else self._session.current_schema
+        table = planning.table(namespace, names[-1])
+        if table is not None:
+            return float(self._session.engine.services.rows.count(planning.moment, table, planning.tenant))
+        topic = planning.topic(namespace, names[-1])
+        return None if topic is None else float(topic.next_offset - topic.first_offset)
+
+    # --- the engine's own ---
 
     def table_provider(
         self, table: CatalogTable, planning: Planning, *, changing: bool = False, every: bool = False
@@ -111,7 +182,7 @@ class SessionRelations:
         provider = self.topic_provider(topic, planning, bounds)
         session = self._session
         if (
-            not (planning.once and self.takes_filters and session.settings.pushdown)
+            not (planning.once and not planning.named and self.takes_filters and session.settings.pushdown)
             or topic.hot_offset <= topic.first_offset
         ):
             return provider

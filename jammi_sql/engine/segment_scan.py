@@ -13,7 +13,7 @@ import pyarrow as pa
 from datafusion import DataFrame, LogicalPlan, SessionContext, col, lit
 from datafusion.object_store import AmazonS3, GoogleCloud, MicrosoftAzure
 
-from ..errors import FeatureNotSupported
+from ..sources.files.paths import with_paths
 from ..topics.catalog import CatalogTopic
 from ..topics.relation import OFFSET, relation_schema
 from ..topics.remembered import Remembered
@@ -59,9 +59,9 @@ class SegmentScans:
         template = self._template(topic, views)
         if template is None:
             return None
-        self._reach(context)
+        self.reach(context)
         paths = [self._storage.file_url(segment.path) for segment in segments]
-        plan = LogicalPlan.from_bytes(context, _with_paths(template, paths))
+        plan = LogicalPlan.from_bytes(context, with_paths(template, paths))
         frame = context.create_dataframe_from_logical_plan(plan)
         if segments[0].first < start:
             frame = frame.filter(col(OFFSET) >= lit(start))
@@ -77,8 +77,8 @@ class SegmentScans:
             known = self._templates[key] = _planned(with_views(schema) if views else schema)
         return known or None
 
-    def _reach(self, context: SessionContext) -> None:
-        """Tell DataFusion how to reach an object store."""
+    def reach(self, context: SessionContext) -> None:
+        """Tell DataFusion how to reach the object store that segments, and copies beside them, are in."""
         if self._storage.local or context in self._reached:
             return
         parts = urlsplit(self._storage.url)
@@ -108,47 +108,6 @@ def _planned(schema: pa.Schema) -> bytes:
     thread.start()
     thread.join()
     return made[0] if made else b""
-
-
-# --- protobuf ------------------------------------------------------------------------------------
-# LogicalPlanNode { ListingTableScanNode listing_scan = 1 }, ListingTableScanNode { repeated string paths = 2; ... }
-
-_SCAN, _PATH = 0x0A, 0x12
-
-
-def _with_paths(plan: bytes, paths: Sequence[str]) -> bytes:
-    """The plan of one file as that of ``paths``."""
-    if plan[0] != _SCAN:
-        raise FeatureNotSupported("DataFusion writes the plan of a scan in another form")
-    length, start = _varint(plan, 1)
-    scan, rest = plan[start : start + length], plan[start + length :]
-    if scan[0] != _PATH:
-        raise FeatureNotSupported("DataFusion writes the plan of a scan in another form")
-    length, start = _varint(scan, 1)
-    encoded = [path.encode() for path in paths]
-    scan = b"".join(bytes([_PATH]) + _as_varint(len(path)) + path for path in encoded) + scan[start + length :]
-    return bytes([_SCAN]) + _as_varint(len(scan)) + scan + rest
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    """A number, and the place behind it."""
-    value = shift = 0
-    while True:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            return value, place
-
-
-def _as_varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 # --- object stores -------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ..topics.publisher import Publisher
 from ..topics.remembered import Remembered
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
+from .caching import Caches
 from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import Segments
@@ -50,5 +51,6 @@ class Services:
     functions: FunctionLibrary
     segments: Segments
     scans: SegmentScans
+    caches: Caches
     parsed: Remembered[str, list[Parsed]] = field(default_factory=lambda: Remembered(_STATEMENTS))
     """What statements mean, by their text."""

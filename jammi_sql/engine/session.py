@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -37,10 +37,12 @@ from .frame_source import FrameSource
 from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
+from .renaming import is_at_risk, with_own_names
 from .retrying import retried
 from .running import Running
 from .settings import NONE, Settings
 from .staging import Staged, remaining
+from .standard_input import StandardInput
 from .transaction_scope import TransactionScope
 from .world import World
 
@@ -86,6 +88,8 @@ class Session:
         self.known = Known()
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
+        self.stdin: StandardInput | None = None
+        """What COPY ... FROM stdin reads, while a statement runs that was given it."""
         self._lock = threading.RLock()
 
     # --- who and where ---
@@ -207,9 +211,20 @@ class Session:
 
     # --- running statements ---
 
-    def execute(self, text: str, parameters: Parameters | None = None) -> Result:
-        """Run exactly one statement. ``parameters`` are keyed ``'1'``, ``'2'``, ... or by name."""
-        return self._run(self._parse_one(text), dict(parameters or {}))
+    def execute(self, text: str, parameters: Parameters | None = None, *, stdin: Any = None) -> Result:
+        """Run exactly one statement. ``parameters`` are keyed ``'1'``, ``'2'``, ... or by name.
+
+        ``stdin`` is the open file that COPY ... FROM stdin reads.
+        """
+        parsed, values = self._parse_one(text), dict(parameters or {})
+        if stdin is None:
+            return self._run(parsed, values)
+        with self._lock, closing(StandardInput(stdin)) as given:
+            self.stdin = given
+            try:
+                return self._run(parsed, values)
+            finally:
+                self.stdin = None
 
     def execute_script(self, text: str) -> None:
         """Run many statements in order, up to the first error; rows are read and dropped."""
@@ -326,15 +341,26 @@ class Session:
         *,
         reads_only: bool = False,
     ) -> DataFrame:
-        """``fragment`` planned by DataFusion, which runs DDL on the way."""
+        """``fragment`` planned by DataFusion, which runs DDL on the way, and cut where it reads attached databases."""
         chosen = context or self.context
-        parameters = {key: _bindable(value) for key, value in parameters.items()}
-        try:
+        values = {key: _bindable(value) for key, value in parameters.items()}
+
+        def plan() -> DataFrame:
             if reads_only:
-                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=dict(parameters))
-            return chosen.sql(fragment.text, param_values=dict(parameters))
+                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+            return chosen.sql(fragment.text, param_values=values)
+
+        try:
+            frame = plan()
+            if planning.remote and self.settings.pushdown and self.relations.takes_filters:
+                from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
+
+                planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
+            if planning.federated is None and is_at_risk(planning.words) and planning.once:
+                return with_own_names(self, planning, chosen, plan) or frame
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
+        return frame if planning.federated is None else planning.federated.frame
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
         """The columns of a planned query; an error where one has a name that Arrow does not take.
@@ -480,6 +506,10 @@ class Session:
         if isinstance(found, CatalogTable):
             return found
         path = ".".join(name.parts)
+        if found is None:
+            from .cached_statements import refuse_cached  # noqa: PLC0415 - it refers to the session
+
+            refuse_cached(self, name)
         if found is not None:
             raise ProgrammingError(
                 f"{path} is a topic, not a table",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from datafusion import DataFrame
 
-from ..dialect import statements
+from ..dialect import explained, statements
 from ..errors import (
     AppendOnlyTopic,
     Error,
@@ -25,11 +26,16 @@ from ..results import BatchResult, CommandResult, Result
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
+from . import source_statements as sources
 from . import table_statements as tables
 from . import topic_statements as topics
+from .cached_statements import create_cached_table, drop_cached, find_cached, refresh_table, refuse_cached
 from .changes import is_own
+from .copy import copy_from
+from .copy_to import whole_or_nothing
 from .direct import select_directly
 from .explain import explain
+from .explain_sources import explain_sources
 from .insert import insert
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
@@ -79,6 +85,9 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters)
+        if query.keyword == "EXPLAIN" and planning.providers:
+            inner, analyze = explained(query)
+            return explain_sources(session, inner, parameters, analyze=analyze)
         if query.keyword in _STREAMED and not _changes_data(frame):
             try:
                 return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))
@@ -86,7 +95,9 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
                 if error.__cause__ is None or not is_pushdown_failure(error.__cause__):
                     raise
                 return _without_pushdown(session, query, parameters)
-        table = session.collect(frame, planning, query.body)
+        plan = frame.logical_plan().to_variant()
+        with whole_or_nothing(plan) if type(plan).__name__ == "CopyTo" else nullcontext():
+            table = session.collect(frame, planning, query.body)
     if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
         return CommandResult(int(table.column(0)[0].as_py()))
     return BatchResult.of(table) if table.num_columns else CommandResult()
@@ -173,6 +184,8 @@ def _drop_table(session: Session, statement: statements.DropTable, parameters: P
     found = session.find_relation(statement.name)
     if isinstance(found, CatalogTopic):
         raise AppendOnlyTopic(f"{found.name} is a topic", position=statement.name.position, hint="DROP TOPIC drops it")
+    if found is None and find_cached(session, statement.name) is not None:
+        return drop_cached(session, statement.name)
     if found is None:
         return run_query(session, statement.body, parameters)
     return drop_table(session, statement, parameters)
@@ -193,6 +206,7 @@ def _changed(session: Session, name: statements.Name, keyword: str) -> CatalogTa
             hint="publish a correcting event; TRUNCATE TOPIC ... BEFORE forgets old ones",
         )
     if found is None and session.path(name)[0] not in ("system", "information_schema"):
+        refuse_cached(session, name)
         return session.table(name)  # which nobody has: DataFusion would first say what it cannot do
     return found
 
@@ -254,10 +268,17 @@ def _drop_schema(session: Session, statement: statements.DropSchema, parameters:
         companions = session.engine.services.tables
         topics_inside = _inside(session, name, catalog.visible(transaction, session.tenant))
         tables_inside = _inside(session, name, companions.visible(transaction, session.tenant))
-        if (topics_inside or tables_inside) and not statement.cascade:
-            first = f"topic {topics_inside[0].name}" if topics_inside else f"table {tables_inside[0].name}"
+        caches = session.engine.services.caches.catalog
+        copies_inside = [
+            table
+            for table in caches.visible(transaction, session.tenant)
+            if table.namespace == name and table.tenant == session.tenant
+        ]
+        names = [f"topic {topic.name}" for topic in topics_inside]
+        names += [f"table {table.name}" for table in tables_inside] + [f"table {copy.name}" for copy in copies_inside]
+        if names and not statement.cascade:
             raise ProgrammingError(
-                f"schema {name} is not empty: {first} is in it",
+                f"schema {name} is not empty: {names[0]} is in it",
                 sqlstate="2BP01",
                 position=statement.name.position,
                 hint="drop what is in it first, or use CASCADE",
@@ -267,6 +288,8 @@ def _drop_schema(session: Session, statement: statements.DropSchema, parameters:
             forget_after_commit(session, transaction, topic)
         for table in tables_inside:
             companions.drop(transaction, table)
+        for copy in copies_inside:
+            caches.drop(transaction, copy)
         catalog.drop_namespace(transaction, session.tenant, name)
     return CommandResult()
 
@@ -385,12 +408,15 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.ShowCreateTable: topics.show_create_table,
         statements.Call: call,
         statements.Insert: insert,
+        statements.CopyFrom: copy_from,
         statements.Update: _update,
         statements.Delete: _delete,
         statements.Merge: _merge,
         statements.TruncateTable: _truncate,
         statements.CreateTable: tables.create_table,
         statements.CreateTableAs: tables.create_table_as,
+        statements.CreateCachedTable: create_cached_table,
+        statements.RefreshTable: refresh_table,
         statements.CreateIndex: tables.create_index,
         statements.DropIndex: tables.drop_index,
         statements.AlterTableAddColumn: tables.add_table_column,
@@ -400,6 +426,10 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.DropTable: _drop_table,
         statements.CreateSchema: _create_schema,
         statements.DropSchema: _drop_schema,
+        statements.Attach: sources.attach,
+        statements.Detach: sources.detach,
+        statements.ShowSources: sources.show_sources,
+        statements.RefreshSource: sources.refresh_source,
         statements.SetTenant: _set_tenant,
         statements.ResetTenant: _reset_tenant,
         statements.ShowTenant: _show_tenant,
@@ -420,6 +450,8 @@ OPENS_NO_TRANSACTION = (
     statements.Begin,
     statements.Call,
     statements.Commit,
+    statements.CreateCachedTable,
+    statements.RefreshTable,
     statements.Rollback,
     statements.SetTenant,
     statements.ResetTenant,

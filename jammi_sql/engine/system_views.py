@@ -49,7 +49,10 @@ _SUBSCRIPTIONS = _schema(
     delivered=_NUMBER, rows=_NUMBER,
 )  # fmt: skip
 _SETTINGS = _schema(name=_TEXT, value=_TEXT, default=_TEXT, description=_TEXT)
-_TABLES = _schema(schema=_TEXT, name=_TEXT, tenant=_TEXT, kind=_TEXT, columns=_NUMBER, rows=_NUMBER, refreshed_at=_TIME)
+_TABLES = _schema(
+    schema=_TEXT, name=_TEXT, tenant=_TEXT, kind=_TEXT, columns=_NUMBER, rows=_NUMBER, bytes=_NUMBER, refreshed_at=_TIME,
+    age=pa.duration("us"), last_error=_TEXT,
+)  # fmt: skip
 _SOURCES = _schema(name=_TEXT, type=_TEXT, uri=_TEXT, tenant=_TEXT, attached_at=_TIME)
 _SEGMENTS = _schema(
     schema=_TEXT, topic=_TEXT, path=_TEXT, first_offset=_NUMBER, last_offset=_NUMBER, rows=_NUMBER, bytes=_NUMBER,
@@ -164,7 +167,26 @@ def _tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
                 "rows": rows,
             }
         )
-    return companions + _own_tables(session)
+    return companions + _cached_tables(session, planning) + _own_tables(session)
+
+
+def _cached_tables(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    now = session.engine.clock.now_us()
+    return [
+        {
+            "schema": table.namespace,
+            "name": table.local_name,
+            "tenant": None if table.tenant is None else str(table.tenant),
+            "kind": "cached",
+            "columns": len(table.copy.schema),
+            "rows": table.copy.rows,
+            "bytes": table.copy.size,
+            "refreshed_at": datetime_of(table.refreshed_us),
+            "age": max(0, now - table.refreshed_us),
+            "last_error": table.failure or None,
+        }
+        for table in session.engine.services.caches.catalog.visible(planning.reader, planning.tenant)
+    ]
 
 
 def _own_tables(session: Session) -> list[dict[str, Any]]:
@@ -175,15 +197,24 @@ def _own_tables(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def _nothing(session: Session, planning: Planning) -> list[dict[str, Any]]:
-    return []
+def _sources(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": each.definition.name,
+            "type": each.definition.kind,
+            "uri": each.definition.uri,
+            "tenant": None if each.definition.tenant is None else str(each.definition.tenant),
+            "attached_at": each.attached_at.astimezone(UTC),
+        }
+        for each in session.engine.attachments.visible(planning.reader, planning.tenant)
+    ]
 
 
 SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
     {
         "topics": SystemView(_TOPICS, _topics),
         "tables": SystemView(_TABLES, _tables),
-        "sources": SystemView(_SOURCES, _nothing),
+        "sources": SystemView(_SOURCES, _sources),
         "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
         "segments": SystemView(_SEGMENTS, _segments),
         "settings": SystemView(_SETTINGS, _settings),

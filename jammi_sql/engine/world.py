@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from datafusion import SessionConfig, SessionContext
 
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
-from .catalog_provider import JammiCatalog, Relations
+from .attached_catalog import Catalogs
+from .catalog_provider import JammiCatalog
+
+if TYPE_CHECKING:
+    from .relations import SessionRelations
 
 __all__ = ["World"]
 
@@ -21,9 +26,10 @@ class World:
     """
 
     def __init__(
-        self, relations: Relations, prepare: Callable[[SessionContext], None], shared: World | None = None
+        self, relations: SessionRelations, prepare: Callable[[SessionContext], None], shared: World | None = None
     ) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
+        self._catalogs = Catalogs(self.catalog, relations)
         self._prepare = prepare
         self._contexts: dict[int | None, SessionContext] = {}
 
@@ -62,7 +68,8 @@ class World:
             .with_create_default_catalog_and_schema(False)
             .with_information_schema(True)
         )
-        context = SessionContext(config).enable_url_table()  # SELECT ... FROM 'file.parquet'
-        context.register_catalog_provider(CATALOG, self.catalog)
+        context = SessionContext(config)
+        context.register_catalog_provider_list(self._catalogs)  # before the next line, which wraps the list
+        context = context.enable_url_table()  # SELECT ... FROM 'file.parquet'
         self._prepare(context)
         return context

@@ -441,7 +441,8 @@ class TableCatalog:
         rows = transaction.query(self._queries["topic_of_name"], (tenant_text(tenant), namespace, name))
         if rows.column(0)[0].as_py():
             raise DuplicateObject(
-                f"{display_name(namespace, name)} exists already: it is a topic", hint="choose another name"
+                f"{display_name(namespace, name)} exists already: it is a topic or a cached table",
+                hint="choose another name",
             )
 
     def _check_index_free(self, reader: Reader, tenant: TenantId | None, namespace: str, name: str) -> None:

@@ -52,4 +52,5 @@ DELETE FROM companion WHERE number = ?1;
 
 -- name: topic_of_name
 -- returns: present int64
-SELECT count(*) AS present FROM topic WHERE tenant = ?1 AND namespace = ?2 AND name = ?3;
+SELECT (SELECT count(*) FROM topic WHERE tenant = ?1 AND namespace = ?2 AND name = ?3)
+    + (SELECT count(*) FROM cached WHERE tenant = ?1 AND namespace = ?2 AND name = ?3) AS present;

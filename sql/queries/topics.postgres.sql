@@ -177,6 +177,8 @@ UNION
 SELECT namespace, tenant FROM topic WHERE tenant IN ('', $1)
 UNION
 SELECT namespace, tenant FROM companion WHERE tenant IN ('', $1)
+UNION
+SELECT namespace, tenant FROM cached WHERE tenant IN ('', $1)
 ORDER BY 1;
 
 -- name: insert_namespace
@@ -187,4 +189,5 @@ DELETE FROM namespace WHERE tenant = $1 AND name = $2;
 
 -- name: table_of_name
 -- returns: present int64
-SELECT count(*) AS present FROM companion WHERE tenant = $1 AND namespace = $2 AND name = $3;
+SELECT (SELECT count(*) FROM companion WHERE tenant = $1 AND namespace = $2 AND name = $3)
+    + (SELECT count(*) FROM cached WHERE tenant = $1 AND namespace = $2 AND name = $3) AS present;

@@ -161,13 +161,10 @@ def test_views_and_subqueries(conn: Connection) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "CREATE CACHED TABLE k AS SELECT 1",
         "ATTACH 'sqlite:///x' AS x",
         "DETACH x",
         "SHOW SOURCES",
-        "REFRESH TABLE k",
         "REFRESH SOURCE x",
-        "COPY t FROM 'file.csv'",
         "KILL 'x'",
         "SELECT * FROM t ASOF JOIN t AS u ON t.a = u.a AND t.a >= u.a",
     ],

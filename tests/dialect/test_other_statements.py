@@ -321,12 +321,6 @@ def test_the_words_of_a_query_are_its_identifiers_folded_or_unquoted() -> None:
     ("text", "what", "position"),
     [
         ("CREATE OR REPLACE TABLE t AS SELECT 1", "CREATE OR REPLACE TABLE", 0),
-        ("ATTACH 'x' AS y", "ATTACH", 0),
-        ("DETACH y", "DETACH", 0),
-        ("SHOW SOURCES", "SHOW SOURCES", 0),
-        ("REFRESH TABLE t", "REFRESH", 0),
-        ("CREATE CACHED TABLE t AS SELECT 1", "CREATE CACHED TABLE", 0),
-        ("COPY t (a) FROM 'x'", "COPY ... FROM", 0),
         ("KILL '1'", "KILL", 0),
         ("SELECT * FROM a ASOF JOIN b ON x", "ASOF JOIN", 16),
         ("INSERT INTO t SELECT * FROM (SELECT 1) ASOF LEFT JOIN b ON x", "ASOF JOIN", 39),

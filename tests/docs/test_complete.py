@@ -15,9 +15,11 @@ import jammi_sql
 from jammi_sql import brokers, errors, logs, metrics, tables, tenancy, topics
 from jammi_sql.dialect import statements
 from jammi_sql.doctor import nats, postgres, sqlite
+from jammi_sql.engine.cached_statements import CACHED_OPTIONS
 from jammi_sql.engine.functions import shipped_functions
 from jammi_sql.engine.settings import SETTINGS
 from jammi_sql.engine.system_views import SYSTEM_VIEWS
+from jammi_sql.sources.files import OPTIONS as FILE_OPTIONS
 from jammi_sql.sources.options import OPTIONS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -33,6 +35,7 @@ _WORDS = {
     "CreateTable": "CREATE [GLOBAL] [MUTABLE] TABLE",
     "CreateTableAs": "TABLE [IF NOT EXISTS] name AS query",
     "CreateIndex": "CREATE [UNIQUE] INDEX",
+    "CopyFrom": "COPY name [(columns)] FROM",
     "Update": "UPDATE name [[AS] alias] SET",
     "Delete": "DELETE FROM name",
     "Merge": "MERGE INTO name",
@@ -104,6 +107,16 @@ def test_every_method_of_the_registry_of_tables_is_in_the_page_of_python() -> No
     page = (REFERENCE / "python-api.md").read_text("utf-8")
     methods = [name for name in vars(tables.MutableTableRegistry) if not name.startswith("_")]
     assert missing(methods, page) == []
+
+
+def test_every_option_of_files_is_in_its_page_with_its_line() -> None:
+    page = (REFERENCE.parent / "how-to" / "files.md").read_text("utf-8")
+    assert [name for name, line in FILE_OPTIONS.items() if f"| `{name}` | {line} |" not in page] == []
+
+
+def test_every_option_of_a_cached_table_is_in_the_page_of_statements() -> None:
+    page = (REFERENCE / "statements.md").read_text("utf-8")
+    assert [name for name in CACHED_OPTIONS if f"| `{name}` |" not in page] == []
 
 
 def test_every_column_of_a_system_view_is_in_its_page() -> None:

@@ -1,4 +1,4 @@
-"""One compaction at a time on a store, in whichever process."""
+"""One compaction, or other work of its kind, at a time on a store, in whichever process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ _PAUSE = 0.05
 class CompactionLock:
     """A claim of the store, which is given back when its holder dies. Two engines of one process exclude each other too."""
 
-    def __init__(self, store: Store, timeout: float = 600.0) -> None:
+    def __init__(self, store: Store, timeout: float = 600.0, name: str = _NAME, what: str = "compaction") -> None:
+        """``name`` is that of the claim, ``what`` the work that it is for."""
         self._store = store
+        self._name = name
+        self._what = what
         self._timeout = timeout
 
     @contextmanager
@@ -34,14 +37,14 @@ class CompactionLock:
             check()
             if time.monotonic() >= deadline:
                 raise LockNotAvailable(
-                    f"another compaction of the store still ran after {self._timeout:g} s", hint="try again later"
+                    f"another {self._what} of the store still ran after {self._timeout:g} s", hint="try again later"
                 )
             time.sleep(_PAUSE)
 
     @contextmanager
     def tried(self) -> Iterator[bool]:
         """Take it if it is free; whether it was."""
-        claim = self._store.claim(_NAME)
+        claim = self._store.claim(self._name)
         try:
             yield claim is not None
         finally:

@@ -37,6 +37,8 @@ class SegmentStorage:
 
     exists = True
     """Whether there is a place at all."""
+    what = "segment"
+    """What the files are, for messages."""
 
     def __init__(
         self, file_system: pafs.FileSystem, root: str, url: str, options: dict[str, str], location: str
@@ -91,6 +93,17 @@ class SegmentStorage:
             raise InvalidParameter(f"segments cannot be kept at {location}: {error}") from error
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         return cls(file_system, root, f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), options, location)
+
+    def beside(self, name: str, what: str) -> SegmentStorage:
+        """For other files: of a folder the one ``name`` next to it, of a bucket the prefix with ``-name`` at its end."""
+        storage = SegmentStorage.nowhere()
+        if self.exists and self.local:
+            storage = SegmentStorage.folder(Path(self._root).with_name(name))
+        elif self.exists:
+            root, url = f"{self._root}-{name}", f"{self.url}-{name}"
+            storage = SegmentStorage(self._file_system, root, url, self.options, url)
+        storage.what = what
+        return storage
 
     def file_url(self, path: str) -> str:
         """The file as DataFusion names it."""
@@ -202,10 +215,10 @@ class SegmentStorage:
             what = self.display(path) if path else self.display("").rstrip("/")
             if error.errno in _FULL:
                 raise DiskFull(
-                    f"no space for the segment {what}", hint="free some space: the log goes on without it"
+                    f"no space for the {self.what} {what}", hint="free some space: the log goes on without it"
                 ) from error
             raise StoreIOError(
-                f"the segment {what} cannot be read or written: {error}",
+                f"the {self.what} {what} cannot be read or written: {error}",
                 hint="see that its folder, or the object store, can be reached and used",
             ) from error
 

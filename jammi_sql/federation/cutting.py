@@ -1,0 +1,489 @@
+"""Cuts a plan: the largest parts that lie in one source become one relation each, which the rest reads.
+
+A plan is Substrait in JSON: positions instead of names, every cast spelled out. What is cut out is replaced by the scan of a
+relation of a new name; the rest stays as it was. Nothing is left to a source whose meaning is not known to be the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from ..sources.relation import RemoteRelation
+from .cluster import Cluster, fields_of, gather, moved, selection
+from .dialects import DIALECTS
+from .expression import Call, Column, Expression
+from .joining import Item, in_order
+from .null_aware import NULL_AWARE
+from .said import NotSaid
+from .select import JoinKind, Select
+from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
+from .substrait_types import Json, literal, names_of, substrait_type
+from .width import width_of
+
+__all__ = ["Cut", "FoundTable", "Pushed", "cut"]
+
+_JOIN_KINDS: Mapping[str, JoinKind] = {
+    "JOIN_TYPE_INNER": "inner",
+    "JOIN_TYPE_LEFT": "left",
+    "JOIN_TYPE_RIGHT": "right",
+    "JOIN_TYPE_OUTER": "full",
+    "JOIN_TYPE_LEFT_SEMI": "semi",
+    "JOIN_TYPE_LEFT_ANTI": "anti",
+}
+_INPUTS = ("input", "left", "right")
+_CLAUSES = {"fetch": "limit", "project": "expression", "sort": "order"}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table of an attached source that a plan reads."""
+
+    source: str
+    dialect: str | None
+    relation: RemoteRelation
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A relation that is computed by a source: the name that the plan has for it, and its statement."""
+
+    name: str
+    source: str
+    select: Select
+    schema: pa.Schema
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A plan without what its sources compute. ``stayed`` says of each source what is computed here, and why."""
+
+    plan: Json
+    pushed: tuple[Pushed, ...]
+    stayed: tuple[tuple[str, str], ...]
+
+
+Lookup = Callable[[tuple[str, ...]], FoundTable | None]
+RowsOf = Callable[[tuple[str, ...]], float | None]
+
+
+def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozenset()) -> Cut | None:
+    """The plan, cut; ``None`` where it reads no table of a source that understands a dialect.
+
+    ``lookup`` is asked for the table behind a name of the plan, ``rows`` for how many rows a relation of another kind has, as
+    far as that is known. ``taken`` are names that the new relations must not have.
+    Raises ``NotSaid`` where the plan has to stay whole.
+    """
+    functions = {
+        int(extension["extensionFunction"].get("functionAnchor", 0)): str(extension["extensionFunction"]["name"])
+        for extension in plan.get("extensions", ())
+        if "extensionFunction" in extension
+    }
+    cutter = _Cutter(functions, lookup, rows, taken)
+    relations = [cutter.root(relation) for relation in plan["relations"]]
+    if not cutter.pushed:
+        return None
+    extensions = [*plan.get("extensions", ()), *cutter.extensions]
+    return Cut(
+        {**plan, "extensions": extensions, "relations": relations},
+        tuple(cutter.pushed),
+        tuple(dict.fromkeys(cutter.stayed)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A part of the plan that lies in one source. ``sorts`` are the plan's own keys of an order that it has."""
+
+    source: str
+    select: Select
+    sorts: tuple[Json, ...] = ()
+
+    @property
+    def types(self) -> list[Any]:
+        return [column.type for column in self.select.columns]
+
+
+_Piece = _Remote | Json
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Of a cluster: some of its relations in one, and which of its columns that has, in its order."""
+
+    piece: _Piece
+    columns: tuple[int, ...]
+
+
+class _Cutter:
+    def __init__(self, functions: Functions, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
+        self.pushed: list[Pushed] = []
+        self.extensions: list[Json] = []
+        """Functions that the plan did not have."""
+        self._rows_of = rows
+        self.stayed: list[tuple[str, str]] = []
+        self._functions = dict(functions)
+        self._lookup = lookup
+        self._taken = taken
+        self._aliases = Select.numbering()
+
+    def root(self, relation: Json) -> Json:
+        """The same relation of a plan, cut."""
+        root = relation["root"]
+        return {"root": {**root, "input": self._here(self._visit(root["input"]))}}
+
+    # --- a relation, from below ---
+
+    def _visit(self, rel: Json) -> _Piece:
+        ((kind, body),) = rel.items()
+        if kind == "read":
+            return self._read(body)
+        if kind == "set":
+            return self._set(body)
+        if kind in ("join", "cross", "project", "filter"):
+            cluster = gather(rel, self._parts, width_of)
+            joined = None if cluster is None else self._cluster(cluster)
+            if joined is not None:
+                return joined
+        pieces = {key: self._visit(body[key]) for key in _INPUTS if key in body}
+        if kind == "filter" and isinstance(pieces["input"], _Remote) and not pieces["input"].sorts:
+            return self._filter(body, pieces["input"])
+        remotes = [piece for piece in pieces.values() if isinstance(piece, _Remote)]
+        sources = sorted({piece.source for piece in remotes})
+        if remotes and len(remotes) == len(pieces) and len(sources) == 1:
+            try:
+                return self._grown(kind, body, remotes)
+            except NotSaid as why:
+                self._stays(sources[0], kind, why)
+        elif len(sources) > 1:
+            self.stayed.append((" and ".join(sources), "join: they are different sources"))
+        if NULL_AWARE in body:
+            raise NotSaid("NOT IN of a column that may be NULL: all of the plan stays here")
+        return {kind: self._within(body, {key: self._here(piece) for key, piece in pieces.items()})}
+
+    def _cluster(self, cluster: Cluster) -> _Piece | None:
+        """Inner joins: those of tables of one source are made there, the rest in an order that suits what is known of their
+        sizes. ``None`` where none of the relations is a source's: the order is DataFusion's business then."""
+        pieces = [self._visit(leaf) for leaf in cluster.leaves]
+        if not any(isinstance(piece, _Remote) for piece in pieces):
+            return self._again(cluster, pieces)
+        columns = [
+            tuple(range(start, start + width)) for start, width in zip(cluster.starts, cluster.widths, strict=True)
+        ]
+        conditions = list(cluster.conditions)
+        parts: list[_Part] = [_Part(piece, own) for piece, own in zip(pieces, columns, strict=True)]
+        place = 0
+        while place < len(parts):
+            for other in range(place + 1, len(parts)):
+                joined = self._pair(parts[place], parts[other], conditions)
+                if joined is not None:
+                    parts[place] = joined
+                    del parts[other]
+                    break
+            else:
+                place += 1
+        conditions = [part for part in conditions if not self._filters(parts, part)]
+        if len(parts) == 1 and not conditions and isinstance(parts[0].piece, _Remote):
+            piece, own = parts[0].piece, parts[0].columns
+            chosen = [Column(own.index(column), piece.types[own.index(column)]) for column in cluster.outputs]
+            return replace(piece, select=piece.select.project(chosen))
+        sources = sorted({part.piece.source for part in parts if isinstance(part.piece, _Remote)})
+        if len(sources) > 1:
+            self.stayed.append((" and ".join(sources), "join: they are different sources"))
+        items = [Item(self._here(part.piece), part.columns, self._rows(part.piece)) for part in parts]
+        return self._chosen(*in_order(items, conditions, self._all), cluster.outputs)
+
+    def _pair(self, left: _Part, right: _Part, conditions: list[Json]) -> _Part | None:
+        """Two tables of one source, joined there; what was said of them is taken out of ``conditions``."""
+        first, second = left.piece, right.piece
+        if not isinstance(first, _Remote) or not isinstance(second, _Remote) or first.source != second.source:
+            return None
+        if first.sorts or second.sorts:
+            return None
+        together = (*left.columns, *right.columns)
+        position = {column: index for index, column in enumerate(together)}
+        types = [*first.types, *second.types]
+        own, theirs = set(left.columns), set(right.columns)
+        used = [
+            part for part in conditions
+            if (fields := fields_of(part)) <= set(together) and fields & own and fields & theirs
+        ]  # fmt: skip
+        said: list[tuple[Json, Expression]] = []
+        for part in used:
+            try:
+                expression = self._read_expression(moved(part, position.__getitem__), types)
+                first.select.dialect.value(expression, (*first.select.columns, *second.select.columns))
+            except NotSaid as why:
+                self._stays(first.source, "join", why)
+                continue
+            said.append((part, expression))
+        if not said:
+            return None
+        condition = said[0][1]
+        for _, expression in said[1:]:
+            condition = Call("and", (condition, expression), pa.bool_())
+        try:
+            select = first.select.join("inner", second.select, condition)
+        except NotSaid as why:
+            self._stays(first.source, "join", why)
+            return None
+        taken = [part for part, _ in said]
+        conditions[:] = [part for part in conditions if not any(part is each for each in taken)]
+        return _Part(_Remote(first.source, select), together)
+
+    def _filters(self, parts: list[_Part], condition: Json) -> bool:
+        """Whether a condition that is about one relation of a source alone was told to it."""
+        fields = fields_of(condition)
+        for place, part in enumerate(parts):
+            piece = part.piece
+            if isinstance(piece, _Remote) and not piece.sorts and fields and fields <= set(part.columns):
+                position = {column: index for index, column in enumerate(part.columns)}
+                try:
+                    expression = self._read_expression(moved(condition, position.__getitem__), piece.types)
+                    parts[place] = _Part(replace(piece, select=piece.select.filter(expression)), part.columns)
+                except NotSaid as why:
+                    self._stays(piece.source, "filter", why)
+                    return False
+                return True
+        return False
+
+    def _again(self, cluster: Cluster, pieces: Sequence[_Piece]) -> Json:
+        """The joins in the order in which they were."""
+        rel, width = self._here(pieces[0]), cluster.widths[0]
+        waiting = list(cluster.conditions)
+        for piece, own in zip(pieces[1:], cluster.widths[1:], strict=True):
+            width += own
+            now = [part for part in waiting if all(index < width for index in fields_of(part))]
+            waiting = [part for part in waiting if not any(part is taken for taken in now)]
+            body: Json = {"left": rel, "right": self._here(piece)}
+            joined = {"join": {**body, "expression": self._all(now), "type": "JOIN_TYPE_INNER"}} if now else None
+            rel = joined or {"cross": body}
+        return self._chosen(rel, tuple(range(width)), cluster.outputs)
+
+    def _chosen(self, rel: Json, columns: Sequence[int], outputs: Sequence[int]) -> Json:
+        """``outputs`` of a relation that has ``columns``."""
+        if tuple(columns) == tuple(outputs):
+            return rel
+        emit = {"emit": {"outputMapping": [len(columns) + place for place in range(len(outputs))]}}
+        expressions = [selection(columns.index(column)) for column in outputs]
+        return {"project": {"common": emit, "input": rel, "expressions": expressions}}
+
+    def _rows(self, piece: _Piece) -> float | None:
+        return piece.select.rows if isinstance(piece, _Remote) else self._size(piece)
+
+    def _size(self, rel: Json) -> float | None:
+        """Rows of a relation that is here, roughly."""
+        ((kind, body),) = rel.items()
+        if kind == "read":
+            names = tuple(body.get("namedTable", {}).get("names", ()))
+            rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
+            rows = self._rows_of(names) if rows is None else rows
+            return rows if rows is None or "filter" not in body else rows * 0.2
+        inner = body.get("input")
+        rows = None if inner is None else self._size(inner)
+        if kind in ("filter", "aggregate") and rows is not None:
+            return rows * 0.2
+        return rows
+
+    def _stays(self, source: str, kind: str, why: NotSaid) -> None:
+        self.stayed.append((source, f"{_CLAUSES.get(kind, kind)}: {why}"))
+
+    def _grown(self, kind: str, body: Json, remotes: Sequence[_Remote]) -> _Remote:
+        """The relation as a part of the statement that its inputs are; ``NotSaid`` where it is none."""
+        first = remotes[0]
+        if kind == "fetch":
+            select = first.select.fetch(_number(body, "count"), _number(body, "offset") or 0)
+            return replace(first, select=select)
+        if any(remote.sorts for remote in remotes):
+            raise NotSaid("what is above ORDER BY is computed here")
+        match kind:
+            case "project":
+                expressions = [self._read_expression(json, first.types) for json in body.get("expressions", ())]
+                select = first.select.project([*_all_columns(first.types), *expressions])
+            case "join":
+                select = self._joined(body, *remotes)
+            case "aggregate":
+                select = self._aggregated(body, first)
+            case "sort":
+                keys = [read_sort_key(json, first.types, self._functions) for json in body["sorts"]]
+                return _Remote(first.source, first.select.sort(keys), tuple(body["sorts"]))
+            case _:
+                raise NotSaid(f"{kind} is computed here")
+        grown = _emitted(_Remote(first.source, select), body)
+        grown.select.check_deliverable()
+        return grown
+
+    def _joined(self, body: Json, left: _Remote, right: _Remote) -> Select:
+        kind = _JOIN_KINDS.get(body.get("type", ""))
+        if kind is None or "postJoinFilter" in body:
+            raise NotSaid("this kind of join is made here")
+        if "expression" not in body:
+            raise NotSaid("a join without a condition is made here")
+        condition = self._read_expression(body["expression"], [*left.types, *right.types])
+        if NULL_AWARE in body:
+            return left.select.not_in(right.select, condition)
+        return left.select.join(kind, right.select, condition)
+
+    def _aggregated(self, body: Json, piece: _Remote) -> Select:
+        groupings = body.get("groupings", ())
+        if len(groupings) > 1:
+            raise NotSaid("GROUPING SETS are computed here")
+        keys = [self._read_expression(json, piece.types) for json in body.get("groupingExpressions", ())]
+        used = [keys[int(place)] for grouping in groupings for place in grouping.get("expressionReferences", ())]
+        measures = [read_measure(json, piece.types, self._functions) for json in body.get("measures", ())]
+        return piece.select.aggregate(used, measures)
+
+    def _set(self, body: Json) -> _Piece:
+        pieces = [self._visit(rel) for rel in body["inputs"]]
+        remotes = [piece for piece in pieces if isinstance(piece, _Remote) and not piece.sorts]
+        if len(remotes) == len(pieces) and len({remote.source for remote in remotes}) == 1:
+            try:
+                if body.get("op") != "SET_OP_UNION_ALL":
+                    raise NotSaid("this operation on sets is computed here")
+                select = remotes[0].select.union([remote.select for remote in remotes[1:]])
+                select.check_deliverable()
+                return _Remote(remotes[0].source, select)
+            except NotSaid as why:
+                self._stays(remotes[0].source, "union", why)
+        return {"set": self._within(body, {"inputs": [self._here(piece) for piece in pieces]})}
+
+    # --- filters, of which a part may stay ---
+
+    def _read(self, body: Json) -> _Piece:
+        names = tuple(body.get("namedTable", {}).get("names", ()))
+        table = self._lookup(names) if names else None
+        if table is None or table.dialect not in DIALECTS:
+            return {"read": self._within(body, {})}
+        relation = table.relation
+        everything = range(len(relation.columns))
+        piece = _Remote(table.source, Select.of(DIALECTS[table.dialect], relation, everything, self._aliases))
+        local: list[Json] = []
+        for key in ("filter", "bestEffortFilter"):
+            if key in body:
+                piece, stays = self._filtered(body[key], piece)
+                local += stays
+        items = body["projection"]["select"].get("structItems", ()) if "projection" in body else None
+        wanted = list(everything) if items is None else [int(item.get("field", 0)) for item in items]
+        if not local:
+            return replace(piece, select=piece.select.project([Column(index, piece.types[index]) for index in wanted]))
+        filtered: Json = {"filter": {"input": self._here(piece), "condition": self._all(local)}}
+        width = len(piece.types)
+        mapping = {"emit": {"outputMapping": [width + place for place in range(len(wanted))]}}
+        return {
+            "project": {"common": mapping, "input": filtered, "expressions": [selection(index) for index in wanted]}
+        }
+
+    def _filter(self, body: Json, piece: _Remote) -> _Piece:
+        piece, local = self._filtered(body["condition"], piece)
+        if not local:
+            return _emitted(piece, body)
+        return {"filter": {**body, "input": self._here(piece), "condition": self._all(local)}}
+
+    def _filtered(self, condition: Json, piece: _Remote) -> tuple[_Remote, list[Json]]:
+        """What a source is told of a condition, and the parts that stay."""
+        local: list[Json] = []
+        for part in self._parts(condition):
+            try:
+                piece = replace(piece, select=piece.select.filter(self._read_expression(part, piece.types)))
+            except NotSaid as why:
+                self._stays(piece.source, "filter", why)
+                local.append(self._expression(part))
+        return piece, local
+
+    def _parts(self, condition: Json) -> list[Json]:
+        call = condition.get("scalarFunction")
+        if call is None or self._functions.get(int(call.get("functionReference", 0))) != "and":
+            return [condition]
+        return [part for argument in call["arguments"] for part in self._parts(argument["value"])]
+
+    def _all(self, parts: Sequence[Json]) -> Json:
+        if len(parts) == 1:
+            return parts[0]
+        number = self._and
+        arguments = [{"value": part} for part in parts]
+        boolean = {"bool": {"nullability": "NULLABILITY_NULLABLE"}}
+        return {"scalarFunction": {"functionReference": number, "arguments": arguments, "outputType": boolean}}
+
+    # --- what stays ---
+
+    def _here(self, piece: _Piece) -> Json:
+        """A part of the plan, as a relation that is read here."""
+        if not isinstance(piece, _Remote):
+            return piece
+        select = piece.select
+        if piece.sorts and not select.limit:
+            select = replace(select, order=())  # all of its rows come anyway
+        # No two relations have a column of the same name: DataFusion 55 takes one for the other where a filter moves down.
+        number = len(self.pushed) + 1
+        fields = [pa.field(f"p{number}c{place}", column.type) for place, column in enumerate(select.columns)]
+        schema = pa.schema(fields)
+        name = f"__pushed_{number}"
+        while name in self._taken:
+            name += "_"
+        self.pushed.append(Pushed(name, piece.source, select, schema))
+        struct = {"types": [substrait_type(item.type) for item in fields], "nullability": "NULLABILITY_REQUIRED"}
+        names = [name for item in fields for name in names_of(item)]
+        read: Json = {"read": {"baseSchema": {"names": names, "struct": struct}, "namedTable": {"names": [name]}}}
+        return {"sort": {"input": read, "sorts": list(piece.sorts)}} if piece.sorts else read
+
+    @property
+    def _and(self) -> int:
+        """The number of AND, which the plan may not have had."""
+        for number, name in self._functions.items():
+            if name == "and":
+                return number
+        number = max(self._functions, default=0) + 1
+        self._functions[number] = "and"
+        reference = {"extensionUrnReference": 4294967295, "functionAnchor": number, "name": "and"}
+        self.extensions.append({"extensionFunction": reference})
+        return number
+
+    def _within(self, body: Json, inputs: Json) -> Json:
+        """The body of a relation with its inputs, and with the sub-queries of its expressions cut as well."""
+        return {**{key: self._expression(value) for key, value in body.items() if key not in inputs}, **inputs}
+
+    def _expression(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._expression(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "subquery" in value:
+            return {"subquery": {kind: self._subquery(body) for kind, body in value["subquery"].items()}}
+        return {key: self._expression(item) for key, item in value.items()}
+
+    def _subquery(self, body: Any) -> Any:
+        if not isinstance(body, dict):
+            return body
+        return {
+            key: self._here(self._visit(item)) if key in ("input", "haystack", "tuples") else self._expression(item)
+            for key, item in body.items()
+        }
+
+    def _read_expression(self, json: Json, types: Sequence[Any]) -> Expression:
+        return read_expression(json, types, self._functions)
+
+
+def _all_columns(types: Sequence[Any]) -> list[Expression]:
+    return [Column(index, data_type) for index, data_type in enumerate(types)]
+
+
+def _emitted(piece: _Remote, body: Json) -> _Remote:
+    """The columns that a relation of the plan gives of those that it has."""
+    mapping = body.get("common", {}).get("emit", {}).get("outputMapping")
+    if mapping is None:
+        return piece
+    types = piece.types
+    return replace(piece, select=piece.select.project([Column(int(index), types[int(index)]) for index in mapping]))
+
+
+def _number(body: Json, what: str) -> int | None:
+    expression = body.get(f"{what}Expr")
+    if expression is None:
+        return None if body.get(what) is None else int(body[what])
+    if "literal" not in expression:
+        raise NotSaid("a limit that is no constant is kept here")
+    found: int | None = literal(expression["literal"]).as_py()
+    return found

@@ -1,0 +1,118 @@
+"""DuckDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+
+from ..said import NotSaid, Said
+from .dialect import Dialect, Say, family, widens
+from .functions import (
+    counted,
+    date_part,
+    date_trunc,
+    decimal_arithmetic,
+    integer_division,
+    like_with_escape,
+    of_text,
+    substring,
+)
+from .values import bytes_of, date_text, decimal_text, integer, number_text, quoted, timestamp_text
+
+__all__ = ["DuckdbDialect"]
+
+
+class DuckdbDialect(Dialect):
+    """What holds of PostgreSQL's arithmetic holds here."""
+
+    name = "duckdb"
+    families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
+
+    def literal(self, value: pa.Scalar) -> str:
+        kind = family(value.type)
+        if not value.is_valid:
+            return f"CAST(NULL AS {self.type_name(value.type)})"
+        match kind:
+            case "bool":
+                return "TRUE" if value.as_py() else "FALSE"
+            case "int":
+                return integer(value)
+            case "decimal":
+                return decimal_text(value)
+            case "float":
+                return f"CAST({quoted(number_text(value))} AS DOUBLE)"
+            case "text":
+                return quoted(value.as_py())
+            case "binary":
+                return f"from_hex('{bytes_of(value).hex()}')"
+            case "date":
+                return f"DATE '{date_text(value)}'"
+            case "timestamp":
+                return f"TIMESTAMP '{timestamp_text(value)}'"
+            case "timestamptz":
+                return f"TIMESTAMPTZ '{timestamp_text(value)}+00'"
+        raise NotSaid(f"values of {value.type} are compared here")
+
+    def type_name(self, data_type: Any) -> str:
+        kind = family(data_type)
+        match kind:
+            case "int":
+                return {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}[data_type.bit_width]
+            case "float":
+                return "FLOAT" if pa.types.is_float32(data_type) else "DOUBLE"
+            case "decimal":
+                if data_type.precision > 38:
+                    raise NotSaid(f"there is no {data_type} in DuckDB")
+                return f"DECIMAL({data_type.precision}, {data_type.scale})"
+            case "":
+                raise NotSaid(f"there is no {data_type} in DuckDB")
+        names = {"bool": "BOOLEAN", "text": "VARCHAR", "binary": "BLOB", "date": "DATE"}
+        return names.get(kind, kind.upper())
+
+    def deliver(self, said: Said) -> str:
+        return f"CAST({said.text} AS {self.type_name(said.type)})"
+
+    def cast(self, operand: Said, data_type: Any) -> str:
+        source, target = family(operand.type), family(data_type)
+        if source == target and source in ("int", "float") and data_type.bit_width >= operand.type.bit_width:
+            return self.deliver(Said(operand.text, data_type))
+        if source == target == "decimal" and widens(operand.type, data_type):
+            return self.deliver(Said(operand.text, data_type))
+        if (source, target) == ("date", "timestamp"):
+            return self.deliver(Said(operand.text, data_type))
+        if source == target == "text":
+            return operand.text
+        return super().cast(operand, data_type)
+
+    def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
+        if function == "count":
+            return counted(self, arguments, distinct=distinct)
+        if len(arguments) != 1 or distinct:
+            raise NotSaid(f"{function} is computed here")
+        argument, kind = arguments[0], family(arguments[0].type)
+        if function in ("min", "max") and kind not in ("bool", "binary", "float", ""):
+            return f"{function}({argument.text})"
+        if function == "sum" and kind in ("int", "decimal", "float"):
+            return f"sum({argument.text})"
+        if function == "avg" and kind == "int":
+            return f"(CAST(sum({argument.text}) AS DOUBLE) / nullif(count({argument.text}), 0))"
+        raise NotSaid(f"{function} of {argument.type} is computed here")
+
+    functions: Mapping[str, Say] = MappingProxyType(
+        {
+            "like": like_with_escape,
+            "substr": substring,
+            "substring": substring,
+            "character_length": lambda _, call, said: f"length({of_text(said[0])})",
+            "starts_with": lambda _, call, said: f"starts_with({of_text(said[0])}, {of_text(said[1])})",
+            "date_part": date_part,
+            "date_trunc": date_trunc,
+            "multiply": decimal_arithmetic,
+            "add": decimal_arithmetic,
+            "subtract": decimal_arithmetic,
+            "modulus": integer_division,
+        }
+    )

@@ -1,0 +1,158 @@
+"""PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import pyarrow as pa
+
+from ..said import NotSaid, Said
+from .dialect import Dialect, Say, family, widens
+from .functions import (
+    counted,
+    date_part,
+    date_trunc,
+    decimal_arithmetic,
+    integer_division,
+    like,
+    of_text,
+    substring,
+)
+from .values import bytes_of, date_text, decimal_text, integer, number_text, quoted, timestamp_text
+
+__all__ = ["PostgresDialect"]
+
+
+class PostgresDialect(Dialect):
+    """Integer arithmetic but % and / is not said (it wraps around here and fails there), nor is arithmetic of doubles (an
+    overflow fails there), nor what depends on a locale: upper, lower, ILIKE."""
+
+    name = "postgres"
+    families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
+
+    def literal(self, value: pa.Scalar) -> str:
+        kind = family(value.type)
+        if not value.is_valid:
+            return f"NULL::{self.type_name(value.type)}"
+        match kind:
+            case "bool":
+                return "TRUE" if value.as_py() else "FALSE"
+            case "int":
+                return integer(value)
+            case "decimal":
+                return decimal_text(value)
+            case "float":
+                return f"{quoted(number_text(value))}::float8"
+            case "text":
+                return quoted(value.as_py())
+            case "binary":
+                return f"'\\x{bytes_of(value).hex()}'::bytea"
+            case "date":
+                return f"DATE '{date_text(value)}'"
+            case "timestamp":
+                return f"TIMESTAMP '{timestamp_text(value)}'"
+            case "timestamptz":
+                return f"TIMESTAMPTZ '{timestamp_text(value)}+00'"
+        raise NotSaid(f"values of {value.type} are compared here")
+
+    def type_name(self, data_type: Any) -> str:
+        kind = family(data_type)
+        match kind:
+            case "int":
+                return {8: "int2", 16: "int2", 32: "int4", 64: "int8"}[data_type.bit_width]
+            case "float":
+                return "float4" if pa.types.is_float32(data_type) else "float8"
+            case "decimal":
+                return "numeric"
+            case "":
+                raise NotSaid(f"there is no {data_type} in PostgreSQL")
+        return {"bool": "bool", "text": "text", "binary": "bytea"}.get(kind, kind)
+
+    def deliver(self, said: Said) -> str:
+        kind = family(said.type)
+        if kind == "decimal":
+            return f"({said.text})::text"  # the driver knows no numeric
+        return f"({said.text})::{self.type_name(said.type)}"
+
+    def ordered(self, said: Said) -> str:
+        text = super().ordered(said)
+        return f'{text} COLLATE "C"' if family(said.type) == "text" else text
+
+    def cast(self, operand: Said, data_type: Any) -> str:
+        source, target = family(operand.type), family(data_type)
+        if source == target == "int" and data_type.bit_width >= operand.type.bit_width:
+            return f"{operand.text}::{self.type_name(data_type)}"
+        if source == "int" and target == "decimal" and _digits(data_type) >= _DIGITS[operand.type.bit_width]:
+            return f"{operand.text}::numeric"
+        if source == target == "decimal" and widens(operand.type, data_type):
+            return operand.text
+        if source == target == "float" and data_type.bit_width >= operand.type.bit_width:
+            return f"{operand.text}::{self.type_name(data_type)}"
+        if source == "int" and target == "float" and operand.type.bit_width <= 32 and data_type.bit_width == 64:
+            return f"{operand.text}::float8"
+        if source == "int" and target == "text":
+            return f"{operand.text}::text"
+        if source == "date" and target == "timestamp":
+            return f"{operand.text}::timestamp"
+        if source == target == "text":
+            return operand.text
+        return super().cast(operand, data_type)
+
+    def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
+        kinds = [family(argument.type) for argument in arguments]
+        if function == "count":
+            return counted(self, arguments, distinct=distinct)
+        if len(arguments) != 1:
+            raise NotSaid(f"{function} is computed here")
+        (argument,), (kind,) = arguments, kinds
+        word = "DISTINCT " if distinct else ""
+        match function:
+            case "min" | "max" if kind not in (
+                "bool",
+                "binary",
+                "float",
+            ):  # where NaN comes out depends on the order here
+                return f"{function}({self.ordered(argument)})"
+            case "sum" if kind in ("int", "decimal"):
+                return f"sum({word}{argument.text})"
+            case "sum" if kind == "float" and not distinct:
+                return f"sum({argument.text}::float8)"
+            case "avg" if kind == "int" and not distinct:
+                return f"(sum({argument.text})::float8 / nullif(count({argument.text}), 0))"
+            case "avg" if kind == "float" and not distinct:
+                return f"avg({argument.text}::float8)"
+            case "avg" if kind == "decimal" and not distinct and pa.types.is_decimal(data_type):
+                # Cut off behind the last digit of the result's scale, as here.
+                unit = Decimal(1).scaleb(-data_type.scale)
+                shifted = f"sum({argument.text}) * {10**data_type.scale}"
+                return f"(div({shifted}, nullif(count({argument.text}), 0)::numeric) * {unit:f})"
+        raise NotSaid(f"{function} of {argument.type} is computed here")
+
+    functions: Mapping[str, Say] = MappingProxyType(
+        {
+            "like": like,
+            "substr": substring,
+            "substring": substring,
+            "character_length": lambda _, call, said: f"char_length({of_text(said[0])})",
+            "starts_with": lambda _, call, said: f"starts_with({of_text(said[0])}, {of_text(said[1])})",
+            "date_part": date_part,
+            "date_trunc": date_trunc,
+            "multiply": decimal_arithmetic,
+            "add": decimal_arithmetic,
+            "subtract": decimal_arithmetic,
+            "modulus": integer_division,
+            "divide": integer_division,
+        }
+    )
+
+
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}
+"""Decimal digits of an integer of so many bits."""
+
+
+def _digits(data_type: Any) -> int:
+    """Digits before the point."""
+    return int(data_type.precision - data_type.scale)

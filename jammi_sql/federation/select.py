@@ -1,0 +1,358 @@
+"""A statement for a source, as it grows: FROM, WHERE, GROUP BY, HAVING, ORDER BY and LIMIT of one SELECT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Any, Literal
+
+from ..sources.relation import RemoteColumn, RemoteRelation
+from .dialects import Dialect
+from .expression import Call, Expression, columns_of, conjuncts
+from .expression import Literal as Constant
+from .said import NotSaid, Said
+
+__all__ = ["JoinKind", "Measure", "Select", "SortKey"]
+
+JoinKind = Literal["inner", "left", "right", "full", "semi", "anti"]
+_JOINS = {"inner": "JOIN", "left": "LEFT JOIN", "right": "RIGHT JOIN", "full": "FULL JOIN"}
+_LONGEST = 100_000
+"""Characters of a column's text: beyond, expressions that were put into each other are computed here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """An aggregate function, by its name in Substrait."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+    distinct: bool
+    condition: Expression | None
+    type: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One of ORDER BY."""
+
+    expression: Expression
+    descending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One SELECT in the dialect of a source. Each method gives a new one, or raises ``NotSaid`` and changes nothing.
+
+    ``aliases`` numbers the tables of the whole statement. ``rows`` is how many rows are to be expected, ``None`` for
+    nobody knows. ``table`` is the one that it reads where it reads but one as it is, and ``split`` whether its rows may
+    be read in shares.
+    """
+
+    dialect: Dialect
+    aliases: Callable[[], int]
+    source: str
+    columns: tuple[Said, ...]
+    rows: float | None
+    table: tuple[str, RemoteRelation] | None = None
+    where: tuple[str, ...] = ()
+    group: tuple[str, ...] | None = None
+    having: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
+    limit: str = ""
+    keys: tuple[frozenset[int], ...] = ()
+    """Sets of columns whose values together are unique."""
+
+    @classmethod
+    def of(
+        cls, dialect: Dialect, relation: RemoteRelation, columns: Sequence[int], aliases: Callable[[], int]
+    ) -> Select:
+        """``columns`` of a table, by their indices in it."""
+        alias = f"t{aliases()}"
+        said = tuple(
+            Said(
+                f"{alias}.{dialect.quote(relation.columns[index].name)}",
+                relation.columns[index].type,
+                relation.columns[index],
+            )
+            for index in columns
+        )
+        places = {relation.columns[index].name: place for place, index in enumerate(columns)}
+        keys = tuple(
+            frozenset(places[name] for name in key) for key in relation.keys if all(name in places for name in key)
+        )
+        source = f"{dialect.table(relation)} AS {alias}"
+        rows = None if relation.rows is None else float(relation.rows)
+        return cls(dialect, aliases, source, said, rows, (alias, relation), keys=keys)
+
+    @classmethod
+    def of_text(cls, dialect: Dialect, text: str, columns: Sequence[RemoteColumn]) -> Select:
+        """The columns of a query in the source's own dialect."""
+        said = tuple(Said(f"t0.{dialect.quote(column.name)}", column.type, column) for column in columns)
+        return cls(dialect, cls.numbering(), f"(\n{text}\n) AS t0", said, None)
+
+    @staticmethod
+    def numbering() -> Callable[[], int]:
+        """New numbers for the tables of one statement."""
+        numbers = count(1)
+        return lambda: next(numbers)
+
+    # --- growing ---
+
+    def filter(self, condition: Expression) -> Select:
+        """WHERE, or HAVING above a GROUP BY."""
+        base = self._nested() if self.limit else self
+        texts = tuple(base.dialect.value(part, base.columns).text for part in conjuncts(condition))
+        rows = None if base.rows is None else max(1.0, base.rows * base._share(condition))
+        if base.group is not None:
+            return replace(base, having=(*base.having, *texts), rows=rows)
+        return replace(base, where=(*base.where, *texts), rows=rows)
+
+    def project(self, expressions: Sequence[Expression]) -> Select:
+        """Other columns over those there are."""
+        columns = tuple(self.dialect.say(expression, self.columns) for expression in expressions)
+        if any(len(column.text) > _LONGEST for column in columns):
+            raise NotSaid("the expression is long")
+        moved: dict[int, int] = {}
+        for place, expression in enumerate(expressions):
+            for column in columns_of(expression):
+                if expression == column:
+                    moved.setdefault(column.index, place)
+        keys = tuple(
+            frozenset(moved[column] for column in key) for key in self.keys if all(column in moved for column in key)
+        )
+        return replace(self, columns=columns, keys=keys)
+
+    def join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
+        """A join on ``condition``, over the columns of both sides, those of the left first."""
+        left = self._plain()
+        right = right._plain()
+        if kind in ("semi", "anti"):
+            return left._half_join(kind, right, condition)
+        if kind in ("left", "full"):
+            right = right._bare(keep_where=kind == "left")
+        if kind in ("right", "full"):
+            left = left._bare(keep_where=kind == "right")
+        columns = (*left.columns, *right.columns)
+        texts = tuple(self.dialect.value(part, columns).text for part in _wanted(condition))
+        if not texts:
+            raise NotSaid("a join without a condition is made here")
+        on, where = texts, (*left.where, *right.where)
+        if kind == "left":
+            on, where = (*texts, *right.where), left.where
+        elif kind == "right":
+            on, where = (*texts, *left.where), right.where
+        source = f"{left.source} {_JOINS[kind]} {right._in_parentheses()} ON {' AND '.join(on)}"
+        rows, keys = _joined_rows(left, right, condition, kind)
+        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None)
+
+    def not_in(self, right: Select, condition: Expression) -> Select:
+        """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
+        left, right = self._plain(), right._plain()
+        width = len(left.columns)
+        sides = condition.arguments if isinstance(condition, Call) and condition.function == "equal" else ()
+        used = [{column.index < width for column in columns_of(side)} for side in sides]
+        if used == [{False}, {True}]:
+            sides, used = (sides[1], sides[0]), [{True}, {False}]
+        if used != [{True}, {False}]:
+            raise NotSaid("NOT IN under more than one condition is computed here")
+        columns = (*left.columns, *right.columns)
+        value, other = (left.dialect.value(side, columns) for side in sides)
+        left.dialect.compare("equal", value, other)
+        inner = right._rest_of(other.text)
+        rows = None if left.rows is None else left.rows / 2
+        return replace(left, where=(*left.where, f"({value.text} NOT IN ({inner}))"), rows=rows)
+
+    def _rest_of(self, listed: str) -> str:
+        return f"SELECT {listed} {self._rest()}"
+
+    def _half_join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
+        columns = (*self.columns, *right.columns)
+        texts = tuple(self.dialect.value(part, columns).text for part in _wanted(condition))
+        inner = " AND ".join((*right.where, *texts)) or "TRUE"
+        word = "EXISTS" if kind == "semi" else "NOT EXISTS"
+        text = f"({word} (SELECT 1 FROM {right.source} WHERE {inner}))"
+        rows = None if self.rows is None else self.rows / 2
+        return replace(self, where=(*self.where, text), rows=rows)
+
+    def aggregate(self, keys: Sequence[Expression], measures: Sequence[Measure]) -> Select:
+        """GROUP BY ``keys``; the columns are the keys, then the measures."""
+        base = self._plain()
+        dialect = base.dialect
+        grouped = [dialect.value(key, base.columns) for key in keys]
+        group = tuple(dialect.group_key(said) for said in grouped if not said.constant)
+        columns = [Said(said.text, said.type) for said in grouped]
+        for measure in measures:
+            arguments = [dialect.value(argument, base.columns) for argument in measure.arguments]
+            text = dialect.measure(measure.function, arguments, measure.type, distinct=measure.distinct)
+            if measure.condition is not None:
+                if not text.endswith(")") or text.startswith("("):
+                    raise NotSaid(f"{measure.function} with FILTER is computed here")
+                text = f"{text} FILTER (WHERE {dialect.value(measure.condition, base.columns).text})"
+            columns.append(Said(text, measure.type))
+        if keys and not group:
+            raise NotSaid("GROUP BY of constants is computed here")
+        rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
+        found = replace(
+            base, columns=tuple(columns), group=group, rows=rows, table=None, keys=(frozenset(range(len(keys))),)
+        )
+        return found
+
+    def sort(self, keys: Sequence[SortKey]) -> Select:
+        """ORDER BY; it lasts until something is put around it."""
+        base = self._nested() if self.limit else self
+        said = [(base.dialect.value(key.expression, base.columns), key) for key in keys]
+        texts = tuple(
+            base.dialect.sort_key(value, descending=key.descending, nulls_first=key.nulls_first)
+            for value, key in said
+            if not value.constant
+        )
+        return replace(base, order=texts, table=None)
+
+    def fetch(self, count: int | None, offset: int) -> Select:
+        """LIMIT and OFFSET."""
+        base = self._nested() if self.limit else self
+        rows = base.rows if count is None or base.rows is None else min(base.rows, float(count))
+        if base.rows is None and count is not None:
+            rows = float(count)
+        return replace(base, limit=base.dialect.limit(count, offset), rows=rows, table=None)
+
+    def union(self, others: Sequence[Select]) -> Select:
+        """UNION ALL with others of the same types."""
+        parts = [self, *others]
+        texts = [f"SELECT {part._listed()} {part._rest()}" for part in parts]
+        if any(part.order or part.limit for part in parts):
+            raise NotSaid("UNION of limited queries is made here")
+        alias = f"t{self.aliases()}"
+        columns = []
+        for place, column in enumerate(self.columns):
+            if any(part.columns[place].column != column.column for part in parts):
+                for part in parts:  # each must mean there what it means here
+                    if part.columns[place].column is not None:
+                        self.dialect.group_key(_meant(part.columns[place]))
+                columns.append(Said(f"{alias}.c{place}", column.type))
+            else:
+                columns.append(Said(f"{alias}.c{place}", column.type, column.column))
+        known = [part.rows for part in parts]
+        rows = None if None in known else sum(row for row in known if row is not None)
+        source = f"({' UNION ALL '.join(texts)}) AS {alias}"
+        return Select(self.dialect, self.aliases, source, tuple(columns), rows)
+
+    # --- the text ---
+
+    def text(self, wanted: Sequence[int], more: Sequence[str] = ()) -> str:
+        """The statement that delivers the columns ``wanted``, as ``c0``, ``c1``, ...; ``more`` are further conditions."""
+        listed = ", ".join(f"{self._delivered(self.columns[index])} AS c{index}" for index in wanted) or "1 AS c0"
+        return f"SELECT {listed} {self._rest(more)}"
+
+    def _delivered(self, said: Said) -> str:
+        column = said.column
+        if column is None:
+            return self.dialect.deliver(said)
+        return said.text if column.read is None else column.read.replace("{}", said.text)
+
+    def check_deliverable(self) -> None:
+        """``NotSaid`` for a column that was computed and cannot be handed over."""
+        for column in self.columns:
+            if column.column is None:
+                self.dialect.deliver(column)
+
+    def _listed(self) -> str:
+        return ", ".join(f"{column.text} AS c{place}" for place, column in enumerate(self.columns)) or "1 AS c0"
+
+    def _rest(self, more: Sequence[str] = ()) -> str:
+        parts = [f"FROM {self.source}"]
+        conditions = (*self.where, *more)
+        if conditions:
+            parts.append(f"WHERE {' AND '.join(conditions)}")
+        if self.group:
+            parts.append(f"GROUP BY {', '.join(self.group)}")
+        if self.having:
+            parts.append(f"HAVING {' AND '.join(self.having)}")
+        if self.order:
+            parts.append(f"ORDER BY {', '.join(self.order)}")
+        return " ".join(parts) + self.limit
+
+    # --- shapes ---
+
+    def _nested(self) -> Select:
+        """The same as a table of its own."""
+        alias = f"t{self.aliases()}"
+        source = f"(SELECT {self._listed()} {self._rest()}) AS {alias}"
+        columns = tuple(
+            Said(f"{alias}.c{place}", column.type, column.column) for place, column in enumerate(self.columns)
+        )
+        return Select(self.dialect, self.aliases, source, columns, self.rows, keys=self.keys)
+
+    def _plain(self) -> Select:
+        """Without GROUP BY, ORDER BY and LIMIT of its own. An order without a limit means nothing to what is around it."""
+        if self.group is None and not self.limit:
+            return replace(self, order=())
+        return self._nested()
+
+    def _bare(self, *, keep_where: bool) -> Select:
+        """As the side of an outer join that may be missing: nothing is computed of its columns, which would not be NULL."""
+        computed = any(column.column is None and not column.text.startswith("t") for column in self.columns)
+        return self._nested() if computed or (self.where and not keep_where) else self
+
+    def _in_parentheses(self) -> str:
+        return f"({self.source})" if " JOIN " in self.source and not self.source.startswith("(") else self.source
+
+    def _share(self, condition: Expression) -> float:
+        """How much of the rows a condition leaves, roughly."""
+        share = 1.0
+        for part in conjuncts(condition):
+            function = getattr(part, "function", "")
+            if function == "equal":
+                used = {column.index for column in columns_of(part)}
+                single = self.rows and any(key <= used and len(key) == 1 for key in self.keys)
+                share *= 1.0 / self.rows if single and self.rows else 0.05
+            elif function == "not_equal":
+                share *= 0.9
+            else:
+                share *= 0.3
+        return share
+
+
+def _meant(said: Said) -> Said:
+    column = said.column
+    if column is not None and not column.comparable:
+        raise NotSaid(f"column {column.name} ({column.declared}) is read in a form of its own")
+    return said
+
+
+def _wanted(condition: Expression) -> list[Expression]:
+    """The parts of a join's condition that say something."""
+    return [part for part in conjuncts(condition) if not (isinstance(part, Constant) and part.value.as_py() is True)]
+
+
+def _joined_rows(
+    left: Select, right: Select, condition: Expression, kind: JoinKind
+) -> tuple[float | None, tuple[frozenset[int], ...]]:
+    """Rows of a join to be expected, and its keys: where one side is met by a key, each row of the other stays one."""
+    width = len(left.columns)
+    on_left: set[int] = set()
+    on_right: set[int] = set()
+    for part in conjuncts(condition):
+        if getattr(part, "function", "") == "equal":
+            for column in columns_of(part):
+                (on_left if column.index < width else on_right).add(
+                    column.index if column.index < width else column.index - width
+                )
+    right_once = any(key <= on_right for key in right.keys)
+    left_once = any(key <= on_left for key in left.keys)
+    keys: list[frozenset[int]] = []
+    if kind in ("inner", "left") and right_once:
+        keys += left.keys
+    if kind in ("inner", "right") and left_once:
+        keys += [frozenset(column + width for column in key) for key in right.keys]
+    if left.rows is None or right.rows is None:
+        return None, tuple(keys)
+    if right_once and left_once:
+        return min(left.rows, right.rows), tuple(keys)
+    if right_once:
+        return left.rows, tuple(keys)
+    if left_once:
+        return right.rows, tuple(keys)
+    return max(left.rows, right.rows), tuple(keys)

@@ -1,0 +1,120 @@
+"""Files as a relation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datafusion import DataFrame, SessionContext
+
+from ...errors import OperationalError
+from .aside import aside
+from .failures import missing, unreadable
+from .layout import DataFile, Layout
+from .places import Place
+
+__all__ = ["FileRelation"]
+
+_FOOTERS: Final = 256
+"""Files whose rows are counted for an estimate."""
+
+
+class FileRelation:
+    """A file, or files that are read as one, as they were when this was first asked for.
+
+    What cannot be read is an error of the relation, when it is used: 58P01 where nothing is there, 42501 where it may not
+    be read, 42804 where the files cannot be one relation, 58030 for all else.
+    """
+
+    def __init__(self, name: str, location: str, place: Place, layout: Callable[[Sequence[DataFile]], Layout],
+                 files: Callable[[], list[DataFile]]) -> None:  # fmt: skip
+        self.name = name
+        self.location = location
+        """The file, folder or glob, for messages."""
+        self._place = place
+        self._plan = layout
+        self._list = files
+        self._lock = threading.Lock()
+        self._files: list[DataFile] | None = None
+        self._layout: Layout | None = None
+
+    @property
+    def files(self) -> list[DataFile]:
+        """The files, by path."""
+        with self._lock:
+            return self._listed()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns; all may be NULL."""
+        return self._planned().schema
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows the footers of local Parquet files count; ``None`` where that is not known, or not cheap."""
+        files = self.files
+        known = self._place.is_local and 0 < len(files) <= _FOOTERS
+        if not known or any(file.format.name != "parquet" for file in files):
+            return None
+        count = 0
+        for file in files:
+            try:
+                count += pq.read_metadata(unquote(urlsplit(file.address).path)).num_rows
+            except (OSError, pa.ArrowException) as error:
+                raise unreadable(file.path, error) from error
+        return count
+
+    def frame(self, context: SessionContext) -> DataFrame:
+        """DataFusion's own scan of the files. May be called while ``context`` plans."""
+        layout = self._planned()
+
+        def make() -> DataFrame:
+            try:
+                self._place.reach(context)
+                return layout.frame(context)
+            except Exception as error:
+                raise unreadable(self.location, error) from error
+
+        return aside(make)
+
+    def table(self, context: SessionContext) -> Any:
+        """The same as a table, for a catalogue."""
+        return self.frame(context).into_view()
+
+    def check_files(self) -> None:
+        """Once DataFusion has listed the local files that it scans: it passes over one that is missing without a word.
+
+        58P01 for one that is gone, 55000 for one that is another since.
+        """
+        if not self._place.is_local:
+            return
+        for file in self.files:
+            now = self._place.look(file.path)
+            if now is None:
+                raise missing(file.path)
+            if now.state != file.state:
+                raise OperationalError(
+                    f"{file.path} was changed while it was read", sqlstate="55000", hint="run the statement again"
+                )
+
+    def single(self, file: DataFile) -> FileRelation:
+        """One of the files alone."""
+        return FileRelation(self.name, file.path, self._place, self._plan, lambda: [file])
+
+    def _listed(self) -> list[DataFile]:
+        if self._files is None:
+            self._files = self._list()
+        return self._files
+
+    def _planned(self) -> Layout:
+        def plan() -> Layout:
+            with self._lock:
+                if self._layout is None:
+                    self._layout = self._plan(self._listed())
+                return self._layout
+
+        return self._layout or aside(plan)

@@ -1,0 +1,32 @@
+"""A session with the sample attached as ``pg`` and ``lite``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jammi_sql import Connection, connect
+from tests.servers.postgres import PostgresServer
+
+from .sample import make_postgres, make_sqlite
+
+
+@pytest.fixture(scope="package")
+def attached(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """PostgreSQL as ``pg``, SQLite as ``lite``, and tables of the session's own: ``topic`` and ``companion``."""
+    folder = tmp_path_factory.mktemp("federation")
+    database = postgres.create_database()
+    make_postgres(postgres.url(database))
+    secret = folder / "password"
+    secret.write_text(postgres.password)
+    make_sqlite(folder / "lite.db")
+    with connect(folder / "store") as connection:
+        address = f"postgresql://postgres@127.0.0.1:{postgres.port}/{database}"
+        connection.execute(f"ATTACH ? AS pg (TYPE postgres, password 'file:{secret}')", (address,))
+        connection.execute("ATTACH ? AS lite", (f"sqlite:///{folder / 'lite.db'}",))
+        connection.execute("CREATE TOPIC events (id BIGINT, t VARCHAR)")
+        connection.execute("INSERT INTO events SELECT id, t FROM pg.public.one WHERE id < 20")
+        connection.execute("CREATE TABLE companion (id BIGINT PRIMARY KEY, t VARCHAR)")
+        connection.execute("INSERT INTO companion SELECT id, t FROM pg.public.two WHERE id < 30")
+        yield connection

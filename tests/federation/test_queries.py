@@ -1,0 +1,174 @@
+"""Queries over attached databases give the same rows, computed there and computed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from jammi_sql import Connection
+
+from .bothways import explained, pushed_and_not
+
+PG, LITE = "pg.public", "lite.main"
+
+EACH = [
+    "SELECT * FROM {s}.one",
+    "SELECT count(*) FROM {s}.one",
+    "SELECT t, id FROM {s}.one WHERE t = 'a' OR t = 'A' OR t = ''",
+    "SELECT id FROM {s}.one WHERE t <> 'a'",
+    "SELECT id FROM {s}.one WHERE NOT (t = 'a')",
+    "SELECT id FROM {s}.one WHERE t IN ('a', 'é', 'it''s', 'a\\b')",
+    "SELECT id FROM {s}.one WHERE t NOT IN ('a', 'b')",
+    "SELECT id FROM {s}.one WHERE t NOT IN ('a', NULL)",
+    "SELECT id, t FROM {s}.one WHERE t < 'a'",
+    "SELECT id, t FROM {s}.one WHERE t >= 'Z' AND t < 'é'",
+    "SELECT id, t FROM {s}.one WHERE t BETWEEN 'A' AND 'a'",
+    "SELECT id, t FROM {s}.one WHERE t LIKE 'a%'",
+    "SELECT id, t FROM {s}.one WHERE t NOT LIKE '%a%'",
+    "SELECT id, t FROM {s}.one WHERE t LIKE 'a\\_b'",
+    "SELECT id, t FROM {s}.one WHERE t LIKE '_' OR t LIKE '100\\%' OR t LIKE 'x*y' OR t LIKE '[q]'",
+    "SELECT id, t FROM {s}.one WHERE t ILIKE 'A%'",
+    "SELECT id, t FROM {s}.one WHERE t IS NULL",
+    'SELECT "Mixed Case", count(*) FROM {s}.one GROUP BY "Mixed Case"',
+    "SELECT id, f FROM {s}.one WHERE f = 0",
+    "SELECT id, f FROM {s}.one WHERE f > 1.5",
+    "SELECT id, f FROM {s}.one WHERE f >= 'NaN'::DOUBLE",
+    "SELECT id, f FROM {s}.one WHERE f <> f",
+    "SELECT id, f FROM {s}.one WHERE f IN (1.5, 0.1)",
+    "SELECT min(f), max(f), count(f) FROM {s}.one",
+    "SELECT sum(f), avg(f) FROM {s}.one WHERE f > -10 AND f < 10",
+    "SELECT id, k FROM {s}.one WHERE k % 2 = 1 OR k / 2 = 1",
+    "SELECT sum(k), avg(k), min(k), max(k), count(DISTINCT k) FROM {s}.one",
+    "SELECT k, sum(big) FROM {s}.one WHERE big < 100 AND big > -100 GROUP BY k HAVING count(*) > 2",
+    "SELECT id FROM {s}.one WHERE big = 9007199254740993",
+    "SELECT id FROM {s}.one WHERE big > 9223372036854775806",
+    "SELECT id, d FROM {s}.one WHERE d = 1.1",
+    "SELECT id, d FROM {s}.one WHERE d > 1 AND d <= 3.05",
+    "SELECT k, sum(d), min(d), max(d), avg(d) FROM {s}.one GROUP BY k",
+    "SELECT sum(d * d), sum(d + 1), sum(d * (1 - d)) FROM {s}.one",
+    "SELECT id FROM {s}.one WHERE b",
+    "SELECT id FROM {s}.one WHERE NOT b",
+    "SELECT id FROM {s}.one WHERE b IS NOT TRUE",
+    "SELECT b, count(*) FROM {s}.one GROUP BY b",
+    "SELECT id FROM {s}.one WHERE by = X'61' OR by = X''",
+    "SELECT id, by FROM {s}.one WHERE by > X'61'",
+    "SELECT id, dt FROM {s}.one WHERE dt >= DATE '1995-03-15' AND dt < DATE '2024-12-31'",
+    "SELECT extract(YEAR FROM dt) AS y, count(*) FROM {s}.one GROUP BY 1",
+    "SELECT extract(month FROM ts), extract(hour FROM ts), extract(day FROM dt) FROM {s}.one",
+    "SELECT date_trunc('month', ts) AS m, count(*) FROM {s}.one WHERE ts > TIMESTAMP '1900-01-01' GROUP BY 1",
+    "SELECT id, ts FROM {s}.one WHERE ts > TIMESTAMP '1970-01-01 00:00:00'",
+    "SELECT CASE WHEN k > 1 THEN 'big' WHEN k < 0 THEN 'neg' END AS c, count(*) FROM {s}.one GROUP BY 1",
+    "SELECT coalesce(t, 'none'), nullif(k, 1) FROM {s}.one",
+    "SELECT substr(t, 1, 1), substr(t, 2), count(*) FROM {s}.one GROUP BY 1, 2",
+    "SELECT id, upper(t), lower(t), length(t), t || 'x' FROM {s}.one",
+    "SELECT DISTINCT k, b FROM {s}.one",
+    "SELECT id FROM {s}.one ORDER BY id DESC LIMIT 5",
+    "SELECT id, t FROM {s}.one ORDER BY t DESC NULLS LAST, id LIMIT 10 OFFSET 3",
+    "SELECT id, f FROM {s}.one ORDER BY f, id LIMIT 20",
+    "SELECT id FROM {s}.one ORDER BY id LIMIT 0",
+    "SELECT count(*) FROM (SELECT id FROM {s}.one LIMIT 7) AS s",
+    "SELECT o.id, w.id FROM {s}.one AS o JOIN {s}.two AS w ON o.k = w.k WHERE o.id < 10",
+    "SELECT o.id, w.id FROM {s}.one AS o LEFT JOIN {s}.two AS w ON o.t = w.t AND w.id > 5",
+    "SELECT o.id, w.id FROM {s}.one AS o RIGHT JOIN {s}.two AS w ON o.t = w.t AND o.id > 5 WHERE w.id < 20",
+    "SELECT o.id, w.id FROM {s}.one AS o FULL JOIN {s}.two AS w ON o.id = w.id AND w.k = 1",
+    "SELECT o.id, w.c FROM {s}.one AS o LEFT JOIN (SELECT k, coalesce(t, 'x') AS c FROM {s}.two) AS w ON o.k = w.k",
+    "SELECT o.id, w.n FROM {s}.one AS o LEFT JOIN (SELECT k, count(*) AS n FROM {s}.two GROUP BY k) AS w ON o.k = w.k",
+    "SELECT id FROM {s}.one WHERE k IN (SELECT k FROM {s}.two WHERE b)",
+    "SELECT id FROM {s}.one WHERE k NOT IN (SELECT k FROM {s}.two WHERE k IS NOT NULL)",
+    "SELECT id FROM {s}.one WHERE k NOT IN (SELECT k FROM {s}.two)",
+    "SELECT id FROM {s}.one AS o WHERE EXISTS (SELECT 1 FROM {s}.two AS w WHERE w.t = o.t AND w.id <> o.id)",
+    "SELECT id FROM {s}.one AS o WHERE NOT EXISTS (SELECT 1 FROM {s}.two AS w WHERE w.t = o.t)",
+    "SELECT id FROM {s}.one WHERE k > (SELECT avg(k) FROM {s}.two WHERE k < 100)",
+    "SELECT id FROM {s}.one AS o WHERE big > (SELECT max(w.k) FROM {s}.two AS w WHERE w.b = o.b)",
+    "SELECT id, t FROM {s}.one WHERE id < 3 UNION ALL SELECT id, t FROM {s}.two WHERE id < 3",
+    "SELECT t FROM {s}.one UNION SELECT t FROM {s}.two",
+    "SELECT t FROM {s}.one EXCEPT SELECT t FROM {s}.two",
+    "SELECT t FROM {s}.one INTERSECT SELECT t FROM {s}.two",
+    "SELECT id, row_number() OVER (PARTITION BY k ORDER BY id) FROM {s}.one",
+    "SELECT k, count(*) FILTER (WHERE b), sum(d) FILTER (WHERE id > 5) FROM {s}.one GROUP BY k",
+    "SELECT k, b, count(*) FROM {s}.one GROUP BY GROUPING SETS ((k), (b), ())",
+    "SELECT a.id, b.id FROM {s}.one AS a, {s}.two AS b, {s}.one AS c WHERE a.k = b.k AND b.id = c.id AND c.b",
+    "WITH w AS (SELECT k, max(d) AS m FROM {s}.one GROUP BY k) SELECT w.k, w.m, t.id FROM w JOIN {s}.two t ON t.k = w.k",
+    "SELECT 1 FROM {s}.one WHERE id < 3",
+    "SELECT id FROM {s}.one WHERE id = 1 AND 1 = 1 AND NULL IS NULL",
+    "SELECT max(id) FROM {s}.one WHERE id < 0",
+    "SELECT k, max(t), min(t) FROM {s}.one GROUP BY k",
+    "SELECT id FROM {s}.one WHERE CAST(k AS BIGINT) = big",
+    "SELECT id FROM {s}.one WHERE CAST(k AS VARCHAR) = '7'",
+    "SELECT id FROM {s}.one WHERE d > k",
+    "SELECT id FROM {s}.one WHERE f > k",
+]
+
+ACROSS = [
+    "SELECT p.id, l.t FROM pg.public.one AS p JOIN lite.main.two AS l ON p.id = l.id WHERE p.k = 1",
+    "SELECT p.id, l.id FROM pg.public.one AS p LEFT JOIN lite.main.two AS l ON p.t = l.t",
+    "SELECT e.id, p.t, c.t FROM events AS e JOIN pg.public.one AS p ON p.id = e.id JOIN companion AS c ON c.id = p.id",
+    "SELECT c.t, count(*) FROM companion AS c JOIN pg.public.one AS a ON a.id = c.id JOIN pg.public.two AS b ON b.k = a.k"
+    " JOIN lite.main.one AS l ON l.id = c.id GROUP BY c.t",
+    "SELECT a.id FROM pg.public.one AS a, lite.main.one AS l, pg.public.two AS b"
+    " WHERE a.id = l.id AND l.id = b.id AND a.k = b.k",
+    "SELECT id FROM pg.public.one WHERE id IN (SELECT id FROM lite.main.two WHERE b) AND t NOT IN (SELECT t FROM companion)",
+    "SELECT id FROM pg.public.one UNION ALL SELECT id FROM lite.main.one",
+    "SELECT p.id FROM pg.public.one p, lite.main.two l WHERE p.id < l.id AND p.id > 50",
+    "SELECT e.id FROM events e WHERE EXISTS (SELECT 1 FROM pg.public.one p WHERE p.id = e.id AND p.b)",
+    "SELECT r.n, p.id FROM remote_query('pg', 'SELECT 1 AS n UNION SELECT 2') AS r JOIN pg.public.one p ON p.id = r.n",
+]
+
+
+@pytest.mark.parametrize("text", EACH)
+@pytest.mark.parametrize("source", [PG, LITE])
+def test_a_query_over_one_source(attached: Connection, source: str, text: str) -> None:
+    pushed_and_not(attached, text.format(s=source))
+
+
+@pytest.mark.parametrize("text", ACROSS)
+def test_a_query_over_several(attached: Connection, text: str) -> None:
+    pushed_and_not(attached, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("SELECT t, count(*) FROM {s}.one WHERE k > 1 GROUP BY t", ["GROUP BY ", "> 1)"]),
+        ("SELECT a.id FROM {s}.one a JOIN {s}.two b ON a.id = b.id", [" JOIN ", '."id" = t']),
+        ("SELECT id FROM {s}.one ORDER BY id LIMIT 3", ["ORDER BY", "LIMIT 3"]),
+        ("SELECT id FROM {s}.one LIMIT 3", ["LIMIT 3"]),
+        ("SELECT id FROM {s}.one WHERE k IN (SELECT k FROM {s}.two)", ["EXISTS (SELECT 1"]),
+        ("SELECT DISTINCT k FROM {s}.one", ["GROUP BY "]),
+    ],
+)
+@pytest.mark.parametrize(("source", "name"), [(PG, "source pg"), (LITE, "source lite")])
+def test_explain_shows_the_text_that_is_sent(
+    attached: Connection, source: str, name: str, text: str, parts: list[str]
+) -> None:
+    plan = explained(attached, text.format(s=source))
+    assert [part for part in parts if part not in plan[name]] == []
+    assert "rows: " in plan[name]
+    assert "computed here" not in plan
+
+
+def test_explain_says_why_something_stays(attached: Connection) -> None:
+    plan = explained(attached, "SELECT id FROM pg.public.one WHERE upper(t) = 'A' AND id > 3")
+    assert "upper" not in plan["source pg"] and "> 3" in plan["source pg"]
+    assert plan["computed here"] == "pg: filter: upper is not known to mean the same in postgres"
+
+
+def test_explain_analyze_counts_what_came(attached: Connection) -> None:
+    plan = explained(attached, "ANALYZE SELECT id FROM pg.public.one WHERE id < 7")
+    assert "rows: 7; waited: " in plan["source pg"]
+
+
+def test_tables_of_one_source_are_joined_there_whatever_stands_between_them(attached: Connection) -> None:
+    text = (
+        "SELECT a.id FROM pg.public.one AS a, companion AS c, pg.public.two AS b"
+        " WHERE a.id = c.id AND c.id = b.id AND a.k = b.k"
+    )
+    assert 'JOIN "public"."two"' in explained(attached, text)["source pg"]
+
+
+def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
+    attached.execute("SET jammi.pushdown = off")
+    try:
+        plan = explained(attached, "SELECT id FROM pg.public.one WHERE id = 1")
+    finally:
+        attached.execute("RESET jammi.pushdown")
+    assert "WHERE" not in plan["source pg"]
