@@ -295,15 +295,37 @@ def test_one_process_refreshes_and_the_other_waits(quiet: Connection, store: Pat
 
 
 @pytest.mark.both_stores
-def test_on_every_store_a_cached_table_is_made_read_refreshed_and_dropped(conn: Connection, tmp_path: Path) -> None:
-    if not conn.engine.services.caches.storage.exists:
-        with fails("22023", InvalidParameter, says="no place for the copies"):
-            conn.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
-        return
-    conn.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
-    conn.execute("REFRESH TABLE c")
-    assert values(conn, "SELECT a FROM c") == [1]
-    conn.execute("DROP TABLE c")
+def test_on_every_store_a_cached_table_is_made_read_refreshed_and_dropped(
+    request: pytest.FixtureRequest, store_kind: str, tmp_path: Path
+) -> None:
+    if store_kind == "sqlite":
+        first = connect(tmp_path / "store", segments=str(tmp_path / "parts"))
+    else:
+        target = request.getfixturevalue("postgres_target")
+        with target.connect() as homeless:
+            with fails("22023", InvalidParameter, says="no place for the copies"):
+                homeless.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
+        first = target.connect(segments=str(tmp_path / "parts"))
+    with first as conn, conn.engine.session(A) as tenant:
+        conn.execute("CREATE TOPIC e (a BIGINT)")
+        conn.execute("CREATE SCHEMA s")
+        conn.execute("CREATE CACHED TABLE s.c AS SELECT a FROM e WITH (on_change = 'e')")
+        tenant.execute("CREATE CACHED TABLE s.d AS SELECT a FROM s.c")
+        assert sorted(path.parent.name for path in (tmp_path / "cached").glob("*/*.parquet")) == sorted(
+            table.folder
+            for table in conn.engine.services.caches.catalog.visible(conn.engine.services.store, tenant.tenant)
+        )
+        conn.execute("INSERT INTO e VALUES (1)")
+        until(lambda: values(conn, "SELECT a FROM s.c") == [1])
+        tenant.execute("REFRESH TABLE s.d")
+        assert values(tenant, "SELECT a FROM s.d") == [1]
+        assert sorted(values(tenant, "SELECT name FROM jammi.system.tables")) == ["c", "d"]
+        for statement in ("CREATE TABLE s.c (a INT)", "CREATE TOPIC s.c (a INT)"):
+            with fails("42P07", DuplicateObject):
+                conn.execute(statement)
+        conn.execute("DROP TABLE s.c")
+        tenant.execute("DROP TABLE s.d")
+        assert values(conn, "SELECT name FROM jammi.system.tables") == []
 
 
 def test_the_types_of_a_copy_follow_its_query(quiet: Connection) -> None:
