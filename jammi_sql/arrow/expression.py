@@ -11,7 +11,7 @@ data interface. Whatever does not look as expected is an error, so a change of t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -34,10 +34,12 @@ __all__ = [
     "columns_of",
     "comparison",
     "read_expression",
+    "renamed",
 ]
 
-Pushed: TypeAlias = "pc.Expression | pa.Scalar[Any] | bool | None"
-"""What DataFusion passes as a filter: where it folds to a constant, a scalar instead of an expression."""
+Pushed: TypeAlias = "pc.Expression | pa.Scalar[Any] | bool | Node | None"
+"""What DataFusion passes as a filter: where it folds to a constant, a scalar instead of an expression. A tree is one that was
+read already."""
 
 
 class UnreadableExpression(InternalError):
@@ -106,6 +108,19 @@ def columns_of(node: Node) -> frozenset[str]:
             return frozenset()
 
 
+def renamed(node: Node, names: Mapping[str, str]) -> Node:
+    """The same over columns that are called otherwise."""
+    match node:
+        case Field(name):
+            return Field(names[name])
+        case Membership(operand, values):
+            return Membership(renamed(operand, names), values)
+        case Call(function, arguments):
+            return Call(function, tuple(renamed(argument, names) for argument in arguments))
+        case Literal():
+            return node
+
+
 MIRRORED = {
     "equal": "equal",
     "not_equal": "not_equal",
@@ -135,6 +150,8 @@ def read_expression(expression: Pushed) -> Node:
         return Literal(pa.scalar(expression))
     if isinstance(expression, pa.Scalar):
         return Literal(expression)
+    if isinstance(expression, Field | Literal | Membership | Call):
+        return expression
     try:
         serialised: Any = expression.__reduce__()[1][0]
         reader = pa.ipc.open_file(serialised)

@@ -16,6 +16,7 @@ from ..errors import Error
 from ..federation.cutting import Cut, FoundTable, cut
 from ..federation.null_aware import mark_null_aware
 from ..federation.said import NotSaid
+from ..federation.whole import check_sayable
 from ..logs import about, reason
 from .planning import Planning
 from .relations import inserted_relations
@@ -51,6 +52,7 @@ def federated(
         if type(frame.logical_plan().to_variant()).__name__ in _STATEMENTS:
             return None
         optimized = frame.optimized_logical_plan()
+        check_sayable(optimized.display_indent())
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
         json = orjson.loads(Producer.to_substrait_plan(optimized, context).to_json())
         mark_null_aware(optimized, json)

@@ -80,7 +80,7 @@ class Planning:
         self._services = services
         self.reader = reader
         self.tenant = tenant
-        self._words = frozenset(words)
+        self.words = frozenset(words)
         self._read_table = read_table
         self._topics: dict[tuple[str, str], CatalogTopic] = {}
         self._tables: dict[tuple[str, str], CatalogTable] = {}
@@ -129,7 +129,7 @@ class Planning:
 
     def renewed(self) -> Planning:
         """The same for another moment."""
-        return Planning(self._services, self.reader, self.tenant, self._words, read_table=self._read_table)
+        return Planning(self._services, self.reader, self.tenant, self.words, read_table=self._read_table)
 
     # --- names ---
 
@@ -137,7 +137,7 @@ class Planning:
         """The topic of that name that the session sees."""
         self._load()
         topic = self._topics.get((namespace, name))
-        if topic is None and name not in self._words:
+        if topic is None and name not in self.words:
             # A name that the text does not spell: a view's, or one that an API call asks for.
             return self._services.catalog.lookup(self.moment, self.tenant, namespace, name)
         return topic
@@ -146,7 +146,7 @@ class Planning:
         """The table of that name that the session sees."""
         self._load()
         table = self._tables.get((namespace, name))
-        if table is None and name not in self._words:
+        if table is None and name not in self.words:
             return self._services.tables.lookup(self.moment, self.tenant, namespace, name)
         return table
 
@@ -206,9 +206,9 @@ class Planning:
             return
         self._loaded = True
         services = self._services
-        tables = services.tables.named(self.moment, self.tenant, self._words)
+        tables = services.tables.named(self.moment, self.tenant, self.words)
         self._tables = {(table.namespace, table.local_name): table for table in tables}
-        topics = services.catalog.named(self.moment, self.tenant, self._words)
+        topics = services.catalog.named(self.moment, self.tenant, self.words)
         self._topics = {(topic.namespace, topic.local_name): topic for topic in topics}
 
     # --- reading ---

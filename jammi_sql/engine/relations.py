@@ -134,6 +134,15 @@ class SessionRelations:
             return session.context.read_table(provider).limit(_ALL_ROWS).into_view()
         return provider
 
+    def at(self, path: Sequence[str]) -> Any:
+        """The relation that a path of a plan leads to, ``None`` where that is none in Python."""
+        session = self._session
+        if len(path) == 3 and path[0] != CATALOG:
+            source = self.source(path[0])
+            return None if source is None else self.attached(path[0], source, path[1], path[2])
+        namespace = path[-2] if len(path) > 1 else session.current_schema
+        return None if session.catalog.own(namespace, path[-1]) is not None else self.relation(namespace, path[-1])
+
     def rows_of(self, planning: Planning, names: Sequence[str]) -> float | None:
         """How many rows a relation that is not attached has, as far as that is told at once."""
         if len(names) == 3 and names[0] != CATALOG:

@@ -37,6 +37,7 @@ from .frame_source import FrameSource
 from .known import REMEMBERED_TEXT, Known
 from .planning import Planning
 from .relations import SessionRelations
+from .renaming import is_at_risk, with_own_names
 from .retrying import retried
 from .running import Running
 from .settings import NONE, Settings
@@ -355,6 +356,8 @@ class Session:
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
 
                 planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
+            if planning.federated is None and is_at_risk(planning.words) and planning.once:
+                return with_own_names(self, planning, chosen, plan) or frame
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame

@@ -416,9 +416,11 @@ class _Cutter:
         select = piece.select
         if piece.sorts and not select.limit:
             select = replace(select, order=())  # all of its rows come anyway
-        fields = [pa.field(f"c{place}", column.type) for place, column in enumerate(select.columns)]
+        # No two relations have a column of the same name: DataFusion 55 takes one for the other where a filter moves down.
+        number = len(self.pushed) + 1
+        fields = [pa.field(f"p{number}c{place}", column.type) for place, column in enumerate(select.columns)]
         schema = pa.schema(fields)
-        name = f"__pushed_{len(self.pushed) + 1}"
+        name = f"__pushed_{number}"
         while name in self._taken:
             name += "_"
         self.pushed.append(Pushed(name, piece.source, select, schema))

@@ -26,3 +26,5 @@ class Said:
     type: Any
     """A ``pyarrow.DataType``; the stubs know too little of the attributes of each."""
     column: RemoteColumn | None = None
+    constant: bool = False
+    """Whether it is nothing but a value: GROUP BY and ORDER BY take a number for a column's place."""

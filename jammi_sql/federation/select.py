@@ -181,9 +181,7 @@ class Select:
         base = self._plain()
         dialect = base.dialect
         grouped = [dialect.value(key, base.columns) for key in keys]
-        group = tuple(
-            dialect.group_key(said) for said, key in zip(grouped, keys, strict=True) if not isinstance(key, Constant)
-        )
+        group = tuple(dialect.group_key(said) for said in grouped if not said.constant)
         columns = [Said(said.text, said.type) for said in grouped]
         for measure in measures:
             arguments = [dialect.value(argument, base.columns) for argument in measure.arguments]
@@ -204,11 +202,11 @@ class Select:
     def sort(self, keys: Sequence[SortKey]) -> Select:
         """ORDER BY; it lasts until something is put around it."""
         base = self._nested() if self.limit else self
+        said = [(base.dialect.value(key.expression, base.columns), key) for key in keys]
         texts = tuple(
-            base.dialect.sort_key(
-                base.dialect.value(key.expression, base.columns), descending=key.descending, nulls_first=key.nulls_first
-            )
-            for key in keys
+            base.dialect.sort_key(value, descending=key.descending, nulls_first=key.nulls_first)
+            for value, key in said
+            if not value.constant
         )
         return replace(base, order=texts, table=None)
 

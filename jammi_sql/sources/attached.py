@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 import weakref
@@ -37,6 +38,14 @@ _CLOSING: Final = 2.0
 _PRESENT: Final = pa.schema([("present", pa.int64())])
 
 _T = TypeVar("_T")
+_open: weakref.WeakSet[AttachedDatabase] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """A thread that reads inside a driver while the interpreter goes down may abort the process."""
+    for source in list(_open):
+        source.close()
 
 
 class _AllStalled(Exception):
@@ -77,6 +86,7 @@ class AttachedDatabase(ABC):
             hint="do less at once, or attach it with a larger pool_size",
             what=f"the source {definition.name}",
         )
+        _open.add(self)
 
     # --- what a kind of source brings ---
 

@@ -71,6 +71,9 @@ def of_postgres(error: BaseException, doing: str) -> Error:
             f"{doing}: an interval column has a value whose time does not fit into nanoseconds", hint=_READ_AS_TEXT
         )
     found = postgres_errors.translated(error, doing)
+    state = (getattr(error, "sqlstate", None) or "").strip("\0")
+    if state.strip("0"):
+        found.sqlstate = state
     if type(found) in _HINTS:
         found.hint = _HINTS[type(found)]
     elif type(found) is OperationalError and found.sqlstate == "53300":
@@ -150,7 +153,6 @@ _LOST: Final = (
     "error reading from server",
     "eof",
 )
-_DENIED: Final = ("unauthenticated", "unauthorized")
 
 
 def of_duckdb(error: BaseException, doing: str) -> Error:
@@ -168,16 +170,17 @@ def of_duckdb(error: BaseException, doing: str) -> Error:
 
 def of_other(error: BaseException, doing: str) -> Error:
     """One of any other driver, in its own PEP 249 class and SQLSTATE, as far as it gives them."""
-    line = _STATUS.sub("", str(error).partition("\n")[0])
+    line = _STATUS.sub("", str(error).partition("\n")[0]).partition(". Detail: ")[0]
     lower = line.lower()
     message = f"{doing}: {line}"
     state = (getattr(error, "sqlstate", None) or "").strip("\0") or None
-    if any(part in lower for part in _DENIED):
+    status = getattr(getattr(error, "status_code", None), "name", "")
+    if status in ("UNAUTHENTICATED", "UNAUTHORIZED"):
         return OperationalError(message, sqlstate="28000", hint="check the user, the password or the token")
     if any(part in lower for part in _LOST) or (state or "").startswith("08"):
         return ConnectionLost(message, hint="check that the server runs, and its address")
-    if "cancel" in lower:
-        return QueryCanceled(message)
+    if status in _STATUSES:
+        return _STATUSES[status](message)
     for name in type(error).__mro__:
         own = _CLASSES.get(name.__name__)
         if own is not None:
@@ -185,6 +188,13 @@ def of_other(error: BaseException, doing: str) -> Error:
     return OperationalError(message, sqlstate=state)
 
 
+_STATUSES: Final[dict[str, type[Error]]] = {
+    "CANCELLED": QueryCanceled,
+    "TIMEOUT": QueryCanceled,
+    "ALREADY_EXISTS": DuplicateObject,
+    "NOT_FOUND": UndefinedTable,
+    "NOT_IMPLEMENTED": NotSupportedError,
+}
 _CLASSES: Final[dict[str, type[Error]]] = {
     "DataError": DataError,
     "IntegrityError": IntegrityError,

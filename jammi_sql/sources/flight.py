@@ -18,7 +18,6 @@ from .options import seconds
 __all__ = ["FlightSource"]
 
 _VENDOR_NAME: Final = 0  # ADBC's code
-_IDENTIFIER_QUOTE: Final = 504  # SqlInfo's, of which ADBC's codes are 10000 more
 _OURS: Final = ("jammi", "datafusion")
 _OPTIONS: Final = {
     "username": "username",
@@ -68,7 +67,7 @@ class FlightSource(GenericSource):
     def _recognise(self, link: Link) -> None:
         """What the server says of itself. One that says nothing is read column by column."""
         try:
-            handle = link.connection.get_info()
+            handle = link.connection.get_info([_VENDOR_NAME])  # the driver passes on no other of the server's SqlInfo
             with pa.RecordBatchReader.from_stream(handle) as reader:
                 told = {row["info_name"]: row["info_value"] for row in reader.read_all().to_pylist()}
         except DRIVER_ERRORS as error:
@@ -78,6 +77,3 @@ class FlightSource(GenericSource):
             return
         vendor = str(told.get(_VENDOR_NAME) or "").lower()
         self.dialect = "datafusion" if any(name in vendor for name in _OURS) else None
-        quote = told.get(_IDENTIFIER_QUOTE) or told.get(10_000 + _IDENTIFIER_QUOTE)
-        if isinstance(quote, str) and len(quote) == 1:
-            self.quote = quote

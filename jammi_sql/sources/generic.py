@@ -164,7 +164,9 @@ class GenericSource(AttachedDatabase):
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         unreadable = f"{kind} has no place in a query" if pa.types.is_union(kind) else None
-        comparable = self.dialect is not None and any(test(kind) for test in _PLAIN)
+        # Of texts and floats nobody says how they are compared; DataFusion does as it is done here.
+        plain = self.dialect is not None and any(test(kind) for test in _PLAIN)
+        comparable = plain or self.dialect == "datafusion"
         declared = str(field.type)
         return RemoteColumn(field.name, kind, field.nullable, declared, None, comparable, None, unreadable)
 

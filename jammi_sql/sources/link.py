@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Final
 
 import adbc_driver_manager
 import pyarrow as pa
+from adbc_driver_manager._reader import AdbcRecordBatchReader
 
 from ..adbc.binding import bound, conformed
 from ..adbc.driver import DRIVER_ERRORS
@@ -33,6 +34,7 @@ class Link:
         "_closing",
         "_connection",
         "_mutex",
+        "_owned",
         "_secrets",
         "_socket",
         "_statement",
@@ -57,6 +59,11 @@ class Link:
         self._statement: adbc_driver_manager.AdbcStatement | None = None  # that is being run
         self._mutex = threading.Lock()  # a driver's cancel reads what its close frees
         self._closing = False
+        self._owned: adbc_driver_manager.AdbcDatabase | None = None
+
+    def own(self, database: adbc_driver_manager.AdbcDatabase) -> None:
+        """Close that database with the connection, which is its only one."""
+        self._owned = database
 
     @property
     def connection(self) -> adbc_driver_manager.AdbcConnection:
@@ -101,7 +108,8 @@ class Link:
         """The result of a query, batch by batch as the driver gives it, in its thread of reading."""
         with self._running(text, doing, options) as statement:
             handle, _ = statement.execute_query()
-            with pa.RecordBatchReader.from_stream(handle) as reader:
+            # ADBC's own reader: PyArrow's loses the SQLSTATE of an error that comes after the first batch.
+            with closing(AdbcRecordBatchReader._import_from_c(handle.address)) as reader:
                 while True:
                     try:
                         batch = reader.read_next_batch()
@@ -182,6 +190,8 @@ class Link:
                 self._closing = True
                 with suppress(RuntimeError, *DRIVER_ERRORS):
                     self._connection.close()
+                    if self._owned is not None:
+                        self._owned.close()
             finally:
                 self._mutex.release()
         own, self._socket = self._socket, None
@@ -196,5 +206,6 @@ class Link:
 
 def _read(statement: adbc_driver_manager.AdbcStatement) -> pa.Table:
     handle, _ = statement.execute_query()
-    with pa.RecordBatchReader.from_stream(handle) as reader:
-        return reader.read_all()
+    with closing(AdbcRecordBatchReader._import_from_c(handle.address)) as reader:
+        table: pa.Table = reader.read_all()
+        return table

@@ -23,6 +23,7 @@ class SourceOption:
 
 
 _POOL: Final = SourceOption("pool_size", "connections at once, 1 to 1000", "8")
+_QUOTE: Final = SourceOption("quote", "the character around identifiers", '"')
 _CONNECT: Final = SourceOption("connect_timeout", "seconds until a connection must be made", "10")
 
 OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
@@ -58,6 +59,7 @@ OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
         SourceOption("tls_skip_verify", "true: the server's certificate is not looked at", "false"),
         SourceOption("tls_override_hostname", "the name that the certificate must have"),
         SourceOption("headers", "header=value pairs with , between them, sent with each call", secret=True),
+        _QUOTE,
         _CONNECT,
         _POOL,
     ),
@@ -65,7 +67,7 @@ OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
         SourceOption("driver", "name or path of the driver, or of its Python package"),
         SourceOption("entrypoint", "the function of the shared library that makes the driver"),
         SourceOption("dialect", "postgres, sqlite, duckdb or none: in which queries are pushed", "none"),
-        SourceOption("quote", "the character around identifiers", '"'),
+        _QUOTE,
         SourceOption("password", "the driver's password", secret=True),
         _POOL,
     ),

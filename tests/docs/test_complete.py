@@ -19,7 +19,8 @@ from jammi_sql.engine.cached_statements import CACHED_OPTIONS
 from jammi_sql.engine.functions import shipped_functions
 from jammi_sql.engine.settings import SETTINGS
 from jammi_sql.engine.system_views import SYSTEM_VIEWS
-from jammi_sql.sources.files import OPTIONS
+from jammi_sql.sources.files import OPTIONS as FILE_OPTIONS
+from jammi_sql.sources.options import OPTIONS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -110,7 +111,7 @@ def test_every_method_of_the_registry_of_tables_is_in_the_page_of_python() -> No
 
 def test_every_option_of_files_is_in_its_page_with_its_line() -> None:
     page = (REFERENCE.parent / "how-to" / "files.md").read_text("utf-8")
-    assert [name for name, line in OPTIONS.items() if f"| `{name}` | {line} |" not in page] == []
+    assert [name for name, line in FILE_OPTIONS.items() if f"| `{name}` | {line} |" not in page] == []
 
 
 def test_every_option_of_a_cached_table_is_in_the_page_of_statements() -> None:
@@ -159,6 +160,16 @@ def test_every_option_of_connect_is_in_the_page_of_settings() -> None:
     options = {*inspect.signature(jammi_sql.connect).parameters, *inspect.signature(jammi_sql.Engine.open).parameters}
     page = (REFERENCE / "settings.md").read_text("utf-8")
     assert [name for name in sorted(options - {"options", "clock"}) if f"`{name}`" not in page] == []
+
+
+def test_every_option_of_a_source_is_in_its_section_with_its_default() -> None:
+    page = (REFERENCE / "sources.md").read_text("utf-8")
+    for kind, options in OPTIONS.items():
+        _, _, rest = page.partition(f"### {kind}\n")
+        section = re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
+        assert [option.name for option in options if f"`{option.name}`" not in section] == [], kind
+        defaults = [option for option in options if option.default is not None]
+        assert [o.name for o in defaults if f"`{o.name}` | `{o.default}`" not in section] == [], kind
 
 
 @pytest.mark.parametrize("option", ["from", "until", "idle_timeout"])

@@ -99,7 +99,7 @@ class Dialect:
             case Column(index):
                 return columns[index]
             case Literal(value):
-                return Said(self.literal(value), value.type)
+                return Said(self.literal(value), value.type, constant=True)
             case Call(function, arguments, data_type):
                 parts = [self.value(argument, columns) for argument in arguments]
                 return Said(self._call(function, expression, parts), data_type)
@@ -175,6 +175,8 @@ class Dialect:
         left = self.value(operand, columns)
         kind = family(left.type)
         values = [self.value(option, columns) for option in options]
+        if kind == "float":
+            raise NotSaid("IN compares doubles by their bits here")
         if kind not in self.families or any(family(value.type) != kind for value in values):
             raise NotSaid(f"IN of {left.type} is computed here")
         return f"({left.text} IN ({', '.join(value.text for value in values)}))"

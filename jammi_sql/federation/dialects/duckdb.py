@@ -93,7 +93,7 @@ class DuckdbDialect(Dialect):
         if len(arguments) != 1 or distinct:
             raise NotSaid(f"{function} is computed here")
         argument, kind = arguments[0], family(arguments[0].type)
-        if function in ("min", "max") and kind not in ("bool", "binary", ""):
+        if function in ("min", "max") and kind not in ("bool", "binary", "float", ""):
             return f"{function}({argument.text})"
         if function == "sum" and kind in ("int", "decimal", "float"):
             return f"sum({argument.text})"

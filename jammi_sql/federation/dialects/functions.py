@@ -129,6 +129,8 @@ def counted(dialect: Dialect, arguments: Sequence[Said], *, distinct: bool) -> s
     """``count(*)`` of a constant, ``count([DISTINCT] x)``."""
     if len(arguments) != 1:
         raise NotSaid("count of several columns is computed here")
+    if distinct and pa.types.is_floating(arguments[0].type):
+        raise NotSaid("count(DISTINCT) tells doubles by their bits here")
     if distinct:
         return f"count(DISTINCT {dialect.group_key(arguments[0])})"
     return f"count({arguments[0].text})"

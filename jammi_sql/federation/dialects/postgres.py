@@ -110,7 +110,11 @@ class PostgresDialect(Dialect):
         (argument,), (kind,) = arguments, kinds
         word = "DISTINCT " if distinct else ""
         match function:
-            case "min" | "max" if kind not in ("bool", "binary"):
+            case "min" | "max" if kind not in (
+                "bool",
+                "binary",
+                "float",
+            ):  # where NaN comes out depends on the order here
                 return f"{function}({self.ordered(argument)})"
             case "sum" if kind in ("int", "decimal"):
                 return f"sum({word}{argument.text})"

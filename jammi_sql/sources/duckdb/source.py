@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 from urllib.parse import unquote
 
 import adbc_driver_manager
 import pyarrow as pa
 
-from ...adbc.driver import DRIVER_ERRORS, close_database
+from ...adbc.driver import DRIVER_ERRORS
 from ...errors import Error, InvalidParameter, OperationalError
 from ..attached import AttachedDatabase
 from ..casting import exactly
@@ -26,8 +26,6 @@ from .ingest import write
 from .types import column
 
 __all__ = ["DuckdbSource"]
-
-_ROWS: Final = {"adbc.duckdb.query.batch_rows": "8192"}
 
 
 class DuckdbSource(AttachedDatabase):
@@ -83,12 +81,11 @@ class DuckdbSource(AttachedDatabase):
         self._release()
         try:
             database = self._database_in("READ_WRITE", dict(self.definition.options))
-            try:
-                return self._open_link(database)
-            finally:
-                close_database(database)
         except DRIVER_ERRORS as error:
             raise self.translated(error, f"opening {self.definition.name}") from error
+        link = self._open_link(database)
+        link.own(database)
+        return link
 
     def _translate(self, error: BaseException, doing: str) -> Error:
         return of_duckdb(error, doing)
@@ -159,7 +156,7 @@ class DuckdbSource(AttachedDatabase):
     # --- reading and writing ---
 
     def _batches(self, link: Link, text: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for batch in link.batches(text, f"reading from {self.definition.name}", _ROWS):
+        for batch in link.batches(text, f"reading from {self.definition.name}"):
             yield exactly(batch, schema, within_range)
 
     def _ingest(self, link: Link, schema: str, name: str, rows: pa.RecordBatchReader, mode: IngestMode) -> int:

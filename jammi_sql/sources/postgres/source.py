@@ -55,22 +55,21 @@ class PostgresSource(AttachedDatabase):
         self._numeric = choice(self.kind, options, "numeric", ("decimal(38,9)", "text", "double")) or "decimal(38,9)"
         self._queries = load_queries("sources", self.kind)
         self._settings = _settings(options)
-        self._url = definition.uri
 
     # --- connections ---
 
     def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
         given: dict[str, str] = {name: options[name] for name in _LIBPQ if name in options}
         given["connect_timeout"] = str(max(2, round(self.retry_for)))  # libpq takes 1 for 2
-        self._url = _with_options(self.definition.uri, given)
-        database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(completed(self._url))
+        url = completed(_with_options(self.definition.uri, given))
+        database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(url)
         return database
 
     def _open_link(self, database: adbc_driver_manager.AdbcDatabase) -> Link:
         doing = f"connecting to {self.definition.name}"
         try:
             connection, own = with_socket(
-                lambda: adbc_driver_manager.AdbcConnection(database), partial(is_address_in, self._url)
+                lambda: adbc_driver_manager.AdbcConnection(database), partial(is_address_in, self.definition.uri)
             )
         except DRIVER_ERRORS as error:
             raise self.translated(error, doing) from (None if self._secrets.within(str(error)) else error)
@@ -106,7 +105,9 @@ class PostgresSource(AttachedDatabase):
             name,
             "view" if found["kind"] in _VIEWS else "table",
             self._columns(link, found["oid"]),
-            int(found["rows"]) if found["rows"] >= 0 else None,  # -1: nobody has counted them yet
+            None
+            if found["kind"] == "v" or found["rows"] < 0
+            else int(found["rows"]),  # -1: nobody has counted them yet
             tuple(dict.fromkeys(tuple(columns) for columns in keys.values())),
         )
 
@@ -115,8 +116,8 @@ class PostgresSource(AttachedDatabase):
         return tuple(remote_column(_declared(row), self._numeric) for row in rows)
 
     def partitions(self, relation: RemoteRelation, alias: str, most: int) -> list[str]:
-        """As ``Source.partitions``, by ranges of ``ctid``: shares of at least 4 MB."""
-        if relation.kind != "table" or most < 2:
+        """As ``Source.partitions``, by ranges of ``ctid``: shares of at least 4 MB of a table or materialised view."""
+        if most < 2:
             return []
         rows = self._asked(
             lambda link: link.query(self._queries["pages"], (relation.schema, relation.name), _DIRECT)

@@ -138,7 +138,8 @@ def _array(column: Declared, made_type: pa.DataType) -> RemoteColumn:
     """A list. What the driver gives of several dimensions is one flat list, so they are refused there."""
     own = made_type != pa.utf8() or column.element in ("text", "varchar")
     target = f"{column.element}[]" if own and column.element_system else "text[]"
-    value = "{}" if target != "text[]" or column.element == "text" else "{}::text[]"
+    # Sliced, since the driver takes only arrays that begin at 1.
+    value = "({})[:]" if target != "text[]" or column.element == "text" else "({}::text[])[:]"
     literal = refusal(column.name, "has an array of several dimensions")
     # With a text of the column's, or the planner would compute the cast beforehand, and fail.
     refused = f"({literal} || pg_catalog.left({{}}::text, 0))::{target}"

@@ -13,7 +13,7 @@ import adbc_driver_manager
 import adbc_driver_sqlite
 import pyarrow as pa
 
-from ...adbc.driver import DRIVER_ERRORS, close_database
+from ...adbc.driver import DRIVER_ERRORS
 from ...adbc.queries import load_queries
 from ...errors import DataError, Error, InvalidParameter, OperationalError
 from ..attached import AttachedDatabase
@@ -88,12 +88,11 @@ class SqliteSource(AttachedDatabase):
         self._require_open()
         try:
             database = self._database_in("rw")
-            try:
-                return self._open_link(database)
-            finally:
-                close_database(database)  # it stays until its connection is closed
         except DRIVER_ERRORS as error:
             raise self.translated(error, f"opening {self.definition.name}") from error
+        link = self._open_link(database)
+        link.own(database)
+        return link
 
     def _translate(self, error: BaseException, doing: str) -> Error:
         return of_sqlite(error, doing)

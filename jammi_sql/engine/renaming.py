@@ -1,0 +1,78 @@
+"""Queries whose tables share names of columns, run over tables that share none; why: see ``federation.naming``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+from datafusion import DataFrame, SessionContext
+from datafusion.substrait import Consumer, Plan, Producer
+
+from ..arrow.dataset import LazyDataset
+from ..arrow.renamed_dataset import RenamedDataset
+from ..errors import Error
+from ..federation.naming import renamed, shares_names
+from ..federation.null_aware import NULL_AWARE, mark_null_aware
+from ..federation.said import NotSaid
+from ..federation.whole import check_sayable
+from ..logs import about, reason
+from .planning import Planning
+from .relations import inserted_relations
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["is_at_risk", "with_own_names"]
+
+_logger = logging.getLogger("jammi_sql.federation")
+_OUTER = frozenset({"left", "right", "full"})
+
+
+def is_at_risk(words: frozenset[str]) -> bool:
+    """Whether a statement with these words may have an outer join, above which filters stay."""
+    return "join" in words and not words.isdisjoint(_OUTER)
+
+
+def with_own_names(
+    session: Session, planning: Planning, context: SessionContext, plan: Callable[[], DataFrame]
+) -> DataFrame | None:
+    """The query that ``plan`` plans, over tables whose columns have names of their own; ``None`` where they have already, or
+    where Substrait cannot say the plan."""
+    planning.named = True
+    try:
+        frame = plan()
+        optimized = frame.optimized_logical_plan()
+        check_sayable(optimized.display_indent())
+        schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
+        json = orjson.loads(Producer.to_substrait_plan(optimized, context).to_json())
+        if not shares_names(json):
+            return None
+        mark_null_aware(optimized, json)
+        if NULL_AWARE in str(json):
+            return None
+        tables: dict[str, Any] = {}
+
+        def insert(path: tuple[str, ...], number: int) -> str:
+            found = session.relations.at(path)
+            if not isinstance(found, LazyDataset):
+                raise NotSaid("a table of DataFusion's own keeps its names")
+            name = f"__table_{number}"
+            tables[name] = RenamedDataset(found, f"t{number}_")
+            return name
+
+        plan_of_own = renamed(json, insert)
+        with inserted_relations(session.relations, tables):
+            rest = Consumer.from_substrait_plan(context, Plan.from_json(orjson.dumps(plan_of_own).decode()))
+            result = context.create_dataframe_from_logical_plan(rest)
+            now: pa.Schema = context.create_dataframe_from_logical_plan(result.optimized_logical_plan()).schema()
+    except (Error, NotSaid):
+        return None
+    except Exception as error:
+        _logger.debug("a plan keeps its names: %s", reason(error), extra=about(error))
+        return None
+    finally:
+        planning.named = False
+    return result if now.types == schema.types and now.names == schema.names else None

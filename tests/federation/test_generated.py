@@ -1,0 +1,53 @@
+"""Any query gives the same rows, computed where the data is and computed here."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from jammi_sql import Connection, Error
+
+from .bothways import same_rows
+from .generating import queries
+
+QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+# Where a source refuses what here wraps around, or gives another value's place up: said in the reference.
+_MAY_REFUSE = {"22003"}
+
+
+def agree(connection: Connection, text: str) -> None:
+    connection.execute("SET jammi.pushdown = off")
+    failed = None
+    try:
+        expected = connection.execute(text).fetchall()
+    except Error as error:
+        failed = error
+    finally:
+        connection.execute("RESET jammi.pushdown")
+    try:
+        found = connection.execute(text).fetchall()
+    except Error as error:
+        if failed is None and error.sqlstate not in _MAY_REFUSE:
+            raise AssertionError(f"{text}\nfails when it is pushed: {error}") from error
+        return
+    if failed is None:
+        assert same_rows(found, expected), (
+            f"{text}\npushed {len(found)}: {found[:5]}\nhere {len(expected)}: {expected[:5]}"
+        )
+
+
+@QUIET
+@given(text=queries(("pg.public",)))
+def test_postgres(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
+@given(text=queries(("lite.main",)))
+def test_sqlite(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
+@given(text=queries(("pg.public", "lite.main")))
+def test_both(attached: Connection, text: str) -> None:
+    agree(attached, text)

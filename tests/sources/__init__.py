@@ -1,0 +1,1 @@
+"""Attached databases, against real ones."""
