@@ -267,43 +267,94 @@ def test_it_is_made_anew_when_it_is_old_and_when_its_topic_moves(store: Path) ->
         assert values(connection, "SELECT n FROM by_hand") == [0]
 
 
-def test_a_failure_in_the_background_is_logged_once_and_kept(store: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with connect(store) as connection:
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.moment = 1_700_000_000_000_000
+
+    def now_us(self) -> int:
+        return self.moment
+
+
+def test_a_failure_in_the_background_is_logged_once_kept_and_tried_again_later(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Hands()
+    with Engine.open(store, compaction=False, clock=clock) as engine, engine.session() as connection:
         connection.execute("CREATE TABLE t (id BIGINT)")
         connection.execute("CREATE CACHED TABLE c AS SELECT id FROM t WITH (refresh = INTERVAL '1 second')")
         connection.execute("DROP TABLE t")
-        until(lambda: rows(connection, AGE)[0][-1] is not None)
+        caches = engine.services.caches
+        attempts: list[int] = []
+        for seconds in (0.5, 1, 5, 6, 5, 6):
+            clock.moment += int(seconds * 1_000_000)
+            caches.round(threading.Event(), engine.sql_session)
+            attempts.append(caches.catalog.kept(engine.services.store)[0].attempted_us - 1_700_000_000_000_000)
+        assert attempts == [0, 1_500_000, 1_500_000, 12_500_000, 12_500_000, 23_500_000]
         assert value(connection, "SELECT count(*) FROM c") == 0
+        assert "t does not exist" in rows(connection, AGE)[0][-1]
     said = [record.getMessage() for record in caplog.records if record.name == "jammi_sql.tables"]
     assert len(said) == 1 and said[0].startswith("cached table c cannot be refreshed: ")
 
 
-def test_one_process_refreshes_and_the_other_waits(quiet: Connection, store: Path) -> None:
-    quiet.execute("CREATE CACHED TABLE c AS SELECT id FROM t WITH (refresh = INTERVAL '1 second')")
-    caches = quiet.engine.services.caches
-    with Engine.open(store, compaction=False) as other:
-        seen: list[int] = []
+def test_one_process_refreshes_and_the_other_waits(store: Path) -> None:
+    clock = Hands()
+    with (
+        Engine.open(store, compaction=False, clock=clock) as one,
+        Engine.open(store, compaction=False, clock=clock) as other,
+    ):
+        one.session().execute("CREATE CACHED TABLE c AS SELECT 1 AS a WITH (refresh = INTERVAL '1 second')")
+        clock.moment += 2_000_000
+        opened: list[int] = []
+
+        def open_session(tenant: Any) -> Any:
+            opened.append(1)
+            return other.sql_session(tenant)
 
         def meanwhile() -> None:
-            theirs = other.services.caches
-            theirs.round(threading.Event(), lambda tenant: seen.append(1))  # type: ignore[arg-type, return-value]
+            other.services.caches.round(threading.Event(), open_session)
 
         with faults.armed("cache.after_file", meanwhile):
-            quiet.execute("REFRESH TABLE c")
-        assert seen == []
-    assert caches.catalog.kept(quiet.engine.services.store)[0].failure == ""
+            one.services.caches.round(threading.Event(), one.sql_session)
+        assert opened == []
+        clock.moment += 2_000_000
+        meanwhile()
+        assert opened == [1]
 
 
 @pytest.mark.both_stores
-def test_on_every_store_a_cached_table_is_made_read_refreshed_and_dropped(conn: Connection, tmp_path: Path) -> None:
-    if not conn.engine.services.caches.storage.exists:
-        with fails("22023", InvalidParameter, says="no place for the copies"):
-            conn.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
-        return
-    conn.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
-    conn.execute("REFRESH TABLE c")
-    assert values(conn, "SELECT a FROM c") == [1]
-    conn.execute("DROP TABLE c")
+def test_on_every_store_a_cached_table_is_made_read_refreshed_and_dropped(
+    request: pytest.FixtureRequest, store_kind: str, tmp_path: Path
+) -> None:
+    if store_kind == "sqlite":
+        first = connect(tmp_path / "store", segments=str(tmp_path / "parts"))
+    else:
+        target = request.getfixturevalue("postgres_target")
+        with target.connect() as homeless:
+            with fails("22023", InvalidParameter, says="no place for the copies"):
+                homeless.execute("CREATE CACHED TABLE c AS SELECT 1 AS a")
+        first = target.connect(segments=str(tmp_path / "parts"))
+    with first as conn, conn.engine.session(A) as tenant:
+        conn.execute("CREATE TOPIC e (a BIGINT)")
+        conn.execute("CREATE SCHEMA s")
+        conn.execute("CREATE CACHED TABLE s.c AS SELECT a FROM e WITH (on_change = 'e')")
+        tenant.execute("CREATE CACHED TABLE s.d AS SELECT a FROM s.c")
+        assert sorted(path.parent.name for path in (tmp_path / "cached").glob("*/*.parquet")) == sorted(
+            table.folder
+            for table in conn.engine.services.caches.catalog.visible(conn.engine.services.store, tenant.tenant)
+        )
+        conn.execute("INSERT INTO e VALUES (1)")
+        until(lambda: values(conn, "SELECT a FROM s.c") == [1])
+        tenant.execute("REFRESH TABLE s.d")
+        assert values(tenant, "SELECT a FROM s.d") == [1]
+        assert sorted(values(tenant, "SELECT name FROM jammi.system.tables")) == ["c", "d"]
+        for statement in ("CREATE TABLE s.c (a INT)", "CREATE TOPIC s.c (a INT)"):
+            with fails("42P07", DuplicateObject):
+                conn.execute(statement)
+        conn.execute("DROP TABLE s.c")
+        tenant.execute("DROP TABLE s.d")
+        assert values(conn, "SELECT name FROM jammi.system.tables") == []
 
 
 def test_the_types_of_a_copy_follow_its_query(quiet: Connection) -> None:

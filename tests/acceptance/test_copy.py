@@ -92,6 +92,7 @@ def test_a_glob_and_a_compressed_file_are_copied_whole(t: Connection, tmp_path: 
     ("text", "line", "says"),
     [
         ("id,name\n1,a\n2,b\nx,c\n", 4, "'x'"), ('id,name\n1,"a\nb"\nx,c\n', 4, "'x'"),
+        ('id,name\n' + '1,"a\nb"\n' * 10_000 + "x,c\n", 20_002, "'x'"),
         ("id,name\n" + "1,a\n" * 20_000 + "nope,c\n" + "1,a\n" * 10, 20_002, "'nope'"),
     ],
 )  # fmt: skip
@@ -180,6 +181,15 @@ def test_rows_keep_the_order_of_the_file_and_large_files_become_several_batches(
     conn.execute(f"COPY t FROM '{path}'")
     assert value(conn, "SELECT max(_offset) FROM t") == 1
     assert value(conn, "SELECT count(*) FROM t WHERE n = _offset * 65536 + _row_idx") == 100_000
+
+
+def test_files_are_copied_one_after_the_other(conn: Connection, tmp_path: Path) -> None:
+    conn.execute("CREATE TOPIC t (n BIGINT)")
+    for place in range(8):
+        table = pa.table({"n": range(place * 1000, place * 1000 + 1000)})
+        pq.write_table(table, tmp_path / f"{place}.parquet", row_group_size=100)
+    conn.execute(f"COPY t FROM '{tmp_path}'")
+    assert value(conn, "SELECT count(*) FROM t WHERE n = _row_idx") == 8000
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO(b"id,name\n1,a\n"), io.StringIO("id,name\n1,a\n")])

@@ -20,10 +20,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from datafusion import SessionContext
 from moto.server import ThreadedMotoServer
 
 from jammi_sql import Connection, connect
 from jammi_sql.errors import Error, InvalidParameter, OperationalError, UndefinedTable
+from jammi_sql.sources.files import FileRelation
 from tests.acceptance.language import fails, rows, value, values
 
 BUCKET = "jammi-lake"
@@ -120,6 +122,21 @@ def test_what_appears_later_is_found_and_what_is_wrong_is_an_error_of_its_relati
     attached.execute("DETACH lake")
     with pytest.raises(Error):
         attached.execute("SELECT * FROM lake.public.people")
+
+
+def test_a_file_that_goes_while_the_statement_is_planned_is_an_error(
+    attached: Connection, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned = FileRelation.table
+
+    def table(relation: FileRelation, context: SessionContext) -> Any:
+        found = scanned(relation, context)
+        (lake / "people.csv").unlink()
+        return found
+
+    monkeypatch.setattr(FileRelation, "table", table)
+    with fails("58P01", OperationalError, says="people.csv"):
+        attached.execute("SELECT * FROM lake.public.people").fetchall()
 
 
 def test_options_are_checked_when_files_are_attached(conn: Connection, lake: Path) -> None:

@@ -137,6 +137,22 @@ def test_a_file_that_cannot_be_read_is_an_error_of_its_relation_when_it_is_used(
         rows_of(attached(tmp_path / "*.csv"))
 
 
+def test_a_file_that_is_gone_or_changed_since_it_was_listed_is_an_error_and_no_missing_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "t" / "1.parquet", [{"a": 1}])
+    write(tmp_path / "t" / "2.parquet", [{"a": 2}])
+    relation = the(attached(tmp_path), "t")
+    relation.frame(scratch_context())
+    relation.check_files()
+    write(path, [{"a": 1}, {"a": 3}])
+    with pytest.raises(OperationalError, match=r"1.parquet was changed while it was read") as caught:
+        relation.check_files()
+    assert caught.value.sqlstate == "55000"
+    path.unlink()
+    with pytest.raises(OperationalError, match=r"there is no .*1.parquet") as caught:
+        relation.check_files()
+    assert caught.value.sqlstate == "58P01"
+
+
 def test_a_path_is_asked_for_before_it_is_listed_or_read_with_its_links_resolved(tmp_path: Path) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     write(inside / "a.parquet", [{"a": 1}])
@@ -250,10 +266,10 @@ def test_the_options_of_csv_say_how_its_text_is_read(tmp_path: Path) -> None:
 def test_a_line_end_within_quotes_is_kept_however_large_the_file_is(tmp_path: Path) -> None:
     """DataFusion reads a file of 10 MB and more in parts, which begin at line ends."""
     value = "x" * 500 + "\n" + "y" * 500 + "\n1,2"
-    path = text(tmp_path / "t.csv", "a,b\n" + f'1,"{value}"\n' * 11_000)
+    path = text(tmp_path / "t.csv", "a,b\n" + f'1,"{value}"\n' * 11_003)
     relation = the(attached(path))
     table = relation.frame(scratch_context()).to_arrow_table()
-    assert table.num_rows == 11_000
+    assert table.num_rows == 11_003
     assert set(table.column("b").to_pylist()) == {value}
 
 

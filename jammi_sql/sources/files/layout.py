@@ -160,7 +160,7 @@ class Layout:
     def _read(self, context: SessionContext, group: _Group) -> DataFrame:
         frame = read_files(context, group.addresses, group.format, self._options, group.schema)
         marked = _marks_null(group.format.name, self._options)
-        if not self._partitions and not marked and frame.schema().equals(self.schema):
+        if not marked and frame.schema().equals(self.schema):
             return frame
         values = dict(group.partitions)
         present = {field.name: field.type for field in group.schema}
