@@ -149,7 +149,9 @@ def test_a_query_is_described_as_its_columns_would_be_in_a_table(source: Source,
 def test_a_query_that_is_described_is_one_query(source: Source, there: Connection) -> None:
     there.execute("CREATE TABLE victim (x int)")
     with pytest.raises(Error):
-        source.describe("SELECT 1) AS q; COMMIT; BEGIN READ WRITE; DROP TABLE public.victim; COMMIT; SELECT * FROM (SELECT 1", never)
+        source.describe(
+            "SELECT 1) AS q; COMMIT; BEGIN READ WRITE; DROP TABLE public.victim; COMMIT; SELECT * FROM (SELECT 1", never
+        )
     assert there.execute("SELECT count(*) FROM victim").fetchall() == [(0,)]
 
 
@@ -427,6 +429,13 @@ def test_what_is_remembered_is_forgotten_by_what_is_written(source: Source, ther
     assert column_of(source, "public", "changing", "x").type == pa.int32()
     source.execute(["ALTER TABLE public.changing ALTER COLUMN x TYPE text"], never)
     assert column_of(source, "public", "changing", "x").type == pa.utf8()
+
+
+def test_a_text_with_several_statements_is_refused(source: Source, there: Connection) -> None:
+    there.execute("CREATE TABLE single (x int)")
+    with pytest.raises(Error, match="multiple commands"):
+        source.execute(["INSERT INTO public.single VALUES (1); COMMIT; INSERT INTO public.single VALUES (2)"], never)
+    assert there.execute("SELECT count(*) FROM single").fetchall() == [(0,)]
 
 
 def test_a_scan_writes_nothing(source: Source) -> None:
