@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import statements
-from .composing import compose, placeholders, spliced
+from .composing import compose, filled, placeholders, spliced
 from .identifier import format_identifier_path, parse_identifier_path, quote_identifier
 from .parsed import Parsed
 from .parser import explained, parse
@@ -12,6 +12,7 @@ __all__ = [
     "Parsed",
     "compose",
     "explained",
+    "filled",
     "format_identifier_path",
     "parse",
     "parse_identifier_path",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from .statements import Fragment
 from .tokens import tokenize
 
-__all__ = ["compose", "part", "placeholders", "spliced"]
+__all__ = ["compose", "filled", "part", "placeholders", "spliced"]
 
 
 def compose(*pieces: str | Fragment) -> Fragment:
@@ -31,6 +31,16 @@ def spliced(fragment: Fragment, edits: Iterable[tuple[int, int, str]]) -> Fragme
         pieces += [part(fragment, done, start), text]
         done = end
     return compose(*pieces, part(fragment, done, len(fragment.text))) if pieces else fragment
+
+
+def filled(fragment: Fragment, markers: Mapping[str, Fragment]) -> Fragment:
+    """``fragment`` with what belongs there in place of each marker that it has, once at most."""
+    for marker, text in markers.items():
+        start = fragment.text.find(marker)
+        if start >= 0:
+            end = start + len(marker)
+            fragment = compose(part(fragment, 0, start), text, part(fragment, end, len(fragment.text)))
+    return fragment
 
 
 def part(fragment: Fragment, start: int, end: int) -> Fragment:

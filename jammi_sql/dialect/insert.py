@@ -12,7 +12,7 @@ from .conflict import begins_conflict, read_conflict
 from .cursor import Cursor
 from .keywords import QUERY_STARTS
 from .names import read_names
-from .query import take_calls
+from .query import take_relations
 from .rewriting import Rendered, places
 from .statements import Insert, InsertRow, Query, Statement
 from .tokens import Token, single_tokens
@@ -48,7 +48,7 @@ def read_insert(cursor: Cursor) -> Statement | None:
     target = cursor.name("the target's name")
     alias = cursor.identifier("an alias") if cursor.accept("AS") else None
     first = cursor.index
-    calls, words = take_calls(cursor, first)
+    taken = take_relations(cursor, first)
     columns, positions = (None, ()) if cursor.symbol() != "(" or opens_query(cursor) else read_names(cursor)
     begin = cursor.index
     default_values = columns is None and cursor.at("DEFAULT", "VALUES")
@@ -60,12 +60,12 @@ def read_insert(cursor: Cursor) -> Statement | None:
         after = cursor.tokens[end].start if end < len(cursor.tokens) else cursor.end
         rendered = cursor.rewriting.render(cursor.tokens[start].start, after)
         keyword = next((token.keyword for token in cursor.tokens[start:end] if token.kind == "word"), "")
-        return Query(keyword, rendered.fragment, tuple(calls.subscribes), words, tuple(calls.remotes)), rendered
+        return taken.query(keyword, rendered.fragment), rendered
 
     body, rendered = query(first)
     source, rendered_source = (body, rendered) if begin == first else query(begin)
-    row = None if calls.edits else _single_row(cursor, first, begin, end)
-    defaults = _defaults(cursor.tokens, begin, end, source) if "default" in words and not default_values else ()
+    row = None if taken.edits else _single_row(cursor, first, begin, end)
+    defaults = _defaults(cursor.tokens, begin, end, source) if "default" in taken.words and not default_values else ()
     cursor.index = end
     if cursor.at("ON", "DUPLICATE"):
         raise FeatureNotSupported("there is no ON DUPLICATE KEY UPDATE", position=cursor.position, hint=_CONFLICT_HINT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ..errors import ProgrammingError, StatementSyntaxError
@@ -24,7 +24,7 @@ from .script import Piece, split
 from .settings import read_describe, read_reset, read_set, read_show
 from .sources import read_attach, read_detach, read_refresh
 from .statements import Explain, Query, Statement, Unsupported
-from .tokens import Token, ends_operand, tokenize
+from .tokens import tokenize
 from .transactions import read_begin, read_commit, read_release, read_rollback, read_savepoint, read_start
 from .update import read_update
 
@@ -76,16 +76,16 @@ def _parse_piece(text: str, piece: Piece, defaults: Mapping[str, DefaultArgument
 
 
 def _statement(cursor: Cursor) -> Statement:
-    asof = _asof_join(cursor.tokens)
-    if asof is not None:
-        return Unsupported("ASOF JOIN", "rank the rows of each key by time with a window function", asof.start)
     reader = _READERS.get(cursor.tokens[0].keyword)
     statement = reader(cursor) if reader is not None else None
     return statement if statement is not None else read_query(cursor)
 
 
 def _explain(cursor: Cursor) -> Statement | None:
-    """EXPLAIN of a statement of the dialect or of a query with its table functions; ``None`` for others, DataFusion's."""
+    """EXPLAIN of a statement of the dialect, or of a query with its table functions or as-of joins.
+
+    ``None`` for others, which are DataFusion's.
+    """
     cursor.grammar = "EXPLAIN [ANALYZE] [VERBOSE] [FORMAT format] statement"
     start = cursor.position
     cursor.expect("EXPLAIN")
@@ -100,7 +100,7 @@ def _explain(cursor: Cursor) -> Statement | None:
     statement = _statement(inner)
     if isinstance(statement, Unsupported):
         return statement
-    if isinstance(statement, Query) and not statement.subscribes and not statement.remotes:
+    if isinstance(statement, Query) and not (statement.subscribes or statement.remotes or statement.asofs):
         return None
     return Explain(cursor.rewriting.source[start : inner.start], analyze, statement)
 
@@ -139,16 +139,6 @@ def _explain_options(cursor: Cursor) -> bool:
 def _later(cursor: Cursor) -> Statement:
     token = cursor.tokens[0]
     return Unsupported(token.keyword, _LATER[token.keyword], token.start)
-
-
-def _asof_join(tokens: Sequence[Token]) -> Token | None:
-    for index, token in enumerate(tokens):
-        if token.kind != "word" or token.keyword != "ASOF" or not index:
-            continue
-        following = [other.keyword for other in tokens[index + 1 : index + 3]]
-        if (following[:1] == ["JOIN"] or following == ["LEFT", "JOIN"]) and ends_operand(tokens[index - 1]):
-            return token
-    return None
 
 
 _READERS: Mapping[str, _Reader] = {

@@ -20,6 +20,8 @@ __all__ = [
     "AlterTopicRename",
     "AlterTopicReset",
     "AlterTopicSet",
+    "AsofComparison",
+    "AsofJoin",
     "Assignment",
     "Attach",
     "Begin",
@@ -132,6 +134,42 @@ class RemoteCall:
 
 
 @dataclass(frozen=True, slots=True)
+class AsofComparison:
+    """``first operator second`` in the condition of an as-of join, as written: which side is whose is not known yet.
+
+    ``operator`` is ``=``, or ``>=``, ``>``, ``<=`` or ``<`` for the times. ``position`` is where ``first`` begins,
+    ``sign`` where the operator does.
+    """
+
+    first: Fragment
+    operator: str
+    second: Fragment
+    position: int
+    sign: int
+
+
+@dataclass(frozen=True, slots=True)
+class AsofJoin:
+    """``left ASOF [LEFT] JOIN right ON comparisons``.
+
+    In the query's text an ordinary join is in its place: with the relation ``relation`` for ``right``, under the name
+    ``alias``, on the condition ``"{relation}_on"``, which the engine fills in. ``left`` and ``right`` are the two sides as
+    table references, and ``context`` is ``WITH ...`` with what they may name, or empty. ``subscribe`` is the place of the
+    ``subscribe`` that the left side begins with, and its alias.
+    """
+
+    relation: str
+    keeps_left: bool
+    context: Fragment
+    left: Fragment
+    right: Fragment
+    alias: str | None
+    comparisons: tuple[AsofComparison, ...]
+    subscribe: tuple[int, str] | None
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Everything that DataFusion plans by itself: SELECT, EXPLAIN, DDL of its own, SET, SHOW, COPY ... TO.
 
@@ -144,6 +182,8 @@ class Query:
     subscribes: tuple[SubscribeCall, ...]
     words: frozenset[str]
     remotes: tuple[RemoteCall, ...] = ()
+    asofs: tuple[AsofJoin, ...] = ()
+    """Each after those that it reads."""
 
 
 @dataclass(frozen=True, slots=True)

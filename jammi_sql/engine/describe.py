@@ -13,6 +13,7 @@ from ..plan.columns import sql_type
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
 from ..topics.relation import relation_schema
+from .asof import AsofJoins
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
@@ -88,12 +89,14 @@ def _returned_schema(
 def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
     from .live import subscribed_topic  # noqa: PLC0415
 
-    probes = {
+    probes: dict[str, Any] = {
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
     with session.planned(query.words) as planning:
-        remotes = remote_relations(session, planning, query, values)
-        with inserted_relations(session.relations, {**probes, **remotes}):
+        probes |= remote_relations(session, planning, query, values)
+        if query.asofs:
+            probes |= AsofJoins(session, planning, query, values, probes).relations
+        with inserted_relations(session.relations, probes):
             return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
 
 

@@ -26,7 +26,7 @@ _PLAN = pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
 def explain(session: Session, statement: statements.Explain, parameters: Parameters) -> Result:
     """The steps of a statement, in the columns of DataFusion's EXPLAIN; with ANALYZE it is run, and its time shown."""
     inner = statement.statement
-    if isinstance(inner, statements.Query) and not inner.subscribes:
+    if isinstance(inner, statements.Query) and not inner.subscribes and not inner.asofs:
         return explain_sources(session, inner, parameters, analyze=statement.analyze)
     if statement.analyze:
         return _rows(_analyzed(session, inner, parameters))

@@ -15,6 +15,7 @@ from ..tables.definition import MutableTableDefinition
 from ..topics.catalog import CatalogTopic
 from .changes import checked
 from .publish import publish_rows
+from .remote_changes import ingest_remote, remote_target
 from .staging import staging
 from .table_insert import insert_batches
 from .table_statements import define_table
@@ -35,6 +36,9 @@ def ingest(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader
     if temporary:
         return _temporary(session, name, reader, mode)
     target = Name(name, 0)
+    remote = remote_target(session, target)
+    if remote is not None:
+        return ingest_remote(session, remote, reader, mode)
     path = format_identifier_path(name)
     rows = (batch for batch in reader if batch.num_rows)
     found = session.find_relation(target)

@@ -23,6 +23,7 @@ from .insert_source import Default, InsertSource, planned, rows_source, statemen
 from .live import bounded_relations
 from .publish import publish_known, publish_rows, published_rows
 from .relations import inserted_relations
+from .remote_changes import insert_many_remote, insert_remote, remote_target
 from .staging import Staged, remaining
 from .table_insert import insert_batches, insert_rows
 from .typed import typed
@@ -38,7 +39,10 @@ TARGET = "__target"
 
 
 def insert(session: Session, statement: statements.Insert, parameters: Parameters) -> Result:
-    """INSERT INTO a topic, a companion table, or an in-memory table of the session's own."""
+    """INSERT INTO a topic, a companion table, an in-memory table of the session's own, or a table of a source."""
+    remote = remote_target(session, statement.target)
+    if remote is not None:
+        return insert_remote(session, remote, statement, parameters)
     if session.catalog.own(*session.path(statement.target)) is not None:
         body = typed(session, statement.body.body, parameters)
         return _into_own(session, statement, body, parameters, {}, session.context)
@@ -71,6 +75,9 @@ def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) ->
     statement = parsed.statement
     if isinstance(statement, statements.Insert) and _is_one_row(parsed, statement):
         assert statement.row is not None
+        remote = remote_target(session, statement.target)
+        if remote is not None:
+            return insert_many_remote(session, remote, statement, rows)
         if session.catalog.own(*session.path(statement.target)) is not None:
             source = rows_source(session, statement, pa.schema([]), lambda _: "NULL", rows.schema, lambda: iter(rows))
             body = compose(statement.row.head, " ", source.text)

@@ -29,6 +29,7 @@ from ..topics.catalog import CatalogTopic
 from ..topics.log import Head
 from ..topics.predicate import Predicate
 from ..topics.relation import ENGINE_COLUMNS
+from .asof import AsofJoins, asof_relations
 from .live_source import LiveProvider, LiveQuery, LiveSource
 from .planning import Planning
 from .relations import inserted_relations
@@ -171,13 +172,18 @@ def _streamed(
             **remote_relations(session, planning, query, parameters),
         }
         inserted[relation] = provider
+        asofs = None
+        if query.asofs:
+            asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
+            asofs.follow(streamed.call, provider)
+            inserted |= asofs.relations
         with inserted_relations(session.relations, inserted):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
             shape = shape_of(frame.logical_plan(), relation, streamed.call.position)
             if not streamed.unbounded and shape.joined:
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
             translate = session.translator(planning, query.body)
-            live = LiveQuery(session.ordered_context, shape, provider, translate, planning)
+            live = LiveQuery(session.ordered_context, shape, provider, translate, planning, asofs)
         reader, closed = _moment_of(session, planning, streamed)
     try:
         subscription = session.engine.subscriber.open(
@@ -234,11 +240,12 @@ def _relational(
     """The result of a query over bounded subscribes only."""
     windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
     with session.planned(query.words, once=True) as planning:
-        relations = {
+        inserted = {
             **_bounded_relations(session, planning, windows),
             **remote_relations(session, planning, query, parameters),
         }
-        with inserted_relations(session.relations, relations):
+        inserted |= asof_relations(session, planning, query, parameters, inserted)
+        with inserted_relations(session.relations, inserted):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
             return session.stream(frame, planning, query.body)
 
@@ -276,15 +283,19 @@ def _complete(session: Session, window: _Window) -> _Window:
 def bounded_relations(
     session: Session, planning: Planning, query: Query, parameters: Mapping[str, pa.Scalar]
 ) -> dict[str, Any]:
-    """The relations of the ``subscribe`` calls of a query whose end must be seen.
+    """The relations of the ``subscribe`` calls and the as-of joins of a query whose end must be seen.
 
-    ``UnboundedResult`` for one without.
+    ``UnboundedResult`` for a ``subscribe`` without an end.
     """
     windows = [_window(session, call, parameters) for call in query.subscribes]
     for window in windows:
         if window.unbounded:
             raise refuse_unbounded(window.call.position)
-    return {**_bounded_relations(session, planning, windows), **remote_relations(session, planning, query, parameters)}
+    inserted = {
+        **_bounded_relations(session, planning, windows),
+        **remote_relations(session, planning, query, parameters),
+    }
+    return inserted | asof_relations(session, planning, query, parameters, inserted)
 
 
 def _bounded_relations(
@@ -305,13 +316,14 @@ def _bounded_relations(
 
 
 def describe_subscribing(session: Session, query: Query, parameters: Mapping[str, pa.Scalar]) -> list[tuple[str, str]]:
-    """The steps of a query with ``subscribe``, for EXPLAIN."""
+    """The steps of a query with ``subscribe`` or an as-of join, for EXPLAIN."""
     windows = [_window(session, call, parameters) for call in query.subscribes]
     unbounded = [window for window in windows if window.unbounded]
     with session.planned(query.words) as planning:
         probes = {window.call.relation: LiveProvider(window.topic.codec.schema) for window in windows}
-        remotes = remote_relations(session, planning, query, parameters)
-        with inserted_relations(session.relations, {**probes, **remotes}):
+        inserted = {**probes, **remote_relations(session, planning, query, parameters)}
+        asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
+        with inserted_relations(session.relations, {**inserted, **asofs.relations}):
             frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
             mode = "relation"
             if unbounded or len(windows) == 1:
@@ -335,4 +347,5 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
             f"Subscribe: {window.topic.name} as {window.call.relation}, from {window.start}, until {until}, {mode}"
             + ("" if pushed is None else f", filter {pushed}")
         )
+    lines += [asof.describe() for asof in asofs.joins]
     return [("jammi_plan", "\n".join(lines)), ("logical_plan", logical), ("physical_plan", physical)]

@@ -23,6 +23,7 @@ from ..plan.shape import Shape
 from ..topics.entries import LogEntry
 from ..topics.relation import ENGINE_COLUMNS, coalesced, relation_batch, relation_schema, runs_of
 from ..topics.subscription import Subscription
+from .asof import AsofJoins
 from .frame_source import FrameSource
 from .planning import Planning
 
@@ -79,7 +80,9 @@ class LiveQuery:
         provider: LiveProvider,
         translate: Translate,
         planning: Planning,
+        asofs: AsofJoins | None = None,
     ) -> None:
+        self._asofs = asofs
         self._context = context
         self._planning = planning
         self._plan = shape.plan
@@ -128,6 +131,8 @@ class LiveQuery:
 
         try:
             with now.in_force():
+                if self._asofs is not None:
+                    self._asofs.refresh(self._provider, group, lambda frame: self._rows(frame, translate))
                 frame: DataFrame = self._context.create_dataframe_from_logical_plan(self._plan)
                 source = self._running = FrameSource(frame, self.schema, translate, now.release)
         except BaseException:
@@ -146,6 +151,15 @@ class LiveQuery:
             source.close()
             self._running = None
             self._provider.entries = ()
+
+    def _rows(self, frame: DataFrame, translate: Translate) -> Iterator[pa.RecordBatch]:
+        source = self._running = FrameSource(frame, frame.schema(), translate)
+        try:
+            while (batch := source.next_batch(None)) is not None:
+                yield batch
+        finally:
+            source.close()
+            self._running = None
 
     def cancel(self) -> None:
         """Stop a DataFusion query that runs."""

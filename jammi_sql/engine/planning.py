@@ -10,7 +10,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from datafusion import SessionContext
+
 from ..arrow.dataset import failure_report
+from ..dialect.statements import Fragment
 from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
 from ..sources.relation import RemoteRelation
@@ -77,6 +80,11 @@ class Planning:
         self.once = once
         self.views = False
         """Whether scans of files give views of text."""
+        self.markers: dict[str, Fragment] = {}
+        """What belongs in the place of a marker in the statement's text: conditions of as-of joins."""
+        self.context: SessionContext | None = None
+        """Where the statement is planned, if not where all are."""
+        self._finishing: list[Callable[[], None]] = []
         self._services = services
         self.reader = reader
         self.tenant = tenant
@@ -320,6 +328,18 @@ class Planning:
     def finish(self) -> None:
         """The statement's plan is made: who plans with its relations again sees the log as it is then."""
         self._active = False
+        finishing, self._finishing = self._finishing, []
+        for done in finishing:
+            done()
+
+    def at_finish(self, done: Callable[[], None]) -> None:
+        """Have ``done`` called when the plan is made."""
+        self._finishing.append(done)
+
+    def at_release(self, done: Callable[[], None]) -> None:
+        """Have ``done`` called when nobody reads any more."""
+        with self._lock:
+            self._unpin.append(done)
 
     def retain(self) -> None:
         """Keep the snapshot for somebody who reads, until ``release``."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from datafusion import DataFrame, SessionContext, SQLOptions
 
 from ..checking import checked
-from ..dialect import Parsed, parse, quote_identifier, statements
+from ..dialect import Parsed, filled, parse, quote_identifier, statements
 from ..errors import (
     ConnectionClosed,
     Error,
@@ -168,10 +168,19 @@ class Session:
         """A context with one partition, which keeps rows in the order in which they are read."""
         return self._world.ordered_context
 
-    def _prepare(self, context: SessionContext) -> None:
+    @property
+    def building_context(self) -> SessionContext:
+        """A context whose joins hold the side in memory that is known to be small, if it is."""
+        return self._world.building_context
+
+    def merging_context(self) -> SessionContext:
+        """A new context whose joins sort both sides and hold neither in memory, for one statement."""
+        return self._world.merging_context(self.settings.memory_limit)
+
+    def _prepare(self, context: SessionContext, *, limited: bool = True) -> None:
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
-            if self.settings.is_changed(name):
+            if self.settings.is_changed(name) and (limited or name != "memory_limit"):
                 _configure(context, self.settings, name)
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)
@@ -340,9 +349,14 @@ class Session:
         context: SessionContext | None = None,
         *,
         reads_only: bool = False,
+        whole: bool = False,
     ) -> DataFrame:
-        """``fragment`` planned by DataFusion, which runs DDL on the way, and cut where it reads attached databases."""
-        chosen = context or self.context
+        """``fragment`` planned by DataFusion, which runs DDL on the way, and cut where it reads attached databases.
+
+        ``whole``: not cut, for one that is only looked at.
+        """
+        fragment = filled(fragment, planning.markers) if planning.markers else fragment
+        chosen = context or planning.context or self.context
         values = {key: _bindable(value) for key, value in parameters.items()}
 
         def plan() -> DataFrame:
@@ -352,6 +366,8 @@ class Session:
 
         try:
             frame = plan()
+            if whole:
+                return frame
             if planning.remote and self.settings.pushdown and self.relations.takes_filters:
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
 
@@ -361,6 +377,14 @@ class Session:
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
+
+    def plain_frame(self, planning: Planning, fragment: statements.Fragment, parameters: Parameters) -> DataFrame:
+        """A query planned by DataFusion as it stands, nothing of it cut out."""
+        values = {key: _bindable(value) for key, value in parameters.items()}
+        try:
+            return self.context.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+        except Exception as error:
+            raise self.translator(planning, fragment)(error) from error
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Schema:
         """The columns of a planned query; an error where one has a name that Arrow does not take.

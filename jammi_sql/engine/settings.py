@@ -29,6 +29,7 @@ _OFF = {"off", "false", "0", "no"}
 _SIZE = re.compile(r"^(\d+)\s*([kmgt]?)b?$", re.IGNORECASE)
 _DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours)?$")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 NONE = "none"
 
 
@@ -142,6 +143,12 @@ class Settings:
         """Seconds, or ``None``."""
         value = self._values["statement_timeout"]
         return None if value == NONE else float(value.removesuffix("s"))
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes, or ``None``."""
+        found = _SIZE.match(self._values["memory_limit"])
+        return None if found is None else int(found[1]) << _SHIFTS[found[2].lower()]
 
 
 def _find(name: str, position: int | None) -> Setting:

@@ -43,6 +43,7 @@ from .planning import Planning
 from .procedures import call
 from .publish import create_topic_as
 from .relations import inserted_relations
+from .remote_changes import change_remote, drop_remote, remote_target
 from .table_merge import merge_rows
 from .table_statements import drop_table
 from .table_update import change_row, delete_rows, truncate_rows, update_rows
@@ -74,10 +75,18 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
             return looked_up
     if query.keyword in ("SET", "RESET"):
         return _assign(session, query, parameters)
-    if query.subscribes and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):
+    if (query.subscribes or query.asofs) and (query.keyword == "PREPARE" or _CREATES_VIEW.match(query.body.text)):
         what = "a prepared statement" if query.keyword == "PREPARE" else "a view"
+        if query.subscribes:
+            raise FeatureNotSupported(
+                f"{what} cannot read subscribe",
+                position=query.subscribes[0].position,
+                hint="let it read the topic itself",
+            )
         raise FeatureNotSupported(
-            f"{what} cannot read subscribe", position=query.subscribes[0].position, hint="let it read the topic itself"
+            f"{what} cannot have an as-of join",
+            position=query.asofs[0].position,
+            hint="write the join in the statement that reads it",
         )
     created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
     if created is not None:
@@ -107,7 +116,12 @@ def _with_views(
     session: Session, query: statements.Query, parameters: Parameters, planning: Planning
 ) -> DataFrame | None:
     """The same query with views of text in its scans of files; ``None`` where that is not worth it, or not the same."""
-    if query.keyword not in _VIEWED or planning.scanned_rows < WORTH_ROWS or not keeps_meaning(query.body.text):
+    if (
+        query.asofs
+        or query.keyword not in _VIEWED
+        or planning.scanned_rows < WORTH_ROWS
+        or not keeps_meaning(query.body.text)
+    ):
         return None
     planning.views = True
     try:
@@ -137,7 +151,8 @@ def _without_pushdown(session: Session, query: statements.Query, parameters: Par
     session.relations.takes_filters = False
     try:
         with session.planned(query.words) as planning:
-            return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
+            with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
+                return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
     finally:
         session.relations.takes_filters = True
 
@@ -147,6 +162,9 @@ def _changes_data(frame: Any) -> bool:
 
 
 def _update(session: Session, statement: statements.Update, parameters: Parameters) -> Result:
+    remote = remote_target(session, statement.target)
+    if remote is not None:
+        return change_remote(session, remote, statement, parameters)
     done = change_row(session, statement, parameters)
     if done is not None:
         return done
@@ -157,6 +175,9 @@ def _update(session: Session, statement: statements.Update, parameters: Paramete
 
 
 def _delete(session: Session, statement: statements.Delete, parameters: Parameters) -> Result:
+    remote = remote_target(session, statement.target)
+    if remote is not None:
+        return change_remote(session, remote, statement, parameters)
     done = change_row(session, statement, parameters)
     if done is not None:
         return done
@@ -167,18 +188,32 @@ def _delete(session: Session, statement: statements.Delete, parameters: Paramete
 
 
 def _merge(session: Session, statement: statements.Merge, parameters: Parameters) -> Result:
+    _refuse_remote(session, "MERGE", statement.target)
     table = _changed(session, statement.target, "MERGE")
     if table is None:
         return run_query(session, statement.body, parameters)
     return merge_rows(session, statement, parameters)
 
 
+def _refuse_remote(session: Session, what: str, name: statements.Name) -> None:
+    if remote_target(session, name) is not None:
+        raise FeatureNotSupported(
+            f"{what} is not there for a table of a source",
+            position=name.position,
+            hint="INSERT, UPDATE and DELETE are; the rest is done in the source itself",
+        )
+
+
 def _truncate(session: Session, statement: statements.TruncateTable, parameters: Parameters) -> Result:
+    _refuse_remote(session, "TRUNCATE", statement.name)
     table = _changed(session, statement.name, "TRUNCATE")
     return run_query(session, statement.body, parameters) if table is None else truncate_rows(session, statement.name)
 
 
 def _drop_table(session: Session, statement: statements.DropTable, parameters: Parameters) -> Result:
+    remote = remote_target(session, statement.name)
+    if remote is not None:
+        return drop_remote(session, remote, if_exists=statement.if_exists)
     if is_own(session, statement.name):
         return run_query(session, statement.body, parameters)
     found = session.find_relation(statement.name)

@@ -20,6 +20,7 @@ from ..topics.definition import check_column_name
 from .changes import CHANGED, TARGET, Change, change_schema, checked
 from .live import bounded_relations
 from .relations import inserted_relations
+from .remote_changes import create_remote, remote_target
 from .staging import RowsRelation, remaining, staging
 from .topic_statements import check_own_free, owner
 
@@ -122,6 +123,9 @@ def _default(session: Session, column: TableColumn, field: pa.Field) -> str:
 def create_table_as(session: Session, statement: statements.CreateTableAs, parameters: Parameters) -> Result:
     """CREATE TABLE ... AS: the table and its first rows in one transaction. Columns are nullable."""
     query = statement.query
+    remote = remote_target(session, statement.name)
+    if remote is not None:
+        return create_remote(session, remote, query, parameters, if_not_exists=statement.if_not_exists)
     if statement.if_not_exists and session.find_table(statement.name) is not None:
         return CommandResult(0)
     with session.planned(query.words) as planning:

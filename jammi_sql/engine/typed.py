@@ -18,7 +18,7 @@ from ..dialect.statements import Fragment
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["cast_of", "typed"]
+__all__ = ["cast_of", "type_name", "typed"]
 
 _names: dict[pa.DataType, str] = {}
 _lock = threading.Lock()
@@ -42,8 +42,12 @@ def cast_of(session: Session, placeholder: str, value: pa.Scalar) -> str:
     return f"arrow_cast({placeholder}, '{_type_name(session, value)}')" if value.is_valid else "NULL"
 
 
+def type_name(session: Session, data_type: pa.DataType) -> str:
+    """What ``arrow_cast`` calls a type, ready to stand between quotes."""
+    return _type_name(session, pa.scalar(None, data_type))
+
+
 def _type_name(session: Session, value: pa.Scalar) -> str:
-    """What ``arrow_cast`` calls the type of ``value``."""
     known = _names.get(value.type)
     if known is None:
         fragment = Fragment("arrow_typeof($1)", ((0, 0),))

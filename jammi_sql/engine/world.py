@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
-from datafusion import SessionConfig, SessionContext
+from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .attached_catalog import Catalogs
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["World"]
 
+_SMALL_SIDE = 1 << 30
+
+
+class Prepare(Protocol):
+    """Makes a new context ready; without ``limited`` its memory is limited already."""
+
+    def __call__(self, context: SessionContext, *, limited: bool) -> None: ...
+
 
 class World:
     """DataFusion's contexts of a session while it speaks for one tenant, with its views, in-memory tables and prepared
@@ -25,51 +33,74 @@ class World:
     ``prepare`` makes a new context ready: functions and settings.
     """
 
-    def __init__(
-        self, relations: SessionRelations, prepare: Callable[[SessionContext], None], shared: World | None = None
-    ) -> None:
+    def __init__(self, relations: SessionRelations, prepare: Prepare, shared: World | None = None) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
         self._catalogs = Catalogs(self.catalog, relations)
         self._prepare = prepare
-        self._contexts: dict[int | None, SessionContext] = {}
+        self._contexts: dict[str, SessionContext] = {}
 
     @property
     def context(self) -> SessionContext:
         """The context for queries, with as many partitions as there are cores."""
-        return self._context(None)
+        return self._context("", {})
 
     @property
     def ordered_context(self) -> SessionContext:
         """A context with one partition, which keeps rows in the order in which they are read."""
-        return self._context(1)
+        return self._context("ordered", {"datafusion.execution.target_partitions": "1"})
+
+    @property
+    def building_context(self) -> SessionContext:
+        """A context whose joins hold the side in memory that is known to be small, if it is."""
+        return self._context(
+            "building",
+            {
+                "datafusion.optimizer.hash_join_single_partition_threshold": str(_SMALL_SIDE),
+                "datafusion.optimizer.hash_join_single_partition_threshold_rows": str(_SMALL_SIDE),
+            },
+        )
+
+    def merging_context(self, memory_limit: int | None) -> SessionContext:
+        """A new context whose joins sort both sides and hold neither in memory, for one statement."""
+        # Each part sorts its share of both sides at once. In many parts, with much kept back for each or with large
+        # batches that is more than a small limit has; in one part alone DataFusion would not merge. Its usual pool lets
+        # one sort have all of the memory, and the others fail.
+        own = {
+            "datafusion.optimizer.prefer_hash_join": "false",
+            "datafusion.execution.target_partitions": "2",
+            "datafusion.execution.sort_spill_reservation_bytes": str(2 << 20),
+        }
+        runtime = None if memory_limit is None else RuntimeEnvBuilder().with_fair_spill_pool(memory_limit)
+        context = self._new_context(own, runtime)
+        context.sql("SET datafusion.execution.batch_size = 1024")
+        return context
 
     @property
     def contexts(self) -> Iterable[SessionContext]:
         """Those that were made."""
         return self._contexts.values()
 
-    def _context(self, partitions: int | None) -> SessionContext:
-        context = self._contexts.get(partitions)
+    def _context(self, name: str, own: Mapping[str, str]) -> SessionContext:
+        context = self._contexts.get(name)
         if context is None:
-            context = self._contexts[partitions] = self._new_context(partitions)
+            context = self._contexts[name] = self._new_context(own)
         return context
 
-    def _new_context(self, partitions: int | None) -> SessionContext:
+    def _new_context(self, own: Mapping[str, str], runtime: RuntimeEnvBuilder | None = None) -> SessionContext:
         options = {
             "datafusion.sql_parser.map_string_types_to_utf8view": "false",
             "datafusion.execution.parquet.schema_force_view_types": "false",
             "datafusion.execution.time_zone": "UTC",
+            **own,
         }
-        if partitions is not None:
-            options["datafusion.execution.target_partitions"] = str(partitions)
         config = (
             SessionConfig(options)
             .with_default_catalog_and_schema(CATALOG, DEFAULT_NAMESPACE)
             .with_create_default_catalog_and_schema(False)
             .with_information_schema(True)
         )
-        context = SessionContext(config)
+        context = SessionContext(config, runtime)
         context.register_catalog_provider_list(self._catalogs)  # before the next line, which wraps the list
         context = context.enable_url_table()  # SELECT ... FROM 'file.parquet'
-        self._prepare(context)
+        self._prepare(context, limited=runtime is None)
         return context

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .substrait_types import Json
+from .substrait_types import Json, emitted
 
 __all__ = ["Cluster", "fields_of", "gather", "moved", "selection"]
 
@@ -87,7 +87,7 @@ def _joined(
 
 
 def _emits(body: Json) -> bool:
-    return "emit" in body.get("common", {})
+    return emitted(body) is not None
 
 
 def _chosen(body: Json, width: int) -> list[int] | None:
@@ -99,8 +99,8 @@ def _chosen(body: Json, width: int) -> list[int] | None:
         if index is None:
             return None
         chosen.append(index)
-    mapping = body.get("common", {}).get("emit", {}).get("outputMapping")
-    return chosen if mapping is None else [chosen[int(place)] for place in mapping]
+    mapping = emitted(body)
+    return chosen if mapping is None else [chosen[place] for place in mapping]
 
 
 def _selected(expression: Json) -> int | None:

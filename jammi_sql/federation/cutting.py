@@ -21,10 +21,10 @@ from .null_aware import NULL_AWARE
 from .said import NotSaid
 from .select import JoinKind, Select
 from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
-from .substrait_types import Json, literal, names_of, substrait_type
+from .substrait_types import Json, emitted, literal, names_of, substrait_type
 from .width import width_of
 
-__all__ = ["Cut", "FoundTable", "Pushed", "cut"]
+__all__ = ["Cut", "FoundTable", "Pushed", "cut", "whole_select"]
 
 _JOIN_KINDS: Mapping[str, JoinKind] = {
     "JOIN_TYPE_INNER": "inner",
@@ -70,6 +70,24 @@ Lookup = Callable[[tuple[str, ...]], FoundTable | None]
 RowsOf = Callable[[tuple[str, ...]], float | None]
 
 
+def whole_select(plan: Json, lookup: Lookup) -> tuple[str, Select]:
+    """The source in which all of a plan lies, and its statement; ``NotSaid`` where a part of it does not."""
+    cutter = _Cutter(_functions(plan), lookup, lambda names: None, frozenset())
+    (relation,) = plan["relations"]
+    piece = cutter.whole(relation["root"]["input"])
+    if piece is None:
+        raise NotSaid("; ".join(why for _, why in cutter.stayed) or "a part of it is not in the source")
+    return piece.source, piece.select
+
+
+def _functions(plan: Json) -> dict[int, str]:
+    return {
+        int(extension["extensionFunction"].get("functionAnchor", 0)): str(extension["extensionFunction"]["name"])
+        for extension in plan.get("extensions", ())
+        if "extensionFunction" in extension
+    }
+
+
 def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozenset()) -> Cut | None:
     """The plan, cut; ``None`` where it reads no table of a source that understands a dialect.
 
@@ -77,12 +95,7 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
     far as that is known. ``taken`` are names that the new relations must not have.
     Raises ``NotSaid`` where the plan has to stay whole.
     """
-    functions = {
-        int(extension["extensionFunction"].get("functionAnchor", 0)): str(extension["extensionFunction"]["name"])
-        for extension in plan.get("extensions", ())
-        if "extensionFunction" in extension
-    }
-    cutter = _Cutter(functions, lookup, rows, taken)
+    cutter = _Cutter(_functions(plan), lookup, rows, taken)
     relations = [cutter.root(relation) for relation in plan["relations"]]
     if not cutter.pushed:
         return None
@@ -129,11 +142,18 @@ class _Cutter:
         self._lookup = lookup
         self._taken = taken
         self._aliases = Select.numbering()
+        self._stays_there = False
 
     def root(self, relation: Json) -> Json:
         """The same relation of a plan, cut."""
         root = relation["root"]
         return {"root": {**root, "input": self._here(self._visit(root["input"]))}}
+
+    def whole(self, rel: Json) -> _Remote | None:
+        """All of it as one part that lies in a source, ``None`` where that is not so. Nothing of it is read here."""
+        self._stays_there = True
+        piece = self._visit(rel)
+        return piece if isinstance(piece, _Remote) and not piece.sorts else None
 
     # --- a relation, from below ---
 
@@ -313,7 +333,8 @@ class _Cutter:
             case _:
                 raise NotSaid(f"{kind} is computed here")
         grown = _emitted(_Remote(first.source, select), body)
-        grown.select.check_deliverable()
+        if not self._stays_there:
+            _check_deliverable(grown)
         return grown
 
     def _joined(self, body: Json, left: _Remote, right: _Remote) -> Select:
@@ -344,8 +365,9 @@ class _Cutter:
                 if body.get("op") != "SET_OP_UNION_ALL":
                     raise NotSaid("this operation on sets is computed here")
                 select = remotes[0].select.union([remote.select for remote in remotes[1:]])
-                select.check_deliverable()
-                return _Remote(remotes[0].source, select)
+                grown = _Remote(remotes[0].source, select)
+                _check_deliverable(grown)
+                return grown
             except NotSaid as why:
                 self._stays(remotes[0].source, "union", why)
         return {"set": self._within(body, {"inputs": [self._here(piece) for piece in pieces]})}
@@ -466,17 +488,24 @@ class _Cutter:
         return read_expression(json, types, self._functions)
 
 
+def _check_deliverable(piece: _Remote) -> None:
+    """``NotSaid`` where a value that was computed cannot be handed over, or has no type in a plan."""
+    piece.select.check_deliverable()
+    for data_type in piece.types:
+        substrait_type(data_type)
+
+
 def _all_columns(types: Sequence[Any]) -> list[Expression]:
     return [Column(index, data_type) for index, data_type in enumerate(types)]
 
 
 def _emitted(piece: _Remote, body: Json) -> _Remote:
     """The columns that a relation of the plan gives of those that it has."""
-    mapping = body.get("common", {}).get("emit", {}).get("outputMapping")
+    mapping = emitted(body)
     if mapping is None:
         return piece
     types = piece.types
-    return replace(piece, select=piece.select.project([Column(int(index), types[int(index)]) for index in mapping]))
+    return replace(piece, select=piece.select.project([Column(index, types[index]) for index in mapping]))
 
 
 def _number(body: Json, what: str) -> int | None:

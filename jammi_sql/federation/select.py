@@ -239,6 +239,30 @@ class Select:
         source = f"({' UNION ALL '.join(texts)}) AS {alias}"
         return Select(self.dialect, self.aliases, source, tuple(columns), rows)
 
+    # --- changes ---
+
+    def delete(self) -> str:
+        """DELETE of the rows that this reads of one table."""
+        alias, relation = self._changed()
+        return f"DELETE FROM {self.dialect.table(relation)} AS {alias}{self._conditions()}"
+
+    def update(self, columns: Sequence[str]) -> str:
+        """UPDATE of the rows that this reads of one table: its columns but the first are the new values of ``columns``."""
+        alias, relation = self._changed()
+        values = [
+            f"{self.dialect.quote(name)} = {self.dialect.assigned(value, relation.column(name))}"
+            for name, value in zip(columns, self.columns[1:], strict=True)
+        ]
+        return f"UPDATE {self.dialect.table(relation)} AS {alias} SET {', '.join(values)}{self._conditions()}"
+
+    def _changed(self) -> tuple[str, RemoteRelation]:
+        if self.table is None or self.group is not None or self.limit:
+            raise NotSaid("the rows are not those of one table")
+        return self.table
+
+    def _conditions(self) -> str:
+        return f" WHERE {' AND '.join(self.where)}" if self.where else ""
+
     # --- the text ---
 
     def text(self, wanted: Sequence[int], more: Sequence[str] = ()) -> str:

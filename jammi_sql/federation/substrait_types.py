@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from .said import NotSaid
 
-__all__ = ["arrow_type", "literal", "names_of", "substrait_type"]
+__all__ = ["arrow_type", "emitted", "literal", "names_of", "substrait_type"]
 
 Json = dict[str, Any]
 _NULLABLE = {"nullability": "NULLABILITY_NULLABLE"}
@@ -39,6 +39,12 @@ _SIMPLE: Mapping[tuple[str, int], pa.DataType] = {
 _NAMES = {data_type: key for key, data_type in _SIMPLE.items()}
 _UNITS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 _PRECISIONS = {unit: precision for precision, unit in _UNITS.items()}
+
+
+def emitted(body: Json) -> list[int] | None:
+    """Which of its columns a relation gives, in order; ``None``: all. An empty list is left out of the JSON."""
+    emit = body.get("common", {}).get("emit")
+    return None if emit is None else [int(place) for place in emit.get("outputMapping", ())]
 
 
 def arrow_type(json: Json) -> Any:
@@ -99,7 +105,7 @@ def literal(json: Json) -> pa.Scalar:
     ((kind, value),) = values.items()
     variation = int(json.get("typeVariationReference", 0))
     if kind == "null":
-        return pa.scalar(None, arrow_type(value))
+        return pa.scalar(None, pa.null() if "userDefined" in value else arrow_type(value))
     kind = {"boolean": "bool"}.get(kind, kind)
     simple = _SIMPLE.get((kind, variation))
     if simple is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .substrait_types import Json
+from .substrait_types import Json, emitted
 
 __all__ = ["width_of"]
 
@@ -14,9 +14,9 @@ _OF_BOTH = frozenset({"JOIN_TYPE_INNER", "JOIN_TYPE_LEFT", "JOIN_TYPE_RIGHT", "J
 def width_of(rel: Json) -> int | None:
     """The number of its columns; ``None`` for a kind that is not known here."""
     ((kind, body),) = rel.items()
-    emit = body.get("common", {}).get("emit", {}).get("outputMapping")
-    if emit is not None:
-        return len(emit)
+    mapping = emitted(body)
+    if mapping is not None:
+        return len(mapping)
     if kind == "read":
         if "projection" in body:
             return len(body["projection"]["select"].get("structItems", ()))

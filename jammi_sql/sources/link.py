@@ -172,11 +172,8 @@ class Link:
         with self._mutex:
             if self._closing:
                 return
-            if self._statement is not None:
-                with suppress(*DRIVER_ERRORS):
-                    self._statement.cancel()
-            with suppress(*DRIVER_ERRORS):
-                self._connection.cancel()
+            with suppress(*DRIVER_ERRORS):  # SQLite's driver has none
+                (self._statement or self._connection).cancel()
 
     def close(self) -> None:
         """Close. May be called twice. A call that runs in another thread is the other thread's: ``end`` it first."""

@@ -177,6 +177,11 @@ class ThreadedScan:
             raise
 
     @property
+    def stalled(self) -> bool:
+        """Whether a part's reader waits for who takes its batches."""
+        return any(part.handover.stalled for part in self._work.parts)
+
+    @property
     def most_waiting(self) -> int:
         """The most batches that ever waited in one part."""
         return max((part.handover.most for part in self._work.parts), default=0)

@@ -166,7 +166,6 @@ def test_views_and_subqueries(conn: Connection) -> None:
         "SHOW SOURCES",
         "REFRESH SOURCE x",
         "KILL 'x'",
-        "SELECT * FROM t ASOF JOIN t AS u ON t.a = u.a AND t.a >= u.a",
     ],
 )
 def test_what_is_not_built_yet_is_refused_with_a_hint(conn: Connection, statement: str) -> None:

@@ -322,8 +322,6 @@ def test_the_words_of_a_query_are_its_identifiers_folded_or_unquoted() -> None:
     [
         ("CREATE OR REPLACE TABLE t AS SELECT 1", "CREATE OR REPLACE TABLE", 0),
         ("KILL '1'", "KILL", 0),
-        ("SELECT * FROM a ASOF JOIN b ON x", "ASOF JOIN", 16),
-        ("INSERT INTO t SELECT * FROM (SELECT 1) ASOF LEFT JOIN b ON x", "ASOF JOIN", 39),
     ],
 )
 def test_what_comes_later_is_named_with_a_hint(text: str, what: str, position: int) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import traceback
 from pathlib import Path
 
+import adbc_driver_manager
+import adbc_driver_sqlite
 import pytest
 
 from jammi_sql.errors import Error, InvalidParameter, OperationalError
 from jammi_sql.sources.credentials import Secrets, check_definition, is_secret, resolved
+from jammi_sql.sources.link import Link
 from jammi_sql.sources.opening import kind_of, open_source
 from jammi_sql.sources.options import OPTIONS, check_options
+from jammi_sql.sources.sqlite.source import SqliteSource
 from tests.servers.postgres import PostgresServer
 from tests.sources.support import define
 
@@ -97,6 +102,41 @@ def test_an_address_that_cannot_be_read_is_said_without_the_password(monkeypatch
         source.schemas()
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
     source.close()
+
+
+def test_a_password_that_was_changed_is_looked_up_again(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.start()
+    postgres.create_user("rotating", password="first")
+    monkeypatch.setenv("A_SECRET", "first")
+    source = open_source(define(f"postgresql://rotating@127.0.0.1:{postgres.port}/postgres", password="env:A_SECRET"))
+    assert "public" in source.schemas()
+    postgres.sql("ALTER ROLE rotating PASSWORD 'second'")
+    postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating'")
+    with pytest.raises(OperationalError) as caught:
+        source.schemas()
+    assert caught.value.sqlstate.startswith("28")
+    monkeypatch.setenv("A_SECRET", "second")
+    assert "public" in source.schemas()
+    source.close()
+    postgres.drop_user("rotating")
+
+
+def test_what_a_driver_says_is_shown_without_secrets(tmp_path: Path) -> None:
+    secrets = Secrets(["hunter2"])
+    with sqlite3.connect(tmp_path / "x.db") as connection:
+        connection.execute("CREATE TABLE t (a)")
+    source = SqliteSource(define(f"sqlite:///{tmp_path}/x.db"))
+    source._secrets = secrets
+    assert "*** is wrong" in str(source.translated(OSError("hunter2 is wrong"), "doing"))
+    database = adbc_driver_sqlite.connect(":memory:")
+    link = Link(adbc_driver_manager.AdbcConnection(database), source.translated, None, secrets)
+    with pytest.raises(Error) as caught:
+        link.update(f"SELECT hunter{1 + 1}", "doing")  # not in the lines that the traceback shows
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    link.close()
+    database.close()
 
 
 def test_secrets_are_starred_in_all_their_forms() -> None:

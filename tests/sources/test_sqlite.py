@@ -108,6 +108,12 @@ def test_a_value_of_another_kind_is_refused_by_the_name_of_its_column(
     assert len(values_of(source, "main", "t", "i")) == good_before + 1
 
 
+def test_a_value_of_another_storage_class_is_called_so(attach: Attach) -> None:
+    source = attach("CREATE TABLE t (amount INTEGER)", "INSERT INTO t VALUES (1), (1.5)")
+    with pytest.raises(DataError, match="storage class"):
+        values_of(source, "main", "t", "amount")
+
+
 def test_a_strict_table_is_read_without_looking_at_each_value(attach: Attach) -> None:
     source = attach("CREATE TABLE t (a TEXT, b BLOB, c ANY) STRICT", "INSERT INTO t VALUES ('x', x'00', 5)")
     assert [column_of(source, "main", "t", name).read for name in "ab"] == [None, None]

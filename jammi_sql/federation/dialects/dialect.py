@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ...sources.relation import RemoteRelation
+from ...sources.relation import RemoteColumn, RemoteRelation
 from ..expression import Call, Case, Cast, Column, Expression, InList, Literal
 from ..said import NotSaid, Said
 
@@ -180,6 +180,12 @@ class Dialect:
         if kind not in self.families or any(family(value.type) != kind for value in values):
             raise NotSaid(f"IN of {left.type} is computed here")
         return f"({left.text} IN ({', '.join(value.text for value in values)}))"
+
+    def assigned(self, value: Said, column: RemoteColumn) -> str:
+        """The new value of a column in SET."""
+        if family(value.type) not in self.families and not value.constant:
+            raise NotSaid(f"a new value of {value.type} is computed here")
+        return value.text
 
     # --- clauses ---
 

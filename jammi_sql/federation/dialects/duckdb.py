@@ -33,6 +33,8 @@ class DuckdbDialect(Dialect):
 
     def literal(self, value: pa.Scalar) -> str:
         kind = family(value.type)
+        if pa.types.is_null(value.type):
+            return "NULL"
         if not value.is_valid:
             return f"CAST(NULL AS {self.type_name(value.type)})"
         match kind:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...sources.relation import RemoteColumn
 from ..said import NotSaid, Said
 from .dialect import Dialect, Say, family, widens
 from .functions import (
@@ -35,6 +36,8 @@ class PostgresDialect(Dialect):
 
     def literal(self, value: pa.Scalar) -> str:
         kind = family(value.type)
+        if pa.types.is_null(value.type):
+            return "NULL"
         if not value.is_valid:
             return f"NULL::{self.type_name(value.type)}"
         match kind:
@@ -100,6 +103,9 @@ class PostgresDialect(Dialect):
         if source == target == "text":
             return operand.text
         return super().cast(operand, data_type)
+
+    def assigned(self, value: Said, column: RemoteColumn) -> str:
+        return f"({super().assigned(value, column)})::{column.declared}"
 
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         kinds = [family(argument.type) for argument in arguments]

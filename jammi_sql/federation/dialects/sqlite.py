@@ -26,6 +26,8 @@ class SqliteDialect(Dialect):
 
     def literal(self, value: pa.Scalar) -> str:
         kind = family(value.type)
+        if pa.types.is_null(value.type):
+            return "NULL"
         if not value.is_valid and kind in self.families:
             return "NULL"
         match kind:
