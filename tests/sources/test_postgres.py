@@ -149,7 +149,9 @@ def test_a_query_is_described_as_its_columns_would_be_in_a_table(source: Source,
 def test_a_query_that_is_described_is_one_query(source: Source, there: Connection) -> None:
     there.execute("CREATE TABLE victim (x int)")
     with pytest.raises(Error):
-        source.describe("SELECT 1) AS q; COMMIT; BEGIN READ WRITE; DROP TABLE public.victim; COMMIT; SELECT * FROM (SELECT 1", never)
+        source.describe(
+            "SELECT 1) AS q; COMMIT; BEGIN READ WRITE; DROP TABLE public.victim; COMMIT; SELECT * FROM (SELECT 1", never
+        )
     assert there.execute("SELECT count(*) FROM victim").fetchall() == [(0,)]
 
 
