@@ -122,6 +122,10 @@ class AttachedDatabase(ABC):
     def _ingest(self, link: Link, schema: str, name: str, rows: pa.RecordBatchReader, mode: IngestMode) -> int:
         """As ``Source.ingest``, within a transaction that has begun."""
 
+    def _run(self, link: Link, text: str) -> int:
+        """Run one statement; how many rows it wrote."""
+        return link.update(text, f"writing to {self.definition.name}", self.direct)
+
     def _batches(self, link: Link, text: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """The rows of a text, cast to ``schema``."""
         for batch in link.batches(text, f"reading from {self.definition.name}"):
@@ -196,7 +200,7 @@ class AttachedDatabase(ABC):
         def run(link: Link) -> int:
             rows = -1
             for text in texts:
-                rows = link.update(text, f"writing to {self.definition.name}", self.direct, single=True)
+                rows = self._run(link, text)
             return rows
 
         return self._written(run, check)

@@ -70,14 +70,9 @@ class Link:
         """The driver's own, for what is not a statement."""
         return self._connection
 
-    def update(self, text: str, doing: str, options: Mapping[str, str] | None = None, *, single: bool = False) -> int:
-        """Run statements without rows; how many rows were written, -1 where the driver does not tell.
-
-        ``single``: it is prepared first, so that a source which would take several statements at once refuses them.
-        """
+    def update(self, text: str, doing: str, options: Mapping[str, str] | None = None) -> int:
+        """Run statements without rows; how many rows were written, -1 where the driver does not tell."""
         with self._running(text, doing, options) as statement:
-            if single:
-                statement.prepare()
             rows: int = statement.execute_update()
             return rows
 

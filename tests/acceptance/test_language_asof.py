@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +394,23 @@ def test_cancelling_ends_it_while_the_right_side_is_read(conn: Connection) -> No
             session.cancel()
             go_on.set()
     assert right.made < 10_000
+
+
+def test_either_side_may_be_an_attached_database(conn: Connection, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "market.db")) as file:  # before the engine opens it
+        file.execute("CREATE TABLE prices (sym TEXT, at INTEGER, bid REAL)")
+        file.execute("CREATE TABLE trades (sym TEXT, at INTEGER, qty INTEGER)")
+        file.execute("INSERT INTO prices VALUES ('a', 0, 1.0), ('a', 5, 1.5), ('b', 4, 2.0)")
+        file.execute("INSERT INTO trades VALUES ('a', 1, 1), ('a', 7, 2), ('b', 3, 3)")
+        file.commit()
+    conn.execute(f"ATTACH 'sqlite:///{tmp_path}/market.db' AS m")
+    conn.execute("CREATE TOPIC ev (sym VARCHAR, at BIGINT)")
+    conn.execute("INSERT INTO ev VALUES ('a', 6)")
+    join = "ASOF JOIN m.main.prices p ON x.sym = p.sym AND x.at >= p.at"
+    for pushdown in ("on", "off"):
+        conn.execute(f"SET jammi.pushdown = {pushdown}")
+        assert rows(conn, f"SELECT x.qty, p.bid FROM m.main.trades x {join} ORDER BY 1") == [(1, 1.0), (2, 1.5)]
+        assert rows(conn, f"SELECT x.at, p.bid FROM subscribe('ev', from => 0) x {join} LIMIT 1") == [(6, 1.5)]
 
 
 def test_a_statement_in_a_transaction_sees_its_own_rows(market: Connection) -> None:

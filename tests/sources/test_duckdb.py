@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -24,6 +25,7 @@ from jammi_sql.errors import (
 from jammi_sql.sources import Source
 from jammi_sql.sources.opening import open_source
 from tests.sources.support import column_of, define, never, rows_of, values_of
+from tests.topic_support import until
 
 Attach = Callable[..., Source]
 
@@ -151,6 +153,7 @@ def test_a_check_that_raises_ends_the_query(attach: Attach) -> None:
     text = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = 3"
     with pytest.raises(QueryCanceled, match="enough"):
         list(source.scan([text], pa.schema([("n", pa.int64())]), check).stream(0))
+    until(lambda: all(thread.name != "jammi-source-scan" for thread in threading.enumerate()), "DuckDB gave it up")
 
 
 def test_what_is_written_is_one_transaction(attach: Attach) -> None:

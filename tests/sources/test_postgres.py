@@ -431,6 +431,13 @@ def test_what_is_remembered_is_forgotten_by_what_is_written(source: Source, ther
     assert column_of(source, "public", "changing", "x").type == pa.utf8()
 
 
+def test_a_text_with_several_statements_is_refused(source: Source, there: Connection) -> None:
+    there.execute("CREATE TABLE single (x int)")
+    with pytest.raises(Error, match="multiple commands"):
+        source.execute(["INSERT INTO public.single VALUES (1); COMMIT; INSERT INTO public.single VALUES (2)"], never)
+    assert there.execute("SELECT count(*) FROM single").fetchall() == [(0,)]
+
+
 def test_a_scan_writes_nothing(source: Source) -> None:
     with pytest.raises(OperationalError) as caught:
         list(source.scan(["DELETE FROM public.wide RETURNING i"], pa.schema([("i", pa.int32())]), never).stream(0))

@@ -137,14 +137,13 @@ class PostgresSource(AttachedDatabase):
         """By a temporary view, which tells precision and collation, and is never committed; where the role or the server
         permits none, by what the driver says of the prepared statement."""
         view, doing = "jammi_described", f"describing a query of {self.definition.name}"
-        text = text.rstrip().removesuffix(";")
+        query = f"SELECT * FROM (\n{text.rstrip().removesuffix(';')}\n) AS q"
+        # Prepared first: the server prepares one statement alone, where the view would be made by as many as there are.
+        known = link.schema_of(query, doing, _DIRECT)
         try:
             link.update("BEGIN READ WRITE", "beginning a transaction", _DIRECT)
             try:
-                # In parentheses: so there is one query in it, and no second statement.
-                link.update(
-                    f"CREATE TEMPORARY VIEW {view} AS SELECT * FROM (\n{text}\n) AS q", doing, _DIRECT, single=True
-                )
+                link.update(f"CREATE TEMPORARY VIEW {view} AS {query}", doing, _DIRECT)
                 (schema,) = _texts(link.query(self._queries["temporary_schema"], (), _DIRECT))
                 rows = link.query(self._queries["relation"], (schema, view), _DIRECT).to_pylist()
                 return self._columns(link, rows[0]["oid"])
@@ -153,8 +152,7 @@ class PostgresSource(AttachedDatabase):
                     link.update("ROLLBACK", "undoing a transaction", _DIRECT)
         except (ReadOnlyStore, PermissionDenied):
             pass
-        schema_ = link.schema_of(f"SELECT * FROM (\n{text}\n) AS q", doing, _DIRECT)
-        return tuple(self._told(field) for field in schema_)
+        return tuple(self._told(field) for field in known)
 
     def _told(self, field: pa.Field[Any]) -> RemoteColumn:
         """A column of which the driver knows the type alone."""
@@ -176,6 +174,10 @@ class PostgresSource(AttachedDatabase):
     def _batches(self, link: Link, text: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for batch in link.batches(text, f"reading from {self.definition.name}", _SCANNED):
             yield exactly(batch, schema, adjusted)
+
+    def _run(self, link: Link, text: str) -> int:
+        link.schema_of(text, f"writing to {self.definition.name}", _DIRECT)  # refuses several statements in one text
+        return super()._run(link, text)
 
     def _begin_moment(self, check: Check) -> tuple[Link, str]:
         # Beside the pool: it has to stay until all parts have begun, and the scan's last part may be begun late.
