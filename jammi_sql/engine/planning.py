@@ -277,6 +277,11 @@ class Planning:
         """Rows of the segments that DataFusion scans for this statement."""
         return sum(segment.row_count for _, segments in self._segments for segment in segments)
 
+    @property
+    def scans_files(self) -> bool:
+        """Whether DataFusion itself scans files for this statement: their scans have no names."""
+        return bool(self._segments or self.files or self._copies)
+
     def check_files(self) -> None:
         """Once DataFusion has listed the files that it scans: it passes over one that is missing without a word.
 

@@ -371,7 +371,7 @@ class Session:
             if planning.remote and self.settings.pushdown and self.relations.takes_filters:
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
 
-                planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
+                planning.federated = federated(self, planning, chosen, plan if planning.scans_files else lambda: frame)
             if planning.federated is None and is_at_risk(planning.words) and planning.once:
                 return with_own_names(self, planning, chosen, plan) or frame
         except Exception as error:
