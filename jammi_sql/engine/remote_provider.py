@@ -61,6 +61,10 @@ class SourceProvider(LazyDataset):
         """The statements to send, whose columns are ``needed`` (one column of no meaning, where that is empty)."""
         raise NotImplementedError
 
+    def shown(self, name: str) -> str:
+        """What a message calls a column."""
+        return name
+
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> _Scan:  # noqa: A002
         planning = Planning.current() or self._planning
         wanted = None if filter is None else compile_filter(filter, self._schema)
@@ -69,7 +73,8 @@ class SourceProvider(LazyDataset):
             name for name in self._schema.names if name in names or (wanted is not None and name in wanted.columns)
         )
         texts = self.sent = self.texts(needed, wanted)
-        schema = pa.schema([self._schema.field(name) for name in needed] or [pa.field("c0", pa.int64())])
+        fields = [self._schema.field(name).with_name(self.shown(name)) for name in needed]
+        schema = pa.schema(fields or [pa.field("c0", pa.int64())])
         scan: list[RemoteScan] = []
         lock = threading.Lock()
 
@@ -93,10 +98,12 @@ class SourceProvider(LazyDataset):
         filter: pc.Expression | None,  # noqa: A002
     ) -> Iterator[pa.RecordBatch]:
         names = self._schema.names if columns is None else list(columns)
-        for batch in self._timed(scan.open().stream(partition)):
+        schema = pa.schema([self._schema.field(name) for name in scan.needed])
+        for received in self._timed(scan.open().stream(partition)):
             if not scan.needed:
-                yield batch.select([])  # a column without meaning told how many rows there are
+                yield received.select([])  # a column without meaning told how many rows there are
                 continue
+            batch = pa.RecordBatch.from_arrays(received.columns, schema=schema)
             kept = batch if scan.wanted is None else scan.wanted.apply(batch)
             if kept.num_rows:
                 yield kept if list(scan.needed) == names else kept.select(names)
@@ -151,6 +158,10 @@ class PushedProvider(SourceProvider):
     def __init__(self, source: Source, select: Select, schema: pa.Schema, planning: Planning) -> None:
         super().__init__(source, schema, planning)
         self.select = select
+
+    def shown(self, name: str) -> str:
+        column = self.select.columns[self._schema.names.index(name)].column
+        return name if column is None else column.name
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]

@@ -615,7 +615,7 @@ class Session:
 
         with self._lock, calling(), checked(self.running.check):
             self._check_open()
-            return objects(self, depth, schema, table)
+            return objects(self, depth, catalog, schema, table)
 
     def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
         """The columns of a relation."""
