@@ -28,6 +28,7 @@ def explain_sources(
     """In the columns of DataFusion's EXPLAIN: its plans, a row ``source name`` for each statement that is sent, with the rows
     expected (with ``analyze``: that came, and how long they were waited for), and a row ``computed here`` with reasons."""
     with session.planned(query.words, once=True) as planning:
+        planning.looked_at = not analyze
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
             try:

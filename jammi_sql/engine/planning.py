@@ -109,6 +109,8 @@ class Planning:
         """Of each source that it reads: its name, and what reads it."""
         self.federated: Federated | None = None
         """The query with what its sources compute, once it was planned."""
+        self.looked_at = False
+        """Whether nothing of it is run: EXPLAIN."""
         self.whole: str | None = None
         """Why each table of a source is read by itself, where that is so."""
         self._copies: list[CachedTable] = []

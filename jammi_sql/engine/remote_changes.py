@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
 import pyarrow as pa
-from datafusion.substrait import Producer
 
 from ..dialect import compose, quote_identifier, statements
 from ..dialect.statements import Fragment, Name, Query
 from ..errors import DuplicateObject, FeatureNotSupported, UndefinedColumn, UndefinedTable
 from ..federation.cutting import FoundTable, whole_select
-from ..federation.null_aware import mark_null_aware
 from ..federation.said import NotSaid
 from ..federation.select import Select
-from ..federation.whole import check_sayable
 from ..results import CommandResult, Result
 from ..sources.relation import RemoteRelation
 from ..sources.source import IngestMode, Source
@@ -28,6 +24,7 @@ from .relations import inserted_relations
 from .remote_provider import dialect_of
 from .source_kinds import FILES
 from .staging import Staged, remaining
+from .substrait import substrait_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -283,14 +280,13 @@ def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Par
             frame = session.plain_frame(planning, query.body, parameters)
             try:
                 plan = frame.optimized_logical_plan()
-                check_sayable(plan.display_indent())
-                json = orjson.loads(Producer.to_substrait_plan(plan, session.context).to_json())
-                mark_null_aware(plan, json)
+            except Exception as error:
+                raise session.translator(planning, query.body)(error) from error
+            try:
+                json = substrait_of(plan, session.context)
                 source, select = whole_select(json, lambda names: _found(planning.remote, names))
             except NotSaid as why:
                 raise _not_there(target, str(why)) from why
-            except Exception as error:
-                raise session.translator(planning, query.body)(error) from error
     if source != target.catalog:
         raise _not_there(target, "it reads another source")
     return select

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ..arrow.dataset import LazyDataset
 from ..arrow.filter import Filter, compile_filter
 from ..errors import FeatureNotSupported
+from ..federation.cutting import Pushed
 from ..federation.dialects import DIALECTS, Dialect
 from ..federation.said import NotSaid
 from ..federation.select import Select
@@ -22,7 +23,7 @@ from ..sources.relation import RemoteColumn, RemoteRelation
 from ..sources.source import RemoteScan, Source
 from .planning import Planning
 
-__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of"]
+__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "providers_of"]
 
 _PLAIN = Dialect()
 _LARGE = 100_000
@@ -194,6 +195,12 @@ class TextProvider(SourceProvider):
         check_readable(self.relation, places)
         select = Select.of_text(dialect_of(self.source), self._text, self.relation.columns)
         return [select.text(places)]
+
+
+def providers_of(planning: Planning, parts: Iterable[Pushed]) -> dict[str, PushedProvider]:
+    """What reads the relations that sources compute, by the names that the plan has for them."""
+    sources = {path[0]: table.source for path, table in planning.remote.items()}
+    return {each.name: PushedProvider(sources[each.source], each.select, each.schema, planning) for each in parts}
 
 
 def shares(source: Source, select: Select, places: Sequence[int], *, pushes: bool) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jammi_sql import Connection
+from jammi_sql.federation import cutting
 
 from .bothways import explained, pushed_and_not
 
@@ -123,6 +124,26 @@ def test_a_query_over_one_source(attached: Connection, source: str, text: str) -
 @pytest.mark.parametrize("text", ACROSS)
 def test_a_query_over_several(attached: Connection, text: str) -> None:
     pushed_and_not(attached, text)
+
+
+@pytest.mark.parametrize("text", ACROSS)
+def test_a_small_side_is_read_first(attached: Connection, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 0)
+    monkeypatch.setattr(cutting, "_TIMES", 0)
+    pushed_and_not(attached, text)
+
+
+def test_a_source_is_asked_for_the_keys_of_a_small_side(attached: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 50)
+    attached.execute("CREATE TABLE few AS SELECT 7 AS id UNION ALL SELECT 9 UNION ALL SELECT NULL")
+    text = "SELECT f.id, p.t FROM few AS f LEFT JOIN pg.public.one AS p ON p.id = f.id"
+    assert "IN (7, 9)" in explained(attached, f"ANALYZE {text}")["source pg"]
+    assert "keys of the other side" in explained(attached, text)["computed here"]
+    assert len(pushed_and_not(attached, text)) == 3
+    attached.execute("DELETE FROM few WHERE id IS NOT NULL")
+    assert "WHERE FALSE" in explained(attached, f"ANALYZE {text}")["source pg"]
+    assert pushed_and_not(attached, text) == [(None, None)]
+    attached.execute("DROP TABLE few")
 
 
 @pytest.mark.parametrize(
