@@ -6,7 +6,7 @@ relation of a new name; the rest stays as it was. Nothing is left to a source wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -239,18 +239,24 @@ class _Cutter:
                 break
             columns = {"left": tuple(range(left)), "right": tuple(range(left, left + right))}
             parts = [_Part(pieces[side], columns[side]) for side in (small, large)]
-            found = self._reduced(parts, self._parts(body["expression"]))
+            found = self._reduced(parts, self._parts(body["expression"]), {1})
             if found:
                 return {small: found[0], large: found[1]}
         return {key: self._here(piece) for key, piece in pieces.items()}
 
-    def _reduced(self, parts: Sequence[_Part], conditions: Sequence[Json]) -> dict[int, Json]:
+    def _reduced(self, parts: Sequence[_Part], conditions: Sequence[Json], which: Collection[int]) -> dict[int, Json]:
         """For some of ``parts``, by their places, what stands for them: a small one that is read first, and one of a source
-        that is asked for the rows with its keys."""
+        that is asked for the rows with its keys, which may be one of ``which``."""
         found: dict[int, Json] = {}
         for large, part in enumerate(parts):
             piece = part.piece
-            if large in found or not isinstance(piece, _Remote) or piece.sorts or piece.select.limit:
+            if (
+                large in found
+                or large not in which
+                or not isinstance(piece, _Remote)
+                or piece.sorts
+                or piece.select.limit
+            ):
                 continue
             rows = piece.select.rows
             if rows is None or rows < _LARGE:
@@ -315,7 +321,7 @@ class _Cutter:
         sources = sorted({part.piece.source for part in parts if isinstance(part.piece, _Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
-        reduced = self._reduced(parts, conditions)
+        reduced = self._reduced(parts, conditions, range(len(parts)))
         items = [
             Item(reduced[place] if place in reduced else self._here(part.piece), part.columns, self._rows(part.piece))
             for place, part in enumerate(parts)
