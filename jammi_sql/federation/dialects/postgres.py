@@ -137,6 +137,9 @@ class PostgresDialect(Dialect):
                 return f"(div({shifted}, nullif(count({argument.text}), 0)::numeric) * {unit:f})"
         raise NotSaid(f"{function} of {argument.type} is computed here")
 
+    def in_range(self, function: str, text: str, data_type: Any) -> str:
+        return f"({text})::int8" if function == "sum" and family(data_type) == "int" else text
+
     functions: Mapping[str, Say] = MappingProxyType(
         {
             "like": like,

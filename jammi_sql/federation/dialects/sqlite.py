@@ -76,8 +76,11 @@ class SqliteDialect(Dialect):
         if function == "sum" and kind in ("int", "float"):
             return f"sum({argument.text})"
         if function == "avg" and kind == "int":
-            return f"(CAST(sum({argument.text}) AS REAL) / nullif(count({argument.text}), 0))"
+            return f"avg({argument.text})"
         raise NotSaid(f"{function} of {argument.type} is computed here")
+
+    def limit(self, count: int | None, offset: int) -> str:
+        return super().limit(-1 if count is None and offset else count, offset)  # there is no OFFSET alone
 
     functions: Mapping[str, Say] = MappingProxyType(
         {
