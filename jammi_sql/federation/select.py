@@ -192,7 +192,7 @@ class Select:
                 if not text.endswith(")") or text.startswith("("):
                     raise NotSaid(f"{measure.function} with FILTER is computed here")
                 text = f"{text} FILTER (WHERE {dialect.value(measure.condition, base.columns).text})"
-            columns.append(Said(dialect.in_range(measure.function, text, measure.type), measure.type))
+            columns.append(Said(dialect.in_range(measure.function, text, arguments), measure.type))
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)

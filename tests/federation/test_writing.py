@@ -110,6 +110,30 @@ def test_values_are_cast_to_the_columns(pg: Connection) -> None:
         pg.execute("INSERT INTO pg.public.t (id, n) VALUES (2, 'seven')")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT sum(a) FROM pg.public.big",
+        "SELECT max(a) FROM pg.public.big",
+        "SELECT a FROM pg.public.big GROUP BY a",
+        "SELECT a % 5 FROM pg.public.big GROUP BY 1",
+        "SELECT CASE WHEN a > 0 THEN a END FROM pg.public.big",
+    ],
+)
+def test_a_column_whose_type_changed_there_is_an_error_and_no_other_value(
+    pg: Connection, postgres: PostgresServer, query: str
+) -> None:
+    pg.execute("CREATE TABLE pg.public.big AS SELECT CAST(3 AS BIGINT) AS a")
+    assert pg.execute(query).fetchall() == [(3,)]
+    (address,) = (uri for name, _, uri in pg.execute("SHOW SOURCES").fetchall() if name == "pg")
+    postgres.sql("ALTER TABLE big ALTER a TYPE numeric USING 1.75", address.rpartition("/")[2])
+    with pytest.raises(Error) as caught:
+        pg.execute(query).fetchall()
+    assert caught.value.sqlstate in ("22003", "22P02")
+    pg.execute("REFRESH SOURCE pg")
+    assert str(pg.execute("SELECT a FROM pg.public.big").fetchone()[0]) == "1.750000000"
+
+
 def test_update_and_delete_are_computed_there(pg: Connection) -> None:
     pg.execute(
         "INSERT INTO pg.public.t (id, n, s, d) VALUES (1, 1, 'a', 1.10), (2, 2, 'b', 2.20), (3, NULL, 'c', NULL)"

@@ -204,9 +204,9 @@ class Dialect:
         """An aggregate function, without its FILTER."""
         raise NotSaid(f"{function} is computed here")
 
-    def in_range(self, function: str, text: str, data_type: Any) -> str:
-        """The value of an aggregate function, where the source has a wider type for it: one that has no place in
-        ``data_type`` is an error there, so that nothing compares it either."""
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        """The value of an aggregate function, where the source has a wider type for it: one that has no place in the type
+        here is an error there, so that nothing compares it either."""
         return text
 
     def limit(self, count: int | None, offset: int) -> str:

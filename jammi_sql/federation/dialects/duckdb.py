@@ -103,8 +103,8 @@ class DuckdbDialect(Dialect):
             return f"(CAST(sum({argument.text}) AS DOUBLE) / nullif(count({argument.text}), 0))"
         raise NotSaid(f"{function} of {argument.type} is computed here")
 
-    def in_range(self, function: str, text: str, data_type: Any) -> str:
-        return f"CAST({text} AS BIGINT)" if function == "sum" and family(data_type) == "int" else text
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        return f"CAST({text} AS BIGINT)" if function == "sum" and family(arguments[0].type) == "int" else text
 
     functions: Mapping[str, Say] = MappingProxyType(
         {

@@ -78,6 +78,10 @@ class PostgresDialect(Dialect):
         kind = family(said.type)
         if kind == "decimal":
             return f"({said.text})::text"  # the driver knows no numeric
+        if kind not in ("float", "text"):
+            # As it is: a cast would round what is no longer of the type that is remembered of its column.
+            self.type_name(said.type)
+            return said.text
         return f"({said.text})::{self.type_name(said.type)}"
 
     def ordered(self, said: Said) -> str:
@@ -137,8 +141,10 @@ class PostgresDialect(Dialect):
                 return f"(div({shifted}, nullif(count({argument.text}), 0)::numeric) * {unit:f})"
         raise NotSaid(f"{function} of {argument.type} is computed here")
 
-    def in_range(self, function: str, text: str, data_type: Any) -> str:
-        return f"({text})::int8" if function == "sum" and family(data_type) == "int" else text
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        if function != "sum" or family(arguments[0].type) != "int" or arguments[0].type.bit_width < 64:
+            return text
+        return f"({text})::text::int8"  # by way of text, since a cast of numeric would round
 
     functions: Mapping[str, Say] = MappingProxyType(
         {
