@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...sources.assigning import assignable
 from ...sources.relation import RemoteColumn
 from ..said import NotSaid, Said
 from .dialect import Dialect, Say, family, widens
@@ -109,7 +110,7 @@ class PostgresDialect(Dialect):
         return super().cast(operand, data_type)
 
     def assigned(self, value: Said, column: RemoteColumn) -> str:
-        return f"({super().assigned(value, column)})::{column.declared}"
+        return assignable(f"({super().assigned(value, column)})", column)
 
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         kinds = [family(argument.type) for argument in arguments]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...sources.relation import RemoteColumn
 from ..expression import Call
 from ..said import NotSaid, Said
 from .dialect import Dialect, Say, family
@@ -64,6 +65,13 @@ class SqliteDialect(Dialect):
         if source == target == "text":
             return operand.text
         return super().cast(operand, data_type)
+
+    def assigned(self, value: Said, column: RemoteColumn) -> str:
+        # A column takes values of any class there, and one of another class than its own could not be read any more.
+        kinds = (family(value.type), family(column.type))
+        if not pa.types.is_null(value.type) and kinds != ("int", "float") and kinds[0] != kinds[1]:
+            raise NotSaid(f"a new value of {value.type} for column {column.name} ({column.declared}) is computed here")
+        return super().assigned(value, column)
 
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         if function == "count":
