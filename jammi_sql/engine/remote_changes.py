@@ -269,17 +269,24 @@ def change_remote(
         pieces += [" WHERE ", statement.condition]
     text = compose(*pieces)
     select = _whole(session, target, Query("SELECT", text, (), statement.body.words), parameters)
-    told = select.update([each.column for each in assignments]) if assignments else select.delete()
+    if select is None:
+        return CommandResult(0)
+    try:
+        told = select.update([each.column for each in assignments]) if assignments else select.delete()
+    except NotSaid as why:
+        raise _not_there(target, str(why)) from why
     return CommandResult(target.source.execute([told], session.running.check))
 
 
-def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Parameters) -> Select:
-    """``query``, all of which the source computes."""
+def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Parameters) -> Select | None:
+    """``query``, all of which the source computes; ``None`` where it has no rows whatever is there."""
     with session.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.plain_frame(planning, query.body, parameters)
             try:
                 plan = frame.optimized_logical_plan()
+                if type(plan.to_variant()).__name__ == "EmptyRelation":
+                    return None
             except Exception as error:
                 raise session.translator(planning, query.body)(error) from error
             try:

@@ -34,7 +34,9 @@ _LARGE = 100_000
 class _Scan:
     """What one statement reads."""
 
-    open: Callable[[], RemoteScan]
+    open: Callable[[int], RemoteScan]
+    """The scan in which a part is to be read: another one each time, since a recursive query reads its tables again and
+    again."""
     parts: int
     wanted: Filter | None
     needed: tuple[str, ...]
@@ -76,15 +78,20 @@ class SourceProvider(LazyDataset):
         texts = self.sent = self.texts(needed, wanted)
         fields = [self._schema.field(name).with_name(self.shown(name)) for name in needed]
         schema = pa.schema(fields or [pa.field("c0", pa.int64())])
-        scan: list[RemoteScan] = []
+        scans: list[RemoteScan] = []
+        times = [0] * len(texts)
         lock = threading.Lock()
 
-        def opened() -> RemoteScan:
+        def opened(part: int) -> RemoteScan:
             with lock:
-                if not scan:
-                    scan.append(self.source.scan(texts, schema, planning.check))
-                    planning.at_end(scan[0].close)
-            return scan[0]
+                if times[part] == len(scans):
+                    if scans:
+                        scans[-1].close()  # one round is over before the next begins
+                    scans.append(self.source.scan(texts, schema, planning.check))
+                    planning.at_end(scans[-1].close)
+                found = scans[times[part]]
+                times[part] += 1
+            return found
 
         return _Scan(opened, len(texts), wanted, needed)
 
@@ -100,7 +107,7 @@ class SourceProvider(LazyDataset):
     ) -> Iterator[pa.RecordBatch]:
         names = self._schema.names if columns is None else list(columns)
         schema = pa.schema([self._schema.field(name) for name in scan.needed])
-        for received in self._timed(scan.open().stream(partition)):
+        for received in self._timed(scan.open(partition).stream(partition)):
             if not scan.needed:
                 yield received.select([])  # a column without meaning told how many rows there are
                 continue

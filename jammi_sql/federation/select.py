@@ -63,6 +63,8 @@ class Select:
     limit: str = ""
     keys: tuple[frozenset[int], ...] = ()
     """Sets of columns whose values together are unique."""
+    joined: bool = False
+    """Whether ``source`` is a join, which stands in parentheses as the side of another one."""
 
     @classmethod
     def of(
@@ -145,7 +147,7 @@ class Select:
             on, where = (*texts, *left.where), right.where
         source = f"{left.source} {_JOINS[kind]} {right._in_parentheses()} ON {' AND '.join(on)}"
         rows, keys = _joined_rows(left, right, condition, kind)
-        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None)
+        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None, joined=True)
 
     def not_in(self, right: Select, condition: Expression) -> Select:
         """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
@@ -190,7 +192,7 @@ class Select:
                 if not text.endswith(")") or text.startswith("("):
                     raise NotSaid(f"{measure.function} with FILTER is computed here")
                 text = f"{text} FILTER (WHERE {dialect.value(measure.condition, base.columns).text})"
-            columns.append(Said(text, measure.type))
+            columns.append(Said(dialect.in_range(measure.function, text, arguments), measure.type))
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
@@ -321,7 +323,7 @@ class Select:
         return self._nested() if computed or (self.where and not keep_where) else self
 
     def _in_parentheses(self) -> str:
-        return f"({self.source})" if " JOIN " in self.source and not self.source.startswith("(") else self.source
+        return f"({self.source})" if self.joined else self.source
 
     def _share(self, condition: Expression) -> float:
         """How much of the rows a condition leaves, roughly."""

@@ -7,7 +7,7 @@ import pytest
 from jammi_sql import Connection
 from jammi_sql.federation import cutting
 
-from .bothways import explained, pushed_and_not
+from .bothways import code_of, explained, pushed_and_not
 
 PG, LITE = "pg.public", "lite.main"
 
@@ -97,6 +97,15 @@ EACH = [
     "SELECT id FROM {s}.one WHERE CAST(k AS VARCHAR) = '7'",
     "SELECT id FROM {s}.one WHERE d > k",
     "SELECT id FROM {s}.one WHERE f > k",
+    "SELECT id FROM {s}.one ORDER BY id OFFSET 50",
+    "SELECT id, count(DISTINCT k) OVER (PARTITION BY b) FROM {s}.one",
+    "SELECT id, sum(k) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
+    "SELECT id, sum(CASE WHEN t = '\n' THEN 1 ELSE k END) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
+    "SELECT avg(big), k FROM {s}.one GROUP BY k",
+    "WITH RECURSIVE r AS (SELECT 0 AS id UNION ALL SELECT o.id FROM r JOIN {s}.one AS o ON o.id = r.id + 1 WHERE r.id < 9)"
+    " SELECT count(*), max(id) FROM r",
+    "WITH RECURSIVE r AS (SELECT 0 AS id UNION ALL SELECT r.id + 1 FROM r WHERE r.id + 1 IN (SELECT id FROM {s}.one WHERE id < 9))"
+    " SELECT count(*), max(id) FROM r",
 ]
 
 ACROSS = [
@@ -184,6 +193,27 @@ def test_tables_of_one_source_are_joined_there_whatever_stands_between_them(atta
         " WHERE a.id = c.id AND c.id = b.id AND a.k = b.k"
     )
     assert 'JOIN "public"."two"' in explained(attached, text)["source pg"]
+
+
+@pytest.mark.parametrize("source", [PG, LITE])
+@pytest.mark.parametrize(
+    "text", ["SELECT k, sum(big) FROM {s}.one GROUP BY k", "SELECT k FROM {s}.one GROUP BY k HAVING sum(big) > 5"]
+)
+def test_a_sum_beyond_64_bits_is_refused_and_compared_with_nothing(
+    attached: Connection, source: str, text: str
+) -> None:
+    assert code_of(attached, text.format(s=source)) == "22003"
+
+
+@pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN"])
+def test_a_name_that_reads_like_a_join_is_a_name(attached: Connection, join: str) -> None:
+    attached.execute('CREATE TABLE pg.public."a JOIN b" AS SELECT 1 AS id, 2 AS k')
+    try:
+        pushed_and_not(
+            attached, f'SELECT o.id, a.k FROM pg.public.one AS o {join} pg.public."a JOIN b" AS a ON a.id = o.id'
+        )
+    finally:
+        attached.execute('DROP TABLE pg.public."a JOIN b"')
 
 
 def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
