@@ -210,9 +210,15 @@ def create_remote(
     with session.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
-            schema = session.schema_of(frame, planning, query.body)
+            planned_schema = session.schema_of(frame, planning, query.body)
             rows = session.run(frame, planning, query.body)
-    return CommandResult(_ingest(session, target, remaining(rows, session.running.check), schema, "create"))
+    schema = pa.schema(
+        [field.with_nullable(True).remove_metadata() for field in planned_schema]
+    )  # as everywhere in SQL
+    batches = (
+        pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in remaining(rows, session.running.check)
+    )
+    return CommandResult(_ingest(session, target, batches, schema, "create"))
 
 
 def drop_remote(session: Session, target: RemoteTarget, *, if_exists: bool) -> Result:
