@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
-from .expression import Call, Expression, columns_of, conjuncts
+from .expression import Call, Column, Expression, columns_of, conjuncts
 from .expression import Literal as Constant
 from .said import NotSaid, Said
 
@@ -223,23 +223,30 @@ class Select:
     def union(self, others: Sequence[Select]) -> Select:
         """UNION ALL with others of the same types."""
         parts = [self, *others]
+        columns = [[part.columns[place] for part in parts] for place in range(len(self.columns))]
+        mixed = {place for place, each in enumerate(columns) if any(said.column != each[0].column for said in each)}
+        parts = [part._meaning(mixed) for part in parts]
         texts = [f"SELECT {part._listed()} {part._rest()}" for part in parts]
         if any(part.order or part.limit for part in parts):
             raise NotSaid("UNION of limited queries is made here")
         alias = f"t{self.aliases()}"
-        columns = []
-        for place, column in enumerate(self.columns):
-            if any(part.columns[place].column != column.column for part in parts):
-                for part in parts:  # each must mean there what it means here
-                    if part.columns[place].column is not None:
-                        self.dialect.group_key(_meant(part.columns[place]))
-                columns.append(Said(f"{alias}.c{place}", column.type))
-            else:
-                columns.append(Said(f"{alias}.c{place}", column.type, column.column))
+        given = tuple(
+            Said(f"{alias}.c{place}", column.type, column.column) for place, column in enumerate(parts[0].columns)
+        )
         known = [part.rows for part in parts]
         rows = None if None in known else sum(row for row in known if row is not None)
         source = f"({' UNION ALL '.join(texts)}) AS {alias}"
-        return Select(self.dialect, self.aliases, source, tuple(columns), rows)
+        return Select(self.dialect, self.aliases, source, given, rows)
+
+    def _meaning(self, places: Set[int]) -> Select:
+        """With the values that the columns at ``places`` mean here, in whatever form they are kept there."""
+        columns = list(self.columns)
+        for place in places:
+            if columns[place].column is not None:
+                said = self.dialect.value(Column(place, columns[place].type), self.columns)
+                self.dialect.group_key(said)
+                columns[place] = Said(said.text, said.type)
+        return replace(self, columns=tuple(columns))
 
     # --- changes ---
 
@@ -339,13 +346,6 @@ class Select:
             else:
                 share *= 0.3
         return share
-
-
-def _meant(said: Said) -> Said:
-    column = said.column
-    if column is not None and not column.comparable:
-        raise NotSaid(f"column {column.name} ({column.declared}) is read in a form of its own")
-    return said
 
 
 def _wanted(condition: Expression) -> list[Expression]:

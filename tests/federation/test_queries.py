@@ -6,6 +6,7 @@ import pytest
 
 from jammi_sql import Connection
 from jammi_sql.federation import cutting
+from tests.servers.postgres import PostgresServer
 
 from .bothways import code_of, explained, pushed_and_not
 
@@ -98,6 +99,7 @@ EACH = [
     "SELECT id FROM {s}.one WHERE d > k",
     "SELECT id FROM {s}.one WHERE f > k",
     "SELECT id FROM {s}.one ORDER BY id OFFSET 50",
+    "SELECT substr(t, 1, 3000000000), substr(t, 2147483648) FROM {s}.one",
     "SELECT id, count(DISTINCT k) OVER (PARTITION BY b) FROM {s}.one",
     "SELECT id, sum(k) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
     "SELECT id, sum(CASE WHEN t = '\n' THEN 1 ELSE k END) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
@@ -203,6 +205,28 @@ def test_a_sum_beyond_64_bits_is_refused_and_compared_with_nothing(
     attached: Connection, source: str, text: str
 ) -> None:
     assert code_of(attached, text.format(s=source)) == "22003"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT c FROM pg.public.kinds UNION ALL SELECT v FROM pg.public.kinds",
+        "SELECT v FROM pg.public.kinds UNION ALL SELECT c FROM pg.public.kinds",
+        "SELECT c, count(*) FROM (SELECT c FROM pg.public.kinds UNION ALL SELECT v FROM pg.public.kinds) GROUP BY c",
+        "SELECT u FROM pg.public.kinds UNION SELECT v FROM pg.public.kinds UNION SELECT t FROM pg.public.one",
+        "SELECT c, u FROM pg.public.kinds UNION ALL SELECT c, u FROM pg.public.kinds",
+    ],
+)
+def test_columns_that_are_kept_in_different_forms_are_one_column_of_a_union(
+    attached: Connection, postgres: PostgresServer, text: str
+) -> None:
+    (address,) = (uri for name, _, uri in attached.execute("SHOW SOURCES").fetchall() if name == "pg")
+    made = (
+        "CREATE TABLE IF NOT EXISTS kinds (c char(5), v varchar(5), u uuid); TRUNCATE kinds;"
+        " INSERT INTO kinds VALUES ('a', 'a  ', '00000000-0000-0000-0000-000000000001'), ('b', 'b', NULL)"
+    )
+    postgres.sql(made, address.rpartition("/")[2])
+    pushed_and_not(attached, text)
 
 
 @pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN"])
