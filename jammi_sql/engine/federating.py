@@ -11,6 +11,7 @@ from datafusion import DataFrame, SessionContext
 
 from ..federation.cutting import FoundTable, cut
 from ..federation.said import NotSaid
+from ..topics.definition import CATALOG
 from .planning import Planning
 from .relations import inserted_relations
 from .remote_provider import TextProvider, providers_of
@@ -50,7 +51,7 @@ def federated(
         json = substrait_of(optimized, context)
         found = cut(
             json,
-            lambda names: _table(planning, names),
+            lambda names: _table(session, planning, names),
             lambda names: session.relations.rows_of(planning, names),
             frozenset(session.relations.inserted),
         )
@@ -78,8 +79,11 @@ def federated(
     return Federated(result, found.stayed)
 
 
-def _table(planning: Planning, names: tuple[str, ...]) -> FoundTable | None:
-    if len(names) != 3:
+def _table(session: Session, planning: Planning, names: tuple[str, ...]) -> FoundTable | None:
+    if len(names) != 3 or names[0] == CATALOG:
         return None
-    found = planning.remote.get((names[0], names[1], names[2]))
+    path = (names[0], names[1], names[2])
+    if path not in planning.remote:
+        session.relations.at(path)  # a view's
+    found = planning.remote.get(path)
     return None if found is None else FoundTable(names[0], found.source.dialect, found.relation)

@@ -368,7 +368,7 @@ class Session:
             frame = plan()
             if whole:
                 return frame
-            if planning.remote and self.settings.pushdown and self.relations.takes_filters:
+            if self.settings.pushdown and self.relations.takes_filters and self.may_be_cut(planning):
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
 
                 planning.federated = federated(self, planning, chosen, plan if planning.scans_files else lambda: frame)
@@ -377,6 +377,14 @@ class Session:
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
+
+    def may_be_cut(self, planning: Planning) -> bool:
+        """Whether a statement reads attached databases, by name or through views, all of them as the session sees them.
+
+        A view that was made without a tenant reads what was attached then; under a tenant the same name may be another's.
+        """
+        viewed = self.catalog.own_words(planning.words)
+        return self.tenant is None and bool(self.relations.source_names()) if viewed else bool(planning.remote)
 
     def plain_frame(self, planning: Planning, fragment: statements.Fragment, parameters: Parameters) -> DataFrame:
         """A query planned by DataFusion as it stands, nothing of it cut out."""

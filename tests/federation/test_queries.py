@@ -247,3 +247,17 @@ def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
     finally:
         attached.execute("RESET jammi.pushdown")
     assert "WHERE" not in plan["source pg"]
+
+
+def test_a_view_over_a_source_is_cut_like_the_query_in_it(attached: Connection) -> None:
+    attached.execute(
+        "CREATE VIEW joined AS SELECT a.k, b.t FROM pg.public.one AS a JOIN pg.public.two AS b ON a.id = b.id"
+    )
+    try:
+        text = "SELECT t, count(*) FROM joined WHERE k > 1 GROUP BY t"
+        plan = explained(attached, text)
+        assert " JOIN " in plan["source pg"] and "GROUP BY" in plan["source pg"]
+        pushed_and_not(attached, text)
+        pushed_and_not(attached, "SELECT j.t, c.t FROM joined AS j JOIN companion AS c ON c.t = j.t")
+    finally:
+        attached.execute("DROP VIEW joined")
