@@ -25,8 +25,11 @@ _PLAN = pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
 def explain_sources(
     session: Session, query: Query, parameters: Mapping[str, pa.Scalar], *, analyze: bool
 ) -> BatchResult | None:
-    """``None`` for a query that reads no source. In the columns of DataFusion's EXPLAIN: its plans, a row ``source name`` for each statement that is sent, with the rows
-    expected (with ``analyze``: that came, and how long they were waited for), and a row ``computed here`` with reasons."""
+    """In the columns of DataFusion's EXPLAIN; ``None`` for a query that reads no source.
+
+    DataFusion's plans, a row ``source name`` for each statement that is sent, with the rows expected (with ``analyze``: that
+    came, and how long they were waited for), and a row ``computed here`` with reasons.
+    """
     with session.planned(query.words, once=True) as planning:
         planning.looked_at = not analyze
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):

@@ -366,7 +366,9 @@ class Session:
 
         try:
             frame = plan()
-            if whole:
+            if whole or not (
+                planning.once or reads_only
+            ):  # what DataFusion runs while it plans must not be planned again
                 return frame
             if self.settings.pushdown and self.relations.takes_filters and self.may_be_cut(planning):
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
