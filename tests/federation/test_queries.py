@@ -98,6 +98,8 @@ EACH = [
     "SELECT id FROM {s}.one WHERE d > k",
     "SELECT id FROM {s}.one WHERE f > k",
     "SELECT id FROM {s}.one ORDER BY id OFFSET 50",
+    "SELECT id, extract(hour FROM arrow_cast(ts, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))')) FROM {s}.one",
+    "SELECT id, extract(hour FROM arrow_cast(ts, 'Timestamp(Microsecond, None)')) FROM {s}.one",
     "SELECT substr(t, 1, 3000000000), substr(t, 2147483648) FROM {s}.one",
     "SELECT id, count(DISTINCT k) OVER (PARTITION BY b) FROM {s}.one",
     "SELECT id, sum(k) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
