@@ -20,7 +20,7 @@ from ..federation.said import NotSaid
 from ..federation.select import Select
 from ..federation.wanted import expression_of
 from ..sources.relation import RemoteColumn, RemoteRelation
-from ..sources.source import RemoteScan, Source
+from ..sources.source import Check, RemoteScan, Source
 from .planning import Planning
 
 __all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "providers_of"]
@@ -60,6 +60,9 @@ class SourceProvider(LazyDataset):
         self.seconds = 0.0
         """Time spent waiting for them, added up over what is read at once."""
 
+    def _scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
+        return self.source.scan(texts, schema, check)
+
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         """The statements to send, whose columns are ``needed`` (one column of no meaning, where that is empty)."""
         raise NotImplementedError
@@ -87,7 +90,7 @@ class SourceProvider(LazyDataset):
                 if times[part] == len(scans):
                     if scans:
                         scans[-1].close()  # one round is over before the next begins
-                    scans.append(self.source.scan(texts, schema, planning.check))
+                    scans.append(self._scan(texts, schema, planning.check))
                     planning.at_end(scans[-1].close)
                 found = scans[times[part]]
                 times[part] += 1
@@ -196,6 +199,9 @@ class TextProvider(SourceProvider):
         self.relation = RemoteRelation("", "", "view", columns)
         super().__init__(source, remote_schema(self.relation), planning)
         self._text = text.strip().removesuffix(";")
+
+    def _scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
+        return self.source.scan(texts, schema, check, of_a_user=True)
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]

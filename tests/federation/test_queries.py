@@ -111,6 +111,7 @@ EACH = [
 ]
 
 ACROSS = [
+    "SELECT id, extract(hour FROM arrow_cast(tz, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))')) FROM pg.public.one",
     "SELECT p.id, l.t FROM pg.public.one AS p JOIN lite.main.two AS l ON p.id = l.id WHERE p.k = 1",
     "SELECT p.id, l.id FROM pg.public.one AS p LEFT JOIN lite.main.two AS l ON p.t = l.t",
     "SELECT e.id, p.t, c.t FROM events AS e JOIN pg.public.one AS p ON p.id = e.id JOIN companion AS c ON c.id = p.id",
@@ -238,6 +239,22 @@ def test_a_name_that_reads_like_a_join_is_a_name(attached: Connection, join: str
         )
     finally:
         attached.execute('DROP TABLE pg.public."a JOIN b"')
+
+
+def test_what_a_remote_query_does_to_its_session_is_for_nobody_else(attached: Connection) -> None:
+    changed = (
+        "SELECT set_config(''standard_conforming_strings'', ''off'', false) AS a, set_config(''role'', ''pg_monitor'', false) AS b,"
+        " set_config(''default_transaction_read_only'', ''off'', false) AS c"
+    )
+    assert attached.execute(f"SELECT * FROM remote_query('pg', '{changed}')").fetchall() == [
+        ("off", "pg_monitor", "off")
+    ]
+    asked = (
+        "SELECT current_setting(''standard_conforming_strings'') AS a, current_user::text AS b,"
+        " current_setting(''transaction_read_only'') AS c"
+    )
+    assert attached.execute(f"SELECT * FROM remote_query('pg', '{asked}')").fetchall() == [("on", "postgres", "on")]
+    assert len(pushed_and_not(attached, "SELECT id FROM pg.public.one WHERE t = 'a\\b'")) == 3
 
 
 def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
