@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -168,9 +169,15 @@ def federated(
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{data / f'{name}.parquet'}'")
         views = {name: f"pg.public.{name}" for name in ("orders", "customer")}
         views |= {name: f"lite.main.{name}" for name in ("part", "partsupp", "supplier")}
-        for name, path in {**views, "lineitem": "lineitem.public.lineitem"}.items():
+        for name, path in views.items():
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {path}")
         yield connection
+
+
+def placed(text: str) -> str:
+    """A query with the file in place of the table of lines; all others are views."""
+    text = re.sub(r"\blineitem\b(?=\s+l\d)", "lineitem.public.lineitem", text.rstrip().rstrip(";"))
+    return re.sub(r"(?<!\.)\blineitem\b(?!\.)", "lineitem.public.lineitem AS lineitem", text)
 
 
 def rounded(rows: list[tuple[Any, ...]]) -> list[tuple[str, ...]]:
@@ -203,16 +210,18 @@ def test_all_22_queries(federated: Connection, peer: Peer, data: Path, url: str,
     own: dict[str, float] = {}
     theirs: dict[str, float] = {}
     for number, text in sorted(queries.items(), key=lambda item: int(item[0])):
-        rows = federated.execute(text.rstrip().rstrip(";")).fetchall()
+        rows = federated.execute(placed(text)).fetchall()
         assert close(rows, truth.execute(text).fetchall()), f"query {number}"
         mine, peers = [], []
         for _ in range(ROUNDS):
-            mine.append(seconds(lambda text=text: federated.execute(text.rstrip().rstrip(";")).fetchall()))
+            mine.append(seconds(lambda text=text: federated.execute(placed(text)).fetchall()))
             peers.append(peer.ask("run", number))
         own[number], theirs[number] = median(mine), median(peers)
     ratios = {number: taken / theirs[number] for number, taken in own.items()}
     for number, ratio in ratios.items():
-        report.add("federation", f"TPC-H {SCALE}, query {number}", f"{own[number] * 1e3:.0f} ms, {ratio:.2f} of DuckDB's")
+        report.add(
+            "federation", f"TPC-H {SCALE}, query {number}", f"{own[number] * 1e3:.0f} ms, {ratio:.2f} of DuckDB's"
+        )
     total = sum(own.values()) / sum(theirs.values())
     mean = geometric_mean(ratios.values())
     report.add("federation", "all 22: total", f"{sum(own.values()):.2f} s, {total:.2f} of DuckDB's", "≤ 1", total <= 1)
