@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datafusion import SessionContext
 
@@ -103,6 +103,8 @@ class Planning:
         self._unpin: list[Callable[[], None]] = []
         self.named = False
         """Whether topics and tables must come as relations with a name, none as a plan of its own."""
+        self.file_tables: dict[tuple[str, str, str], Any] = {}
+        """The attached files that it scans, as tables of DataFusion's, by their paths."""
         self.remote: dict[tuple[str, str, str], RemoteTable] = {}
         """The tables of attached databases that it reads, by their paths."""
         self.providers: list[tuple[str, SourceProvider]] = []

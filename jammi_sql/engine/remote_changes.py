@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..dialect import compose, quote_identifier, statements
 from ..dialect.statements import Fragment, Name, Query
-from ..errors import DuplicateObject, FeatureNotSupported, UndefinedColumn, UndefinedTable
+from ..errors import DuplicateObject, FeatureNotSupported, PermissionDenied, UndefinedColumn, UndefinedTable
 from ..federation.cutting import FoundTable, whole_select
 from ..federation.said import NotSaid
 from ..federation.select import Select
@@ -78,14 +78,22 @@ def remote_target(session: Session, name: Name) -> RemoteTarget | None:
     if len(name.parts) != 3 or name.parts[0] == CATALOG:
         return None
     catalog, schema, local_name = name.parts
-    source = session.engine.attachments.find(session.reader, session.tenant, catalog)
-    if source is None:
+    attachments = session.engine.attachments
+    attached = attachments.catalog.lookup(session.reader, session.tenant, catalog)
+    if attached is None:
         return None
+    source = attachments.opened(attached.definition)
     if source.kind == FILES:
         raise FeatureNotSupported(
             f"{catalog} is made of files, which are not changed in place",
             position=name.position,
             hint="COPY (query) TO 'file.parquet' writes a file",
+        )
+    if attached.definition.tenant != session.tenant:
+        raise PermissionDenied(
+            f"source {catalog} is global: a tenant may read it, not change it",
+            position=name.position,
+            hint="do it in a session without a tenant, or ATTACH a source of the tenant's own",
         )
     if session.read_only:
         raise FeatureNotSupported("the connection is read-only", sqlstate="25006", position=name.position)

@@ -67,12 +67,19 @@ def _split(definition: SourceDefinition) -> SplitResult:
         ) from None
 
 
+_NAMES_OF_USERS: Final = frozenset({"user", "username"})
+
+
 def resolved(definition: SourceDefinition) -> dict[str, str]:
-    """The options with their references followed.
+    """The options, with the references of users' names and secrets followed: of others they are texts like any other, for
+    who may attach must not read files and variables of this process by it.
 
     Raises ``OperationalError`` 28000 that names the variable or file which is not there.
     """
-    return {name: _followed(definition.name, name, value) for name, value in definition.options.items()}
+    return {
+        name: _followed(definition.name, name, value) if is_secret(name) or name in _NAMES_OF_USERS else value
+        for name, value in definition.options.items()
+    }
 
 
 def _followed(source: str, option: str, value: str) -> str:

@@ -167,6 +167,8 @@ def test_a_tenants_sources_are_its_own(conn: Connection, shop: Path, tmp_path: P
         with pytest.raises(PermissionDenied) as denied:
             bert.execute("DETACH shop")
         assert denied.value.sqlstate == "42501"
+        with pytest.raises(PermissionDenied):
+            bert.execute("INSERT INTO shop.main.item VALUES (3, 'mine')")
         anna.execute("DETACH shop")
         assert anna.execute("SELECT count(*) FROM shop.main.item").fetchone() == (2,)
 
