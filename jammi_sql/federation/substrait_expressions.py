@@ -47,7 +47,14 @@ def read_expression(json: Json, types: Sequence[Any], functions: Functions) -> E
                 failure = body.get("failureBehavior", "")
                 return Cast(read(body["input"]), arrow_type(body["type"]), failure == "FAILURE_BEHAVIOR_RETURN_NULL")
             case "ifThen":
-                branches = tuple((read(branch["if"]), read(branch["then"])) for branch in body["ifs"])
+                clauses = list(body["ifs"])
+                # CASE base WHEN value ...: the first clause has the base alone.
+                base = None if "then" in clauses[0] else read(clauses.pop(0)["if"])
+                branches = tuple(
+                    (condition if base is None else Call("equal", (base, condition), pa.bool_()), read(clause["then"]))
+                    for clause in clauses
+                    for condition in (read(clause["if"]),)
+                )
                 otherwise = read(body["else"]) if "else" in body else None
                 return Case(branches, otherwise, branches[0][1].type)
             case "singularOrList":

@@ -50,6 +50,18 @@ def test_sqlite(attached: Connection, text: str) -> None:
 
 
 @QUIET
+@given(text=queries(("duck.main",)))
+def test_duckdb(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
+@given(text=queries(("pg.public", "duck.main", "lite.main")))
+def test_all_three(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
 @given(text=queries(("pg.public", "lite.main")))
 def test_small_sides_first(attached: Connection, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -10,7 +10,7 @@ from tests.servers.postgres import PostgresServer
 
 from .bothways import code_of, explained, pushed_and_not
 
-PG, LITE = "pg.public", "lite.main"
+PG, LITE, DUCK = "pg.public", "lite.main", "duck.main"
 
 EACH = [
     "SELECT * FROM {s}.one",
@@ -60,6 +60,8 @@ EACH = [
     "SELECT id, ts FROM {s}.one WHERE ts > TIMESTAMP '1970-01-01 00:00:00'",
     "SELECT CASE WHEN k > 1 THEN 'big' WHEN k < 0 THEN 'neg' END AS c, count(*) FROM {s}.one GROUP BY 1",
     "SELECT coalesce(t, 'none'), nullif(k, 1) FROM {s}.one",
+    "SELECT CASE k WHEN 1 THEN 'one' WHEN 2 THEN 'two' ELSE t END, count(*) FROM {s}.one GROUP BY 1",
+    "SELECT id FROM {s}.one WHERE t LIKE '%'",
     "SELECT substr(t, 1, 1), substr(t, 2), count(*) FROM {s}.one GROUP BY 1, 2",
     "SELECT id, upper(t), lower(t), length(t), t || 'x' FROM {s}.one",
     "SELECT DISTINCT k, b FROM {s}.one",
@@ -128,7 +130,7 @@ ACROSS = [
 
 
 @pytest.mark.parametrize("text", EACH)
-@pytest.mark.parametrize("source", [PG, LITE])
+@pytest.mark.parametrize("source", [PG, LITE, DUCK])
 def test_a_query_over_one_source(attached: Connection, source: str, text: str) -> None:
     pushed_and_not(attached, text.format(s=source))
 
@@ -198,7 +200,7 @@ def test_tables_of_one_source_are_joined_there_whatever_stands_between_them(atta
     assert 'JOIN "public"."two"' in explained(attached, text)["source pg"]
 
 
-@pytest.mark.parametrize("source", [PG, LITE])
+@pytest.mark.parametrize("source", [PG, LITE, DUCK])
 @pytest.mark.parametrize(
     "text", ["SELECT k, sum(big) FROM {s}.one GROUP BY k", "SELECT k FROM {s}.one GROUP BY k HAVING sum(big) > 5"]
 )

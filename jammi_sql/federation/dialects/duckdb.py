@@ -14,7 +14,6 @@ from .functions import (
     counted,
     date_part,
     date_trunc,
-    decimal_arithmetic,
     integer_division,
     like_with_escape,
     of_text,
@@ -26,7 +25,7 @@ __all__ = ["DuckdbDialect"]
 
 
 class DuckdbDialect(Dialect):
-    """What holds of PostgreSQL's arithmetic holds here."""
+    """What holds of PostgreSQL's arithmetic of integers and doubles holds here; decimals have 18 digits in between."""
 
     name = "duckdb"
     families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
@@ -115,9 +114,6 @@ class DuckdbDialect(Dialect):
             "starts_with": lambda _, call, said: f"starts_with({of_text(said[0])}, {of_text(said[1])})",
             "date_part": date_part,
             "date_trunc": date_trunc,
-            "multiply": decimal_arithmetic,
-            "add": decimal_arithmetic,
-            "subtract": decimal_arithmetic,
             "modulus": integer_division,
         }
     )
