@@ -31,6 +31,7 @@ from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
+from .access import Access
 from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
@@ -71,12 +72,15 @@ class Session:
         *,
         autocommit: bool = True,
         on_close: Callable[[], None] | None = None,
+        access: Access | None = None,
     ) -> None:
         from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
 
         self._handlers, self._opens_no_transaction = HANDLERS, OPENS_NO_TRANSACTION
         self.engine = engine
         self._on_close = on_close
+        self.access = access
+        """What its user may do; ``None``: everything."""
         self.settings = Settings()
         self.closed = False
         self.autocommit = autocommit
@@ -625,6 +629,28 @@ class Session:
             self._check_open()
             return table_schema(self, catalog, schema, table)
 
+    def listing(self) -> list[tuple[str, str, str, pa.Schema]]:
+        """Schema, name, type and columns of every relation of the own catalog, by name."""
+        from .describe import relations  # noqa: PLC0415
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return relations(self)
+
+    def primary_keys(self, schema: str | None, table: str) -> list[tuple[str, tuple[str, ...]]]:
+        """The schemas and key columns of the companion tables of that name that have a key."""
+        with self._lock, calling():
+            self._check_open()
+            visible = self.engine.services.tables.visible(self.reader, self.tenant)
+        own: dict[str, CatalogTable] = {}
+        for found in visible:  # a tenant's own table comes before a global one
+            if found.local_name == table and schema in (None, found.namespace):
+                hidden = own.get(found.namespace)
+                if hidden is None or found.definition.tenant is not None:
+                    own[found.namespace] = found
+        keys = [(namespace, found.definition.primary_key) for namespace, found in sorted(own.items())]
+        return [(namespace, key) for namespace, key in keys if key]
+
     def backup(self, path: str | PathLike[str]) -> None:
         """Write a consistent copy of the store into a new or empty folder, while others go on; open it to restore."""
         self._check_open()
@@ -635,6 +661,19 @@ class Session:
     def cancel(self) -> None:
         """Make the statement that runs in another thread raise ``QueryCanceled``."""
         self.running.cancel()
+
+    def interrupt(self) -> None:
+        """As ``cancel``, of the statement that was begun last alone: results of earlier ones are read on."""
+        self.running.interrupt()
+
+    def twin(self) -> Session:
+        """A new session for the same user: the same tenant, rights, schema and settings, and none of its transaction."""
+        self._check_open()
+        other = self.engine.sql_session(self.tenant, access=self.access)
+        other.settings = self.settings.copy()
+        other._assignments = list(self._assignments)
+        other._current_schema = self._current_schema
+        return other
 
     def close(self) -> None:
         """Undo what is open and end what runs. May be called twice."""
