@@ -126,6 +126,7 @@ class Engine:
         if metering is not None:  # last: an engine that could not be made is not observed
             metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self.access: Access | None = None
         self.closed = False
         kept = options.background and not store.read_only and self.services.caches.storage.exists
         self._cache_keeper = CacheKeeper(self.services.caches, self.sql_session) if kept else None
@@ -216,9 +217,16 @@ class Engine:
             raise ConnectionClosed("the engine is closed")
         on_close = self.close if owns_engine else None
         kind = Session if self._metering is None else self._metering.session
+        access = access or self.access
         session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close, access=access)
         self._sessions.add(session)
         return session
+
+    def restrict(self, access: Access) -> None:
+        """Give sessions that are made from now on ``access``, and open only attached files that it allows: its users are not
+        who runs the process."""
+        self.access = access
+        self.attachments.restrict(access.files)
 
     def close(self) -> None:
         """End sessions and subscriptions and release the store. May be called twice."""

@@ -48,9 +48,9 @@ class Running:
         self._cancelled.wait(seconds)
         self.check()
 
-    def watch(self, source: BatchSource) -> BatchSource:
-        """``source`` under this statement's time limit, within reach of ``cancel``."""
-        watched = _Watched(source, self._deadline, self._limit)
+    def watch(self, source: BatchSource, *, limited: bool = True) -> BatchSource:
+        """``source`` under this statement's time limit, unless not ``limited``, within reach of ``cancel``."""
+        watched = _Watched(source, self._deadline if limited else None, self._limit)
         with self._lock:
             self._sources.add(watched)
             self._current.add(watched)

@@ -31,7 +31,7 @@ from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
-from .access import Access
+from .access import Access, check_output
 from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
@@ -152,9 +152,9 @@ class Session:
         tenant = self.tenant
         shared = self._worlds.get(None)
         if shared is None:
-            shared = self._worlds[None] = World(self.relations, self._prepare)
+            shared = self._worlds[None] = World(self.relations, self._prepare, files=self.access is None)
         if tenant not in self._worlds:
-            self._worlds[tenant] = World(self.relations, self._prepare, shared)
+            self._worlds[tenant] = World(self.relations, self._prepare, shared, files=self.access is None)
         return self._worlds[tenant]
 
     @property
@@ -179,13 +179,13 @@ class Session:
 
     def merging_context(self) -> SessionContext:
         """A new context whose joins sort both sides and hold neither in memory, for one statement."""
-        return self._world.merging_context(self.settings.memory_limit)
+        return self._world.merging_context(self.memory_limit)
 
     def _prepare(self, context: SessionContext, *, limited: bool = True) -> None:
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
-            if self.settings.is_changed(name) and (limited or name != "memory_limit"):
-                _configure(context, self.settings, name)
+            if limited or name != "memory_limit":
+                self._configure(context, name)
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)
         for assignment in self._assignments:
@@ -197,7 +197,33 @@ class Session:
     def apply_setting(self, name: str) -> None:
         """Bring a changed setting into force."""
         for context in self._contexts():
-            _configure(context, self.settings, name)
+            self._configure(context, name, again=True)
+
+    def _configure(self, context: SessionContext, name: str, *, again: bool = False) -> None:
+        """Bring a setting into force; ``again``: another value may be."""
+        key = _DATAFUSION_SETTINGS.get(name)
+        if key is None:
+            return
+        value = self.settings.show(name)
+        if name == "memory_limit" and self.access is not None and self.access.memory_limit is not None:
+            value = f"{max(1, (self.memory_limit or 0) >> 10)}K"
+        elif not again and not self.settings.is_changed(name):
+            return
+        context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes for sorts, joins and aggregates: what is set, or less where the session may not have as much."""
+        most = None if self.access is None else self.access.memory_limit
+        chosen = self.settings.memory_limit
+        return most if chosen is None else chosen if most is None else min(chosen, most)
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds for a statement: what is set, or less where the session may not have as much."""
+        most = None if self.access is None else self.access.statement_timeout
+        chosen = self.settings.statement_timeout
+        return most if chosen is None else chosen if most is None else min(chosen, most)
 
     def assigned(self, text: str) -> None:
         """``SET`` or ``RESET`` of a DataFusion option ran in ``context``: let it hold in the others too."""
@@ -287,7 +313,7 @@ class Session:
             statement = parsed.statement
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             handler = self._handlers[type(statement)]
             if self.scope.is_open:
                 return handler(self, statement, parameters)
@@ -370,6 +396,8 @@ class Session:
 
         try:
             frame = plan()
+            if self.access is not None:
+                check_output(self.access, frame.logical_plan())
             if whole:
                 return frame
             if planning.remote and self.settings.pushdown and self.relations.takes_filters:
@@ -452,7 +480,8 @@ class Session:
 
     def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
         """A result that the session can cancel and that keeps the statement's time limit."""
-        return BatchResult(self.running.watch(source), bounded=bounded, rowcount=rowcount)
+        limited = bounded or self.settings.statement_timeout is not None  # a live one has no end to be in time for
+        return BatchResult(self.running.watch(source, limited=limited), bounded=bounded, rowcount=rowcount)
 
     def collect(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Table:
         """All rows of a planned query."""
@@ -583,7 +612,7 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             return insert_many(self, parsed, parameters)
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
@@ -594,7 +623,7 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             return ingest(self, name, reader, mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
@@ -701,10 +730,3 @@ def _bindable(value: pa.Scalar) -> pa.Scalar:
 def _set_default_schema(context: SessionContext, name: str) -> None:
     quoted = name.replace("'", "''")  # the name of a schema that exists
     context.sql(f"SET datafusion.catalog.default_schema = '{quoted}'")
-
-
-def _configure(context: SessionContext, settings: Settings, name: str) -> None:
-    key = _DATAFUSION_SETTINGS.get(name)
-    if key is not None:
-        value = settings.show(name)
-        context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")

@@ -25,9 +25,13 @@ class AllowedFiles:
 
     def __call__(self, path: str) -> None:
         place = path.rstrip("/") or "/"
-        if any(glob.fullmatch(place) for glob in self._files):
-            return
         if any(folder.fullmatch(place) for folder in self._folders) and os.path.isdir(place):
+            return
+        self.covered(place)
+
+    def covered(self, path: str) -> None:
+        """As a call, and for folders on the way too."""
+        if any(glob.fullmatch(path) for glob in self._files):
             return
         raise PermissionDenied(
             "files of the server are not open to clients, or not this one",

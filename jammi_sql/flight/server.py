@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc.aio
 
+from ..engine.access import Access
 from ..engine.engine import Engine
 from ..errors import InvalidParameter
 from ..logs import about, reason
@@ -38,7 +39,7 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
     check_options(options)
     identities = None if options.token_file is None else Identities(options.token_file)
     files = AllowedFiles(options.allow_files)
-    engine.attachments.restrict(files)
+    engine.restrict(Access(files, files.covered, tenants=True, secrets=True))
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_LIVE_THREADS, "jammi-flight-live"))  # what live streams do in threads
     service = Service(engine, options.limits, identities, files)

@@ -19,6 +19,7 @@ from ..errors import FeatureNotSupported, InvalidParameter, OperationalError, Qu
 from .actions import ACTIONS, act
 from .calls import Call, Door
 from .clients import Client, Clients, Waiting
+from .files import AllowedFiles
 from .framing import Framing, ipc_schema
 from .identity import Identities, Identity, bearer_token
 from .metadata import METADATA, metadata, metadata_schema
@@ -57,7 +58,7 @@ class Service:
         engine: Engine,
         limits: Limits,
         identities: Identities | None,
-        files: Callable[[str], None],
+        files: AllowedFiles,
     ) -> None:
         """``files`` raises for a path that clients may not reach."""
         self.engine = engine
@@ -75,6 +76,7 @@ class Service:
         limits = self.limits
         access = Access(
             self._files,
+            self._files.covered,
             tenants=identity.is_admin,
             secrets=identity.is_admin,
             statement_timeout=limits.statement_timeout,
@@ -130,10 +132,12 @@ class Service:
 
         async def serve(call: Call) -> None:
             token = bearer_token(headers) or "anybody"
+            given = ("authorization", f"Bearer {token}")
+            await context.send_initial_metadata((*shown.held, given))
             await context.write(flight.HandshakeResponse(payload=token.encode()))
-            context.set_trailing_metadata((("authorization", f"Bearer {token}"),))
 
-        await self.door.through("Handshake", _With(context, headers), serve)
+        shown = _Handshaking(context, headers)
+        await self.door.through("Handshake", shown, serve)
 
     # --- queries ---
 
@@ -334,8 +338,8 @@ class Service:
         await self.work.end()
 
 
-class _With:
-    """The context of a call with other credentials than its headers have."""
+class _Handshaking:
+    """The context of a handshake, with the credentials that came in its message; its first metadata is held back."""
 
     def __init__(self, context: Any, authorization: list[str]) -> None:
         self._context = context
@@ -344,8 +348,13 @@ class _With:
             *(("authorization", value) for value in authorization),
         )
 
+        self.held: tuple[tuple[str, str], ...] = ()
+
     def invocation_metadata(self) -> Any:
         return self._metadata
+
+    async def send_initial_metadata(self, metadata: Any) -> None:
+        self.held = metadata
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
