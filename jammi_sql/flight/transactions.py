@@ -42,11 +42,11 @@ class Transactions:
         """Commit or roll back."""
         client = call.client
         if client.abandoned and client.abandoned == id_:
+            client.abandoned = None
             if commit:
                 raise FailedTransaction(
                     "the transaction was undone, for it lay idle", hint="roll it back, and begin anew"
                 )
-            client.abandoned = None
             return
         transaction = self._clients.transaction(id_, call.identity)
         session = transaction.seat.session

@@ -268,8 +268,8 @@ def test_a_statement_has_no_more_time_than_the_server_gives(alpha: Any) -> None:
 
 def test_a_statement_has_no_more_memory_than_the_server_gives(alpha: Any) -> None:
     run(alpha, "SET jammi.memory_limit = '100G'")
-    text = "SELECT count(*) FROM (SELECT DISTINCT value || repeat('x', 100) FROM generate_series(1, 20000000))"
-    with pytest.raises(Error, match=r"53\d00|57014"):
+    text = "SELECT count(*) FROM generate_series(1, 5000000) a JOIN generate_series(1, 5000000) b ON a.value = b.value"
+    with pytest.raises(Error, match="Resources exhausted"):
         rows(alpha, text)
 
 
