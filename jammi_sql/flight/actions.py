@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ..errors import Error, FeatureNotSupported, InvalidParameter, PermissionDenied
 from ..tenancy import TenantId
-from .calls import Call
+from .calls import Call, going_down
 from .framing import ipc_schema
 from .protocol import flight, sql, unwrap, wrap
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTIONS", "act"]
 
+_BEGINNINGS: Final = frozenset({"CreatePreparedStatement", "BeginTransaction", "BeginSavepoint"})
 _COMMIT, _ROLLBACK = 1, 2
 _CANCELLED = 1
 _CLOSED = 1
@@ -29,6 +30,8 @@ async def act(service: Service, call: Call, action: Any) -> bytes | None:
     known = ACTIONS.get(action.type)
     if known is None:
         raise FeatureNotSupported(f"there is no action {action.type}", hint=", ".join(ACTIONS))
+    if service.door.closed and action.type in _BEGINNINGS:
+        raise going_down()
     run, _, message = known
     if isinstance(message, str):
         try:

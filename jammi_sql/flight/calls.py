@@ -18,9 +18,11 @@ from .fingerprint import fingerprint
 from .identity import ANYBODY, Identities, Identity, bearer_token
 from .status import code_of, text_of, trailers_of
 
-__all__ = ["COOKIE", "Call", "Door"]
+__all__ = ["COOKIE", "Call", "Door", "going_down"]
 
 COOKIE: Final = "arrow_flight_session_id"
+_TO_THE_END: Final = frozenset({"DoGet", "DoAction"})
+"""What is served while the server goes down: statements that were begun have their results fetched, and are closed."""
 _access = logging.getLogger("jammi_sql.flight.access")
 _logger = logging.getLogger("jammi_sql.flight")
 
@@ -62,8 +64,8 @@ class Door:
         code, began = "OK", time.perf_counter()
         self.open_calls += 1
         try:
-            if self.closed:
-                raise OperationalError("the server is going down", sqlstate="57P01", hint="connect again")
+            if self.closed and method not in _TO_THE_END:
+                raise going_down()
             call = await self._call(context)
             call.client.busy += 1
             return await serve(call)
@@ -155,6 +157,11 @@ class Door:
                 " ".join(f"{key}={value}" for key, value in fields.items() if key != "method"),
                 extra=fields,
             )
+
+
+def going_down() -> OperationalError:
+    """The error for those who come too late."""
+    return OperationalError("the server is going down", sqlstate="57P01", hint="connect again")
 
 
 def _cookie(headers: Any) -> str | None:

@@ -261,6 +261,11 @@ class Clients:
             waiting.client.touched = time.monotonic()
             waiting.close()
 
+    def awaited(self, within: float) -> bool:
+        """Whether a result is being fetched, or was made so few seconds ago that its client may not have asked for it yet."""
+        now = time.monotonic()
+        return any(each.fetched or now - each.made < within for each in self._waiting.values())
+
     # --- time ---
 
     def overdue(self) -> tuple[list[Waiting], list[Transaction], list[Client], list[Client]]:

@@ -27,6 +27,7 @@ __all__ = ["serve"]
 
 _logger = logging.getLogger("jammi_sql.flight")
 _PATIENCE = 10.0  # seconds that running statements have to end
+_GRACE = 0.2  # seconds that calls have which are still open then
 _LIVE_THREADS = 8
 
 
@@ -71,7 +72,8 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
     finally:
         operations.draining = True
         service.end_streams()
-        await server.stop(_PATIENCE)
+        await service.drain(_PATIENCE)
+        await server.stop(_GRACE)
         sweeping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sweeping

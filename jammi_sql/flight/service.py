@@ -39,6 +39,8 @@ _LONG_POLL: Final = 5.0
 _KEPT_POLL: Final = 60.0
 _POLL: Final = b"jammi-poll:"
 _SWEEP: Final = 1.0
+_LOOK: Final = 0.02
+_FETCHED_WITHIN: Final = 1.0  # seconds in which a client asks for the result of what it ran
 
 
 @dataclass(eq=False)
@@ -326,6 +328,14 @@ class Service:
         for waiting in self.clients.results:
             if not waiting.result.bounded:
                 waiting.result.cancel()
+
+    async def drain(self, patience: float) -> None:
+        """Wait for the statements that were begun, at most so many seconds."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end and (
+            self.door.open_calls or self.work.running or self.clients.awaited(_FETCHED_WITHIN)
+        ):
+            await asyncio.sleep(_LOOK)
 
     async def close(self) -> None:
         """End everything, and undo what is open."""
