@@ -89,6 +89,10 @@ class Waiting:
     schema: pa.Schema
     session: Session | None = None
     """A session that ends with it."""
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    """The first of its batches, which were pulled already."""
+    is_whole: bool = False
+    """Whether those are all."""
     handle: bytes = field(default_factory=_handle)
     made: float = field(default_factory=time.monotonic)
     fetched: bool = False

@@ -240,11 +240,17 @@ class Service:
         framing, result, context = Framing(waiting.schema), waiting.result, call.context
         await context.write(framing.head())
         try:
-            while (batch := await result.anext_batch()) is not None:
-                if batch.num_rows:
-                    call.rows += batch.num_rows
-                    for message in framing.messages(batch):
-                        await context.write(message)
+            batches, waiting.batches = waiting.batches, []
+            while True:
+                for batch in batches:
+                    if batch.num_rows:
+                        call.rows += batch.num_rows
+                        for message in framing.messages(batch):
+                            await context.write(message)
+                following = None if waiting.is_whole else await result.anext_batch()
+                if following is None:
+                    return
+                batches = [following]
         except QueryCanceled as error:
             if self.door.closed and not result.bounded:
                 raise OperationalError(

@@ -19,6 +19,8 @@ from .work import Seat, Work
 __all__ = ["Statements"]
 
 _T = TypeVar("_T")
+_GLANCE = 0.01  # seconds that a thread waits for the first rows
+_AT_ONCE = 1 << 20  # bytes that are kept until they are fetched
 _NO_COLUMNS = pa.schema([])
 
 # (where the table is not there, where it is), by the numbers of the protocol
@@ -76,13 +78,13 @@ class Statements:
             seat = Seat(own)
         session = seat.session
         try:
-            result = await self._work.run(seat, lambda: run(session))
+            begun = await self._work.run(seat, lambda: _Begun(run(session)))
         except BaseException:
             if own is not None:
                 own.close()
             raise
-        schema = _NO_COLUMNS if result.schema is None else result.schema
-        return self._clients.keep(Waiting(call.client, result, schema, own))
+        schema = _NO_COLUMNS if begun.result.schema is None else begun.result.schema
+        return self._clients.keep(Waiting(call.client, begun.result, schema, own, begun.batches, begun.is_whole))
 
     # --- changes ---
 
@@ -199,6 +201,37 @@ class Statements:
         seat = self._clients.seat(prepared.client, self._transaction(prepared), follows=True)
         assert seat is not None
         return seat
+
+
+class _Begun:
+    """A result and what of it came at once, pulled in the thread that ran the statement: a small one is all there then."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.batches: list[pa.RecordBatch] = []
+        self.is_whole = result.schema is None
+        if result.bounded and not self.is_whole:
+            try:
+                self._pull()
+            except TimeoutError:
+                pass
+            except BaseException:
+                result.close()
+                raise
+
+    def _pull(self) -> None:
+        size = 0
+        while size < _AT_ONCE:
+            batch = self.result.next_batch(_GLANCE)
+            if batch is None:
+                self.is_whole = True
+                return
+            self.batches.append(batch)
+            size += batch.nbytes
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.result.close()
 
 
 def _run(session: Session, prepared: Prepared, rows: pa.Table | None) -> Result:
