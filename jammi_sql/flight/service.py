@@ -34,6 +34,7 @@ __all__ = ["Service"]
 
 _NAME: Final = "arrow.flight.protocol.FlightService"
 _CMD: Final = 2
+_BATCH_ROWS: Final = "32768"  # each batch is a message, which costs as much as some thousands of rows
 _FIRST_POLL: Final = 0.05
 _LONG_POLL: Final = 5.0
 _KEPT_POLL: Final = 60.0
@@ -84,7 +85,9 @@ class Service:
             statement_timeout=limits.statement_timeout,
             memory_limit=limits.memory_limit,
         )
-        return self.engine.sql_session(identity.tenant, access=access)
+        session = self.engine.sql_session(identity.tenant, access=access)
+        session.settings.set("batch_size", _BATCH_ROWS)
+        return session
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What gRPC is to call."""
