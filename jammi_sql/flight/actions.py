@@ -41,7 +41,10 @@ async def act(service: Service, call: Call, action: Any) -> bytes | None:
         if request.DESCRIPTOR.name != message:
             raise InvalidParameter(f"the body of {action.type} is no {message}")
     else:
-        request = message.FromString(action.body)
+        try:
+            request = message.FromString(action.body)
+        except Exception as error:  # protobuf's own error has no public name in every implementation of it
+            raise InvalidParameter(f"the body of {action.type} is not what it must be") from error
     return await run(service, call, request)
 
 

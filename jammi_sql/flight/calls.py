@@ -23,6 +23,7 @@ __all__ = ["COOKIE", "Call", "Door", "going_down"]
 COOKIE: Final = "arrow_flight_session_id"
 _TO_THE_END: Final = frozenset({"DoGet", "DoAction"})
 """What is served while the server goes down: statements that were begun have their results fetched, and are closed."""
+_LONGEST: Final = 1000
 _access = logging.getLogger("jammi_sql.flight.access")
 _logger = logging.getLogger("jammi_sql.flight")
 
@@ -75,7 +76,7 @@ class Door:
         except Exception as error:
             shown = self._shown(method, error)
             code = code_of(shown).name
-            await context.abort(code_of(shown), self._hidden(text_of(shown)), trailers_of(shown))
+            await context.abort(code_of(shown), text_of(shown), trailers_of(shown))
         finally:
             self.open_calls -= 1
             if call is not None:
@@ -130,6 +131,9 @@ class Door:
 
     def _shown(self, method: str, error: Exception) -> Error:
         if isinstance(error, Error):
+            # Trailing metadata has room for some kilobytes, and holds the text twice.
+            error.message = self._hidden(error.message)[:_LONGEST]
+            error.hint = None if error.hint is None else self._hidden(error.hint)[:_LONGEST]
             return error
         if isinstance(error, pa.ArrowException):
             return InvalidParameter(f"the data is not what it must be: {type(error).__name__}")

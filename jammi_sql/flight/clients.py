@@ -250,7 +250,13 @@ class Clients:
             del self._prepared[handle]
 
     def keep(self, waiting: Waiting) -> Waiting:
-        """Remember a result until it is fetched."""
+        """Remember a result until it is fetched; ``InvalidParameter`` (53400) where the client fetches none of too many."""
+        unread = sum(each.client is waiting.client and not each.fetched for each in self._waiting.values())
+        if unread >= self._limits.unread:
+            waiting.close()
+            raise InvalidParameter(
+                f"{unread} results wait to be fetched", sqlstate="53400", hint="fetch or cancel them"
+            )
         self._waiting[waiting.handle] = waiting
         return waiting
 
@@ -277,18 +283,17 @@ class Clients:
         now, limits = time.monotonic(), self._limits
         unread = [w for w in self._waiting.values() if not w.fetched and now - w.made > limits.unread_timeout]
         reading = {w.client.key for w in self._waiting.values()}
-        idle = [
-            each
-            for each in self._transactions.values()
-            if not each.seat.turn.locked() and now - each.touched > limits.transaction_timeout
-        ]
+        finite = {w.client.key for w in self._waiting.values() if w.result.bounded}
+
+        def is_idle(client: Client, seat: Seat, touched: float) -> bool:
+            since = now - max(touched, seat.used)
+            return since > limits.transaction_timeout and not seat.turn.locked() and client.key not in finite
+
+        idle = [each for each in self._transactions.values() if is_idle(each.client, each.seat, each.touched)]
         by_text = [
             client
             for client in self._by_key.values()
-            if client.transaction is None
-            and not client.busy
-            and client.session.in_transaction
-            and now - client.touched > limits.transaction_timeout
+            if client.transaction is None and client.session.in_transaction and is_idle(client, client.seat, 0.0)
         ]
         gone = [
             client

@@ -27,6 +27,10 @@ class Limits:
     """How long a client may lie idle before its session is forgotten."""
     unread_timeout: float = 120.0
     """How long a result may wait to be fetched."""
+    unread: int = 1000
+    """Results of one client that wait to be fetched."""
+    bound_bytes: int = 256 << 20
+    """Parameters that are kept for one prepared statement."""
     prepared: int = 1000
     """Prepared statements of one client."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from ..engine.access import Access
 from ..engine.engine import Engine
 from ..engine.session import Session
 from ..errors import FeatureNotSupported, InvalidParameter, OperationalError, QueryCanceled, UndefinedObject
+from ..logs import about
 from .actions import ACTIONS, act
 from .calls import Call, Door
 from .clients import Client, Clients, Waiting
@@ -32,6 +34,7 @@ from .work import Seat, Work
 
 __all__ = ["Service"]
 
+_logger = logging.getLogger("jammi_sql.flight")
 _NAME: Final = "arrow.flight.protocol.FlightService"
 _CMD: Final = 2
 _BATCH_ROWS: Final = "32768"  # each batch is a message, which costs as much as some thousands of rows
@@ -71,7 +74,7 @@ class Service:
         self.clients = Clients(self._new_session, limits)
         store = engine.services.store
         self.door = Door(self.clients, identities, limits.rate, "" if store.folder is None else str(store.folder))
-        self.statements = Statements(self.clients, self.work)
+        self.statements = Statements(self.clients, self.work, limits.bound_bytes)
         self.transactions = Transactions(self.clients, self.work)
         self._polls: dict[bytes, _Poll] = {}
 
@@ -194,7 +197,13 @@ class Service:
             poll = _Poll(call.client, asyncio.ensure_future(self.flight_info(call, descriptor)))
         poll.asked = time.monotonic()
         left = call.context.time_remaining()
-        await asyncio.wait((poll.task,), timeout=patience if left is None else max(0.0, min(patience, left - 0.1)))
+        patience = patience if left is None else max(0.0, min(patience, left - 0.1))
+        try:
+            await asyncio.wait((poll.task,), timeout=patience)
+        except asyncio.CancelledError:
+            if handle not in self._polls:  # its client never heard of it
+                poll.task.cancel()
+            raise
         if not poll.task.done():
             self._polls[handle] = poll
             info = flight.FlightInfo(total_records=-1, total_bytes=-1, app_metadata=handle)
@@ -317,19 +326,25 @@ class Service:
         """Let go of what nobody comes back for, for ever."""
         while True:
             await asyncio.sleep(_SWEEP)
-            unread, idle, by_text, gone = self.clients.overdue()
-            for waiting in unread:
-                self.clients.forget(waiting)
-            for transaction in idle:
-                await self.transactions.abandon(transaction)
-            for client in by_text:
-                await self.transactions.abandon_session(client)
-            for client in gone:
-                await self.drop(client)
-            for handle, poll in list(self._polls.items()):
-                if time.monotonic() - poll.asked > _KEPT_POLL:
-                    del self._polls[handle]
-                    poll.task.cancel()
+            try:
+                await self._sweep_once()
+            except Exception as error:
+                _logger.error("a transaction or client that is gone was not undone", exc_info=error, extra=about(error))
+
+    async def _sweep_once(self) -> None:
+        unread, idle, by_text, gone = self.clients.overdue()
+        for waiting in unread:
+            self.clients.forget(waiting)
+        for transaction in idle:
+            await self.transactions.abandon(transaction)
+        for client in by_text:
+            await self.transactions.abandon_session(client)
+        for client in gone:
+            await self.drop(client)
+        for handle, poll in list(self._polls.items()):
+            if time.monotonic() - poll.asked > _KEPT_POLL:
+                del self._polls[handle]
+                poll.task.cancel()
 
     def end_streams(self) -> None:
         """End the live streams, and let nobody in any more."""

@@ -30,9 +30,11 @@ _MODES = {(1, 1): "create", (2, 2): "append", (1, 3): "replace", (1, 2): "create
 class Statements:
     """Runs statements: ad hoc and prepared ones, queries and changes, and the upload of rows."""
 
-    def __init__(self, clients: Clients, work: Work) -> None:
+    def __init__(self, clients: Clients, work: Work, bound_bytes: int) -> None:
+        """``bound_bytes``: of parameters, at most so many are kept."""
         self._clients = clients
         self._work = work
+        self._bound_bytes = bound_bytes
 
     # --- queries ---
 
@@ -121,7 +123,7 @@ class Statements:
         seat = self._prepared_seat(call, prepared)
 
         def read() -> pa.Table | None:
-            return upload.reader().read_all() if upload.has_rows else None
+            return _table(upload.reader(), self._bound_bytes) if upload.has_rows else None
 
         rows = await self._reading(upload, self._work.run(Seat(seat.session), read))
         prepared.rows = rows if rows is not None and rows.num_columns else None
@@ -252,6 +254,20 @@ def _run(session: Session, prepared: Prepared, rows: pa.Table | None) -> Result:
     if not tables:
         raise InvalidParameter("there is no set of parameters", sqlstate="07001", hint="bind at least one row")
     return BatchResult.of(pa.concat_tables(tables))
+
+
+def _table(reader: pa.RecordBatchReader, most: int) -> pa.Table:
+    batches, size = [], 0
+    for batch in reader:
+        size += batch.nbytes
+        if size > most:
+            raise InvalidParameter(
+                f"more than {most:,} bytes of parameters",
+                sqlstate="54000",
+                hint="ingest the rows, or bind them in parts",
+            )
+        batches.append(batch)
+    return pa.Table.from_batches(batches, schema=reader.schema)
 
 
 def _count(result: Result) -> int:

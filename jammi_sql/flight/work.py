@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ class Seat:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.turn = asyncio.Lock()
+        self.used = time.monotonic()
+        """When the last turn ended."""
 
 
 class _State:
@@ -66,7 +69,10 @@ class Work:
             if state.stopped:
                 raise QueryCanceled("the statement was cancelled")
             state.begun = True
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _unless(state, call))
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._pool, _unless(state, call))
+            finally:
+                seat.used = time.monotonic()
 
     def _forget(self, job: asyncio.Task[Any]) -> None:
         self._jobs.pop(job, None)

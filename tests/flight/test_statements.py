@@ -186,3 +186,9 @@ def test_the_log_has_fingerprints_and_no_values(client: Any, server: JammiServer
     rows(client, "SELECT 'another one', 4712")
     lines = [line for line in server.log.splitlines() if "statement=SELECT" in line]
     assert lines and "secret" not in server.log and "4711" not in server.log
+
+
+def test_an_error_of_a_long_statement_is_told_in_short(client: Any) -> None:
+    with pytest.raises(ProgrammingError, match="42") as caught:
+        rows(client, "SELECT " + "a" * 100_000 + " FROM nowhere")
+    assert len(str(caught.value)) < 4000
