@@ -666,6 +666,30 @@ class Session:
             self._check_open()
             return relations(self)
 
+    def source_names(self) -> list[str]:
+        """The names of the attached sources, each of which is a catalog."""
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return sorted(self.relations.source_names())
+
+    def source_schemas(self, catalog: str | None = None) -> list[tuple[str, str]]:
+        """Catalog and schema of the attached sources, or of one."""
+        from .attached_listing import attached_schemas  # noqa: PLC0415 - nothing of it where nothing is attached
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return attached_schemas(self, catalog)
+
+    def source_listing(
+        self, catalog: str | None, in_schema: Callable[[str], bool], called: Callable[[str], bool]
+    ) -> list[tuple[str, str, str, str, pa.Schema]]:
+        """Catalog, schema, name, type and columns of the relations of attached sources whose schema and name are wanted."""
+        from .attached_listing import attached_relations  # noqa: PLC0415 - as above
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return list(attached_relations(self, catalog, in_schema, called))
+
     def primary_keys(self, schema: str | None, table: str) -> list[tuple[str, tuple[str, ...]]]:
         """The schemas and key columns of the companion tables of that name that have a key."""
         with self._lock, calling():

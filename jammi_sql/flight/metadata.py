@@ -42,45 +42,47 @@ def metadata(command: Any, session: Session, limits: Limits) -> pa.Table:
 
 
 def _catalogs(command: Any, session: Session) -> list[dict[str, object]]:
-    return [{"catalog_name": CATALOG}]
+    return [{"catalog_name": name} for name in sorted({CATALOG, *session.source_names()})]
 
 
 def _db_schemas(command: Any, session: Session) -> list[dict[str, object]]:
-    matches = _like(_given(command, "db_schema_filter_pattern"))
-    if _given(command, "catalog") not in (None, CATALOG):
-        return []
-    names = [row["schema"] for row in session.objects(2).to_pylist()]
-    return [{"catalog_name": CATALOG, "db_schema_name": name} for name in sorted(set(names)) if matches(name)]
+    catalog, matches = _given(command, "catalog"), _like(_given(command, "db_schema_filter_pattern"))
+    found: set[tuple[str, str]] = set(session.source_schemas(catalog))
+    if catalog in (None, CATALOG):
+        found |= {(CATALOG, row["schema"]) for row in session.objects(2).to_pylist()}
+    return [{"catalog_name": name, "db_schema_name": schema} for name, schema in sorted(found) if matches(schema)]
 
 
 def _tables(command: Any, session: Session) -> list[dict[str, object]]:
-    if _given(command, "catalog") not in (None, CATALOG):
-        return []
+    catalog = _given(command, "catalog")
     in_schema = _like(_given(command, "db_schema_filter_pattern"))
     called = _like(_given(command, "table_name_filter_pattern"))
     kinds = {kind.lower() for kind in command.table_types}
+    found = session.source_listing(catalog, in_schema, called)
+    if catalog in (None, CATALOG):
+        found += [(CATALOG, *own) for own in session.listing() if in_schema(own[0]) and called(own[1])]
     rows: list[dict[str, object]] = []
-    for schema, name, kind, columns in session.listing():
-        if in_schema(schema) and called(name) and (not kinds or kind in kinds):
+    for name, schema, table, kind, columns in sorted(found, key=lambda each: each[:4]):
+        if not kinds or kind in kinds:
             row: dict[str, object] = {
-                "catalog_name": CATALOG,
+                "catalog_name": name,
                 "db_schema_name": schema,
-                "table_name": name,
+                "table_name": table,
                 "table_type": kind,
             }
             if command.include_schema:
-                row["table_schema"] = ipc_schema(_described(columns, schema, name))
+                row["table_schema"] = ipc_schema(_described(columns, name, schema, table))
             rows.append(row)
     return rows
 
 
-def _described(columns: pa.Schema, schema: str, table: str) -> pa.Schema:
+def _described(columns: pa.Schema, catalog: str, schema: str, table: str) -> pa.Schema:
     """Columns with what clients look for in their metadata."""
     return pa.schema(
         [
             field.with_metadata(
                 {
-                    "ARROW:FLIGHT:SQL:CATALOG_NAME": CATALOG,
+                    "ARROW:FLIGHT:SQL:CATALOG_NAME": catalog,
                     "ARROW:FLIGHT:SQL:DB_SCHEMA_NAME": schema,
                     "ARROW:FLIGHT:SQL:TABLE_NAME": table,
                     "ARROW:FLIGHT:SQL:TYPE_NAME": sql_type(field.type),
