@@ -55,6 +55,10 @@ class Identities:
             raise InvalidParameter(f"the token file cannot be read: {type(error).__name__}") from error
         self._known = dict(_identity(number, line) for number, line in _meaningful(lines))
 
+    def knows(self, identity: Identity) -> bool:
+        """Whether somebody still is that."""
+        return identity in self._known.values()
+
     def of_token(self, token: str) -> Identity | None:
         """Whose token that is."""
         return None if token.startswith(_CERTIFICATE) else self._known.get(_digest(token))

@@ -60,7 +60,7 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     if identities is not None:
-        loop.add_signal_handler(signal.SIGHUP, _reload, identities)
+        loop.add_signal_handler(signal.SIGHUP, _reload, identities, service)
     await asyncio.to_thread(_warm, engine)
     await server.start()
     await operations.start()
@@ -135,9 +135,15 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def _reload(identities: Identities) -> None:
+_expelling: set[asyncio.Task[None]] = set()  # the event loop holds its tasks weakly
+
+
+def _reload(identities: Identities, service: Service) -> None:
     try:
         identities.reload()
+        task = asyncio.ensure_future(service.expel(identities))
+        _expelling.add(task)
+        task.add_done_callback(_expelling.discard)
         _logger.info("the token file was read again")
     except InvalidParameter as error:
         _logger.error("the token file stays as it was read before: %s", reason(error), extra=about(error))

@@ -322,6 +322,12 @@ class Service:
         for session in self.clients.drop(client):
             await self.work.run(Seat(session), session.close)
 
+    async def expel(self, identities: Identities) -> None:
+        """End the streams and sessions of those who are nobody any more."""
+        for client in self.clients.all():
+            if not identities.knows(client.identity):
+                await self.drop(client)
+
     async def sweep(self) -> None:
         """Let go of what nobody comes back for, for ever."""
         while True:

@@ -23,6 +23,7 @@ from jammi_sql.flight.files import AllowedFiles
 from jammi_sql.flight.identity import Identities, basic_token, bearer_token
 from jammi_sql.flight.protocol import flight
 from tests.flight.test_statements import rows, run
+from tests.flight.test_transactions import Raw
 from tests.servers.jammi import JammiServer
 from tests.topic_support import TENANT_A, TENANT_B, until
 
@@ -143,7 +144,7 @@ def test_two_credentials_in_one_call_are_refused(guarded: JammiServer) -> None:
     assert {"BeginTransaction", "CancelFlightInfo", "SetSessionOptions"} <= names
 
 
-def test_sighup_reads_the_tokens_again(guarded: JammiServer, tokens: Path) -> None:
+def test_sighup_reads_the_tokens_again(guarded: JammiServer, tokens: Path, name: str) -> None:
     with pytest.raises(Error, match="28000"), guarded.connect(token="gamma") as client:
         rows(client, "SELECT 1")
     try:
@@ -156,7 +157,16 @@ def test_sighup_reads_the_tokens_again(guarded: JammiServer, tokens: Path) -> No
         guarded.process.send_signal(signal.SIGHUP)
         until(lambda: "stays as it was" in guarded.log, "the file was refused")
         with guarded.connect(token="gamma") as client:
-            assert rows(client, "SELECT 1") == [(1,)]
+            run(client, f"CREATE TOPIC {name} (v BIGINT)")
+        with grpc.insecure_channel(guarded.uri.removeprefix("grpc://")) as channel:
+            raw = Raw(channel, ("authorization", "Bearer gamma"))
+            info = raw.info(f"SELECT v FROM subscribe('{name}')")
+            stream = raw.stream("DoGet", info.endpoint[0].ticket, flight.FlightData)
+            assert next(stream).data_header
+            tokens.write_text(TOKENS)
+            guarded.process.send_signal(signal.SIGHUP)
+            with pytest.raises(grpc.RpcError):  # who is nobody any more hears no more
+                next(stream)
     finally:
         tokens.write_text(TOKENS)
     assert "gamma" not in guarded.log
