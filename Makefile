@@ -9,7 +9,9 @@ STAMP := $(VENV)/.installed
 PYTHON ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-stores check bench soak format clean
+PROTOCOL := jammi_sql/flight/protocol
+
+.PHONY: help venv demo test test-stores check bench soak format protocol clean
 
 help:
 	@echo "make venv | demo | test | test-stores | check | bench | soak | format | clean"
@@ -30,6 +32,10 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 venv: $(STAMP)
+
+# The messages of Flight SQL, compiled: the result is checked in.
+protocol: $(STAMP)
+	$(BIN)/python -m grpc_tools.protoc -I $(PROTOCOL) --descriptor_set_out=$(PROTOCOL)/protocol.binpb flight.proto flight_sql.proto
 
 demo: $(STAMP)
 	$(BIN)/python -m jammi_sql.console.demo

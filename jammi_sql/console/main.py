@@ -34,8 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console and return its exit code: 0, 1 after an SQL error, 2 on wrong usage, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["serve"]:
-        say("jammi-sql serve is not built yet")
-        return _USAGE
+        from .serve import serve  # noqa: PLC0415 - a server that no statement needs
+
+        return serve(given[1:])
     if given[:1] == ["compact"]:
         return compact(given[1:])
     if given[:1] == ["doctor"]:

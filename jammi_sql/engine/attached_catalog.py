@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from datafusion.catalog import CatalogProvider, CatalogProviderList, SchemaProvider, Table
 
@@ -14,7 +14,9 @@ from ..logs import about, reason
 from ..topics.definition import CATALOG
 from .catalog_provider import JammiCatalog
 
-__all__ = ["AttachedRelations", "Catalogs"]
+__all__ = ["AttachedRelations", "Catalogs", "listed"]
+
+_T = TypeVar("_T")
 
 _logger = logging.getLogger("jammi_sql.sources")
 
@@ -64,7 +66,7 @@ class AttachedCatalog(CatalogProvider):
 
     def schema_names(self) -> set[str]:
         """All schemas; none of a source that cannot be reached, whose absence must not fail a list of all catalogs."""
-        return set(_listed(self._name, self._source.schemas))
+        return set(listed(self._name, self._source.schemas))
 
     def schema(self, name: str) -> Any:
         """One schema. A name that has nothing is given too: then the error is about the table."""
@@ -88,7 +90,7 @@ class AttachedSchema(SchemaProvider):
     @property
     def table_names(self) -> list[str]:  # type: ignore[override] # DataFusion takes a list and no set
         """All relations; must be a list."""
-        return _listed(self._catalog, lambda: self._source.relation_names(self._name))
+        return listed(self._catalog, lambda: self._source.relation_names(self._name))
 
     def table(self, name: str) -> Any:
         """The relation, as DataFusion's ``Table`` over a Python dataset."""
@@ -109,7 +111,8 @@ class AttachedSchema(SchemaProvider):
         )
 
 
-def _listed(catalog: str, names: Callable[[], list[str]]) -> list[str]:
+def listed(catalog: str, names: Callable[[], list[_T]]) -> list[_T]:
+    """What a source lists; nothing, with a word in the log, where it cannot: it must not fail a list of all catalogs."""
     try:
         return names()
     except Error as error:

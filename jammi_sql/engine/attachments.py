@@ -27,6 +27,10 @@ class Attachments:
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], tuple[SourceDefinition, Any]] = {}
 
+    def restrict(self, files: Callable[[str], None]) -> None:
+        """Open from now on only what ``files`` does not raise for, however it came to be attached."""
+        self._opener = lambda definition: open_attached(definition, files)
+
     def visible(self, reader: Reader, tenant: TenantId | None) -> list[AttachedSource]:
         """What ``tenant`` sees, by name."""
         return self.catalog.visible(reader, tenant)

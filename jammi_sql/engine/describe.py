@@ -25,7 +25,7 @@ from .system_views import SYSTEM_VIEWS
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["objects", "result_schema", "table_schema"]
+__all__ = ["objects", "relations", "result_schema", "table_schema"]
 
 _OBJECTS = pa.schema(
     [  # type: ignore[arg-type] # the stubs want one kind of pair
@@ -125,10 +125,10 @@ def objects(session: Session, depth: int, catalog: str | None, schema: str | Non
     rows: list[dict[str, object]] = []
     if depth <= 1:
         return pa.Table.from_pylist([{"catalog": CATALOG}, *attached], schema=_OBJECTS)
-    relations = _relations(session)
+    listed = relations(session)
     namespaces = sorted({*session.relations.namespaces(), *session.own_relations(), "information_schema"})
     for namespace in namespaces:
-        inside = [entry for entry in relations if entry[0] == namespace]
+        inside = [entry for entry in listed if entry[0] == namespace]
         if depth == 2 or not inside:
             rows.append({"catalog": CATALOG, "schema": namespace})
             continue
@@ -150,7 +150,7 @@ def objects(session: Session, depth: int, catalog: str | None, schema: str | Non
     return pa.Table.from_pylist([*rows, *attached], schema=_OBJECTS)
 
 
-def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
+def relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
     """Schema, name, type and columns of every relation that the session sees, by name."""
     found: dict[tuple[str, str], tuple[str, pa.Schema]] = {}
     for topic in session.engine.services.catalog.visible(session.reader, session.tenant):

@@ -40,6 +40,7 @@ from .segmenting import SegmentOptions, Segments, segment_storage
 from .services import Services, SystemClock
 
 if TYPE_CHECKING:
+    from .access import Access
     from .metering import Metering
     from .session import Session
 
@@ -125,6 +126,7 @@ class Engine:
         if metering is not None:  # last: an engine that could not be made is not observed
             metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self.access: Access | None = None
         self.closed = False
         kept = options.background and not store.read_only and self.services.caches.storage.exists
         self._cache_keeper = CacheKeeper(self.services.caches, self.sql_session) if kept else None
@@ -198,18 +200,33 @@ class Engine:
         return Connection(self.sql_session(tenant))
 
     def sql_session(
-        self, tenant: TenantId | str | None = None, *, autocommit: bool = True, owns_engine: bool = False
+        self,
+        tenant: TenantId | str | None = None,
+        *,
+        autocommit: bool = True,
+        owns_engine: bool = False,
+        access: Access | None = None,
     ) -> Session:
-        """A new SQL session, as the faces use it. With ``owns_engine`` the engine closes with it."""
+        """A new SQL session, as the faces use it. With ``owns_engine`` the engine closes with it.
+
+        ``access`` is what its user may do, ``None`` for everything.
+        """
         from .session import Session  # noqa: PLC0415 - a session refers to its engine
 
         if self.closed:
             raise ConnectionClosed("the engine is closed")
         on_close = self.close if owns_engine else None
         kind = Session if self._metering is None else self._metering.session
-        session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close)
+        access = access or self.access
+        session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close, access=access)
         self._sessions.add(session)
         return session
+
+    def restrict(self, access: Access) -> None:
+        """Give sessions that are made from now on ``access``, and open only attached files that it allows: its users are not
+        who runs the process."""
+        self.access = access
+        self.attachments.restrict(access.files)
 
     def close(self) -> None:
         """End sessions and subscriptions and release the store. May be called twice."""

@@ -21,6 +21,7 @@ from ..topics.segments.segment import Segment
 from .cached_provider import CachedProvider, scanned_copy
 from .catalog_provider import SYSTEM
 from .companion_provider import CompanionProvider
+from .file_access import named_file
 from .planning import Planning, RemoteTable
 from .remote_provider import RemoteProvider, dialect_of
 from .source_kinds import FILES
@@ -81,6 +82,8 @@ class SessionRelations:
         elif found is None:
             planning = Planning.current() or session.new_planning(frozenset({name}))
             found = self._found(planning, namespace, name)
+            if found is None and session.access is not None:
+                return named_file(session, name)
         if isinstance(found, LazyDataset) and not self.takes_filters:
             return session.context.read_table(found).limit(_ALL_ROWS).into_view()
         return found

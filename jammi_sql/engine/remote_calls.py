@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ..dialect.statements import Fragment, Query
-from ..errors import Error, FeatureNotSupported, InvalidParameter
+from ..errors import Error, FeatureNotSupported, InvalidParameter, PermissionDenied
 from .remote_provider import TextProvider
 from .source_kinds import FILES
 
@@ -28,6 +28,12 @@ def remote_relations(
         name = _text(session, call.source, parameters, "the name of the source")
         text = _text(session, call.text, parameters, "the query")
         source = session.engine.attachments.source(session.reader, session.tenant, name, call.source.origin(0))
+        if session.access is not None and source.kind == "duckdb":
+            raise PermissionDenied(
+                "remote_query of a DuckDB file is not open to clients: such a query reads any file of the server",
+                position=call.position,
+                hint="read its tables by name",
+            )
         if source.kind == FILES:
             raise FeatureNotSupported(
                 f"source {name} is made of files, which take no queries",

@@ -20,6 +20,7 @@ class Running:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._sources: weakref.WeakSet[_Watched] = weakref.WeakSet()
+        self._current: weakref.WeakSet[_Watched] = weakref.WeakSet()  # those of the statement that was begun last
         self._limit: float | None = None
         self._deadline: float | None = None
         self._cancelled = threading.Event()
@@ -31,6 +32,7 @@ class Running:
             with self._lock:
                 if not self._closed:
                     self._cancelled.clear()
+        self._current = weakref.WeakSet()
         self._limit = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
 
@@ -46,11 +48,12 @@ class Running:
         self._cancelled.wait(seconds)
         self.check()
 
-    def watch(self, source: BatchSource) -> BatchSource:
-        """``source`` under this statement's time limit, within reach of ``cancel``."""
-        watched = _Watched(source, self._deadline, self._limit)
+    def watch(self, source: BatchSource, *, limited: bool = True) -> BatchSource:
+        """``source`` under this statement's time limit, unless not ``limited``, within reach of ``cancel``."""
+        watched = _Watched(source, self._deadline if limited else None, self._limit)
         with self._lock:
             self._sources.add(watched)
+            self._current.add(watched)
         if self._cancelled.is_set():  # while the statement was planned
             watched.stop()
         return watched
@@ -60,6 +63,14 @@ class Running:
         self._cancelled.set()
         with self._lock:
             sources = list(self._sources)
+        for source in sources:
+            source.stop()
+
+    def interrupt(self) -> None:
+        """End the statement that was begun last, from any thread; results of others are read on."""
+        self._cancelled.set()
+        with self._lock:
+            sources = list(self._current)
         for source in sources:
             source.stop()
 

@@ -31,6 +31,7 @@ from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE, namespace_of
+from .access import Access, check_output
 from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
@@ -71,12 +72,15 @@ class Session:
         *,
         autocommit: bool = True,
         on_close: Callable[[], None] | None = None,
+        access: Access | None = None,
     ) -> None:
         from .statements import HANDLERS, OPENS_NO_TRANSACTION  # noqa: PLC0415 - handlers refer to the session
 
         self._handlers, self._opens_no_transaction = HANDLERS, OPENS_NO_TRANSACTION
         self.engine = engine
         self._on_close = on_close
+        self.access = access
+        """What its user may do; ``None``: everything."""
         self.settings = Settings()
         self.closed = False
         self.autocommit = autocommit
@@ -148,9 +152,9 @@ class Session:
         tenant = self.tenant
         shared = self._worlds.get(None)
         if shared is None:
-            shared = self._worlds[None] = World(self.relations, self._prepare)
+            shared = self._worlds[None] = World(self.relations, self._prepare, files=self.access is None)
         if tenant not in self._worlds:
-            self._worlds[tenant] = World(self.relations, self._prepare, shared)
+            self._worlds[tenant] = World(self.relations, self._prepare, shared, files=self.access is None)
         return self._worlds[tenant]
 
     @property
@@ -175,13 +179,13 @@ class Session:
 
     def merging_context(self) -> SessionContext:
         """A new context whose joins sort both sides and hold neither in memory, for one statement."""
-        return self._world.merging_context(self.settings.memory_limit)
+        return self._world.merging_context(self.memory_limit)
 
     def _prepare(self, context: SessionContext, *, limited: bool = True) -> None:
         self.engine.services.functions.register(context, self)
         for name in _DATAFUSION_SETTINGS:
-            if self.settings.is_changed(name) and (limited or name != "memory_limit"):
-                _configure(context, self.settings, name)
+            if limited or name != "memory_limit":
+                self._configure(context, name)
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)
         for assignment in self._assignments:
@@ -193,7 +197,33 @@ class Session:
     def apply_setting(self, name: str) -> None:
         """Bring a changed setting into force."""
         for context in self._contexts():
-            _configure(context, self.settings, name)
+            self._configure(context, name, again=True)
+
+    def _configure(self, context: SessionContext, name: str, *, again: bool = False) -> None:
+        """Bring a setting into force; ``again``: another value may be."""
+        key = _DATAFUSION_SETTINGS.get(name)
+        if key is None:
+            return
+        value = self.settings.show(name)
+        if name == "memory_limit" and self.access is not None and self.access.memory_limit is not None:
+            value = f"{max(1, (self.memory_limit or 0) >> 10)}K"
+        elif not again and not self.settings.is_changed(name):
+            return
+        context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")
+
+    @property
+    def memory_limit(self) -> int | None:
+        """Bytes for sorts, joins and aggregates: what is set, or less where the session may not have as much."""
+        most = None if self.access is None else self.access.memory_limit
+        chosen = self.settings.memory_limit
+        return most if chosen is None else chosen if most is None else min(chosen, most)
+
+    @property
+    def time_limit(self) -> float | None:
+        """Seconds for a statement: what is set, or less where the session may not have as much."""
+        most = None if self.access is None else self.access.statement_timeout
+        chosen = self.settings.statement_timeout
+        return most if chosen is None else chosen if most is None else min(chosen, most)
 
     def assigned(self, text: str) -> None:
         """``SET`` or ``RESET`` of a DataFusion option ran in ``context``: let it hold in the others too."""
@@ -283,7 +313,7 @@ class Session:
             statement = parsed.statement
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             handler = self._handlers[type(statement)]
             if self.scope.is_open:
                 return handler(self, statement, parameters)
@@ -366,9 +396,10 @@ class Session:
 
         try:
             frame = plan()
-            if whole or not (
-                planning.once or reads_only
-            ):  # what DataFusion runs while it plans must not be planned again
+            if self.access is not None:
+                check_output(self.access, frame.logical_plan())
+            # What DataFusion runs while it plans must not be planned again.
+            if whole or not (planning.once or reads_only):
                 return frame
             if self.settings.pushdown and self.relations.takes_filters and self.may_be_cut(planning):
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
@@ -458,7 +489,8 @@ class Session:
 
     def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
         """A result that the session can cancel and that keeps the statement's time limit."""
-        return BatchResult(self.running.watch(source), bounded=bounded, rowcount=rowcount)
+        limited = bounded or self.settings.statement_timeout is not None  # a live one has no end to be in time for
+        return BatchResult(self.running.watch(source, limited=limited), bounded=bounded, rowcount=rowcount)
 
     def collect(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Table:
         """All rows of a planned query."""
@@ -589,7 +621,7 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             return insert_many(self, parsed, parameters)
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
@@ -600,7 +632,7 @@ class Session:
             self._check_open()
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.settings.statement_timeout)
+            self.running.begin(self.time_limit)
             return ingest(self, name, reader, mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
@@ -635,6 +667,52 @@ class Session:
             self._check_open()
             return table_schema(self, catalog, schema, table)
 
+    def listing(self) -> list[tuple[str, str, str, pa.Schema]]:
+        """Schema, name, type and columns of every relation of the own catalog, by name."""
+        from .describe import relations  # noqa: PLC0415
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return relations(self)
+
+    def source_names(self) -> list[str]:
+        """The names of the attached sources, each of which is a catalog."""
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return sorted(self.relations.source_names())
+
+    def source_schemas(self, catalog: str | None = None) -> list[tuple[str, str]]:
+        """Catalog and schema of the attached sources, or of one."""
+        from .attached_listing import attached_schemas  # noqa: PLC0415 - nothing of it where nothing is attached
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return attached_schemas(self, catalog)
+
+    def source_listing(
+        self, catalog: str | None, in_schema: Callable[[str], bool], called: Callable[[str], bool]
+    ) -> list[tuple[str, str, str, str, pa.Schema]]:
+        """Catalog, schema, name, type and columns of the relations of attached sources whose schema and name are wanted."""
+        from .attached_listing import attached_relations  # noqa: PLC0415 - as above
+
+        with self._lock, calling(), checked(self.running.check):
+            self._check_open()
+            return list(attached_relations(self, catalog, in_schema, called))
+
+    def primary_keys(self, schema: str | None, table: str) -> list[tuple[str, tuple[str, ...]]]:
+        """The schemas and key columns of the companion tables of that name that have a key."""
+        with self._lock, calling():
+            self._check_open()
+            visible = self.engine.services.tables.visible(self.reader, self.tenant)
+        own: dict[str, CatalogTable] = {}
+        for found in visible:  # a tenant's own table comes before a global one
+            if found.local_name == table and schema in (None, found.namespace):
+                hidden = own.get(found.namespace)
+                if hidden is None or found.definition.tenant is not None:
+                    own[found.namespace] = found
+        keys = [(namespace, found.definition.primary_key) for namespace, found in sorted(own.items())]
+        return [(namespace, key) for namespace, key in keys if key]
+
     def backup(self, path: str | PathLike[str]) -> None:
         """Write a consistent copy of the store into a new or empty folder, while others go on; open it to restore."""
         self._check_open()
@@ -645,6 +723,19 @@ class Session:
     def cancel(self) -> None:
         """Make the statement that runs in another thread raise ``QueryCanceled``."""
         self.running.cancel()
+
+    def interrupt(self) -> None:
+        """As ``cancel``, of the statement that was begun last alone: results of earlier ones are read on."""
+        self.running.interrupt()
+
+    def twin(self) -> Session:
+        """A new session for the same user: the same tenant, rights, schema and settings, and none of its transaction."""
+        self._check_open()
+        other = self.engine.sql_session(self.tenant, access=self.access)
+        other.settings = self.settings.copy()
+        other._assignments = list(self._assignments)
+        other._current_schema = self._current_schema
+        return other
 
     def close(self) -> None:
         """Undo what is open and end what runs. May be called twice."""
@@ -672,10 +763,3 @@ def _bindable(value: pa.Scalar) -> pa.Scalar:
 def _set_default_schema(context: SessionContext, name: str) -> None:
     quoted = name.replace("'", "''")  # the name of a schema that exists
     context.sql(f"SET datafusion.catalog.default_schema = '{quoted}'")
-
-
-def _configure(context: SessionContext, settings: Settings, name: str) -> None:
-    key = _DATAFUSION_SETTINGS.get(name)
-    if key is not None:
-        value = settings.show(name)
-        context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")

@@ -109,6 +109,12 @@ class Settings:
     def __init__(self) -> None:
         self._values = {name: setting.default for name, setting in SETTINGS.items()}
 
+    def copy(self) -> Settings:
+        """The same values, to be changed on their own."""
+        other = Settings()
+        other._values = dict(self._values)
+        return other
+
     def set(self, name: str, value: Any, position: int | None = None) -> str:
         """Set it, and return how it is shown. ``UndefinedObject`` (42704), ``InvalidParameter`` (22023)."""
         setting = _find(name, position)

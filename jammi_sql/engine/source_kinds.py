@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
+from ..errors import PermissionDenied
 from ..sources.definition import SourceDefinition
 
-__all__ = ["FILES", "checked_definition", "open_attached"]
+__all__ = ["FILES", "check_local", "checked_definition", "open_attached"]
 
 FILES = "files"
 
@@ -32,12 +35,28 @@ def checked_definition(definition: SourceDefinition) -> SourceDefinition:
     return checked
 
 
-def open_attached(definition: SourceDefinition) -> Any:
-    """The source, which does not connect before it is asked something."""
+def open_attached(definition: SourceDefinition, files: Callable[[str], None] | None = None) -> Any:
+    """The source, which does not connect before it is asked something.
+
+    ``files`` raises for a path or location of files that is not to be reached.
+    """
     if definition.kind == FILES:
         from ..sources.files import open_files  # noqa: PLC0415 - as above
 
-        return open_files(definition)
+        return open_files(definition) if files is None else open_files(definition, files)
+    if files is not None:
+        check_local(definition, files)
     from ..sources.opening import open_source  # noqa: PLC0415 - as above
 
     return open_source(definition)
+
+
+def check_local(definition: SourceDefinition, files: Callable[[str], None]) -> None:
+    """Raise for a database in a file that ``files`` raises for, and for drivers of any kind: they are code."""
+    if definition.kind == "adbc":
+        raise PermissionDenied(
+            "sources of TYPE adbc are not open to clients: a driver is code", hint="attach it where the store is opened"
+        )
+    if definition.kind in ("sqlite", "duckdb"):
+        path = unquote(definition.uri.partition("://")[2]) if "://" in definition.uri else definition.uri
+        files(os.path.realpath(path.partition("?")[0]))

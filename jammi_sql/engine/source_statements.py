@@ -15,6 +15,7 @@ from ..results import BatchResult, CommandResult, Result
 from ..sources.catalog import AttachedSource
 from ..sources.definition import SourceDefinition
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
+from .access import check_source
 from .source_kinds import checked_definition
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def attach(session: Session, statement: statements.Attach, parameters: Parameter
                 statement.name, statement.kind or "", uri, MappingProxyType(dict(statement.options)), session.tenant
             )
         )
+        if session.access is not None:
+            check_source(session.access, definition)
     except Error as error:
         if error.position is None:
             error.position = statement.position

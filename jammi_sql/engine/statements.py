@@ -29,6 +29,7 @@ from ..topics.catalog import CatalogTopic
 from . import source_statements as sources
 from . import table_statements as tables
 from . import topic_statements as topics
+from .access import check_external
 from .cached_statements import create_cached_table, drop_cached, find_cached, refresh_table, refuse_cached
 from .changes import is_own
 from .copy import copy_from
@@ -67,6 +68,8 @@ _STREAMED = frozenset(
 
 def run_query(session: Session, query: statements.Query, parameters: Parameters) -> Result:
     """A statement that DataFusion runs by itself, or a query with ``subscribe``."""
+    if session.access is not None:
+        check_external(session.access, query.body.text)
     if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
     if query.keyword == "SELECT":
@@ -142,6 +145,12 @@ def _assign(session: Session, query: statements.Query, parameters: Parameters) -
             "the default catalog and schema are not set as DataFusion options",
             position=query.body.origin(0),
             hint="write schema.name, or set the connection's adbc_current_db_schema",
+        )
+    if session.access is not None and {"datafusion", "runtime"} <= query.words:
+        raise PermissionDenied(
+            "memory and files of the server are not for clients to set",
+            position=query.body.origin(0),
+            hint="SET jammi.memory_limit = '...' asks for less",
         )
     with session.planned(query.words) as planning:
         session.collect(session.frame(planning, query.body, parameters), planning, query.body)
@@ -249,6 +258,7 @@ def _changed(session: Session, name: statements.Name, keyword: str) -> CatalogTa
 
 
 def _set_tenant(session: Session, statement: statements.SetTenant, parameters: Parameters) -> Result:
+    _check_tenants(session, statement.value.origin(0))
     value = session.evaluate(statement.value, parameters)
     try:
         session.bind_tenant(TenantId.optional(value.as_py()))
@@ -258,7 +268,15 @@ def _set_tenant(session: Session, statement: statements.SetTenant, parameters: P
     return CommandResult()
 
 
+def _check_tenants(session: Session, position: int | None) -> None:
+    if session.access is not None and not session.access.tenants:
+        raise PermissionDenied(
+            "the tenant is that of who asks, and is not chosen", position=position, hint="use a token of that tenant"
+        )
+
+
 def _reset_tenant(session: Session, statement: statements.ResetTenant, parameters: Parameters) -> Result:
+    _check_tenants(session, None)
     session.bind_tenant(None)
     return CommandResult()
 

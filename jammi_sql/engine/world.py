@@ -30,13 +30,16 @@ class World:
     statements: what was made under a tenant is not there under another. ``shared`` is that without a tenant, whose views
     and tables are there under all.
 
-    ``prepare`` makes a new context ready: functions and settings.
+    ``prepare`` makes a new context ready: functions and settings. ``files``: whether a query may name any file.
     """
 
-    def __init__(self, relations: SessionRelations, prepare: Prepare, shared: World | None = None) -> None:
+    def __init__(
+        self, relations: SessionRelations, prepare: Prepare, shared: World | None = None, *, files: bool = True
+    ) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
         self._catalogs = Catalogs(self.catalog, relations)
         self._prepare = prepare
+        self._files = files
         self._contexts: dict[str, SessionContext] = {}
 
     @property
@@ -101,6 +104,7 @@ class World:
         )
         context = SessionContext(config, runtime)
         context.register_catalog_provider_list(self._catalogs)  # before the next line, which wraps the list
-        context = context.enable_url_table()  # SELECT ... FROM 'file.parquet'
+        if self._files:
+            context = context.enable_url_table()  # SELECT ... FROM 'file.parquet'
         self._prepare(context, limited=runtime is None)
         return context

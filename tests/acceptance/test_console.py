@@ -303,9 +303,9 @@ def test_wrong_usage_is_2(store: str, capsys: pytest.CaptureFixture[str], argume
     assert message in captured.err
 
 
-def test_the_server_is_not_there_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["serve", "--port", "1"]) == 2
-    assert "not built yet" in capsys.readouterr().err
+def test_a_server_for_everybody_needs_identities(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
+    assert "--token-file" in capsys.readouterr().err
 
 
 def test_a_target_that_cannot_be_opened_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 import jammi_sql
 from jammi_sql import brokers, errors, logs, metrics, tables, tenancy, topics
+from jammi_sql.console import serve
 from jammi_sql.dialect import statements
 from jammi_sql.doctor import nats, postgres, sqlite
 from jammi_sql.engine.cached_statements import CACHED_OPTIONS
@@ -139,6 +140,13 @@ def test_every_check_and_option_of_doctor_is_in_its_page() -> None:
     for checks, part in ((sqlite.CHECKS, folder), (postgres.CHECKS, database), (nats.CHECKS, broker)):
         assert [check.name for check in checks if f"| `{check.name}` |" not in part] == []
     assert [option for option in ("--broker", "--schema", "--format") if option not in page] == []
+
+
+def test_every_option_of_the_server_is_in_the_page_of_the_console() -> None:
+    page = (REFERENCE / "console.md").read_text("utf-8").partition("## The server")[2]
+    options = [option for action in serve._parser()._actions for option in action.option_strings if option != "-h"]
+    assert len(options) > 10
+    assert [option for option in options if f"`{option}" not in page and option != "--help"] == []
 
 
 def test_every_function_is_in_the_reference(reference: str) -> None:

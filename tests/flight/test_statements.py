@@ -1,0 +1,194 @@
+"""Statements over the wire: a real client against a server in another process."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from adbc_driver_manager import NotSupportedError, ProgrammingError
+
+from jammi_sql.flight.protocol import flight, sql, unwrap, wrap
+from tests.servers.jammi import JammiServer
+
+VALUES = [
+    True, -(2**63), 2**63 - 1, 1.5, float("inf"), "text", "", b"\x00\xff", dt.date(2030, 1, 31), Decimal("1.50"),
+    dt.datetime(2030, 1, 31, 12, 30, 0, 123456),
+]  # fmt: skip
+
+
+def rows(client: Any, text: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    with client.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return cursor.fetchall()
+
+
+def run(client: Any, text: str, parameters: Any = None) -> int:
+    with client.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return cursor.rowcount
+
+
+def test_a_query_has_its_rows_and_columns(client: Any) -> None:
+    with client.cursor() as cursor:
+        cursor.execute("SELECT 1 AS a, 'x' AS b UNION ALL SELECT 2, NULL ORDER BY a")
+        assert [column[:2] for column in cursor.description] == [("a", pa.int64()), ("b", pa.string())]
+        assert cursor.fetchall() == [(1, "x"), (2, None)]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_parameter_comes_back_as_it_went(client: Any, value: Any) -> None:
+    assert rows(client, "SELECT ?", (value,)) == [(value,)]
+
+
+def test_an_arrow_parameter_keeps_its_type(client: Any) -> None:
+    given = pa.table({"a": pa.array([[1, None]], pa.list_(pa.int32())), "b": pa.array([2**64 - 1], pa.uint64())})
+    with client.cursor() as cursor:
+        cursor.execute("SELECT $1 AS a, $2 AS b", given)
+        assert cursor.fetch_arrow_table().to_pylist() == [{"a": [1, None], "b": 2**64 - 1}]
+
+
+def test_changes_give_their_row_counts(client: Any, name: str) -> None:
+    assert run(client, f"CREATE TABLE {name} (id BIGINT, v VARCHAR)") == -1
+    assert run(client, f"INSERT INTO {name} VALUES (1, 'a'), (2, 'b'), (3, 'c')") == 3
+    assert run(client, f"UPDATE {name} SET v = ? WHERE id > ?", ("z", 1)) == 2
+    assert run(client, f"DELETE FROM {name} WHERE id = 2") == 1
+    assert rows(client, f"SELECT * FROM {name} ORDER BY id") == [(1, "a"), (3, "z")]
+
+
+def test_executemany_runs_once_per_row_and_all_or_nothing(client: Any, name: str) -> None:
+    run(client, f"CREATE TABLE {name} (id BIGINT PRIMARY KEY, v VARCHAR)")
+    with client.cursor() as cursor:
+        cursor.executemany(f"INSERT INTO {name} VALUES (?, ?)", [(number, None) for number in range(1000)])
+        assert cursor.rowcount == 1000
+        with pytest.raises(ProgrammingError, match="23505"):
+            cursor.executemany(f"INSERT INTO {name} VALUES (?, ?)", [(2000, "x"), (1, "y")])
+        cursor.executemany(f"UPDATE {name} SET v = ? WHERE id = ?", [("a", 1), ("b", 2)])
+        assert cursor.rowcount == 2
+    assert rows(client, f"SELECT count(*), count(v) FROM {name}") == [(1000, 2)]
+
+
+def test_returning_has_rows(client: Any, name: str) -> None:
+    run(client, f"CREATE TOPIC {name} (v BIGINT)")
+    assert rows(client, f"INSERT INTO {name} VALUES (5), (6) RETURNING _offset, v") == [(0, 5), (0, 6)]
+
+
+def test_results_are_split_under_what_clients_take(client: Any) -> None:
+    with client.cursor() as cursor:
+        cursor.execute("SELECT repeat('x', 10000) AS pad, value FROM generate_series(1, 6000)")
+        table = cursor.fetch_arrow_table()
+    assert table.num_rows == 6000 and table.nbytes > 48 << 20
+
+
+def test_a_column_with_a_dictionary_is_sent_with_it(client: Any) -> None:
+    text = "SELECT arrow_cast(v, 'Dictionary(Int32, Utf8)') AS v FROM (VALUES ('a'), ('b'), ('a')) AS t(v)"
+    with client.cursor() as cursor:
+        cursor.execute(text)
+        table = cursor.fetch_arrow_table()
+    assert pa.types.is_dictionary(table.schema.field("v").type)
+    assert table.column("v").to_pylist() == ["a", "b", "a"]
+
+
+def test_an_error_has_its_sqlstate_its_hint_and_its_place_and_no_traceback(client: Any, server: JammiServer) -> None:
+    with pytest.raises(ProgrammingError) as caught:
+        rows(client, "SELECT * FROM nowhere")
+    text, details = str(caught.value), dict(caught.value.details)
+    assert "[42P01] nowhere does not exist" in text and "hint: " in text and "Traceback" not in text
+    info = sql.ErrorInfo.FromString(sql.Wrapped.FromString(details[b"grpc-status-details-bin"]).value)
+    assert (info.reason, info.metadata["position"]) == ("42P01", "14")
+    assert details[b"sqlstate"] == b"42P01"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "state"),
+    [
+        ("SELEC 1", ProgrammingError, "42601"),
+        ("SELECT nope FROM (VALUES (1)) AS t(a)", ProgrammingError, "42703"),
+        ("DELETE FROM {topic}", ProgrammingError, "42809"),
+        ("SELECT count(*) FROM subscribe('{topic}')", NotSupportedError, "0A000"),
+        ("CREATE TOPIC {topic} (v BIGINT)", ProgrammingError, "42P07"),
+        ("SELECT 1; SELECT 2", ProgrammingError, "42601"),
+    ],
+)
+def test_every_error_keeps_its_class_and_sqlstate(client: Any, name: str, text: str, error: Any, state: str) -> None:
+    run(client, f"CREATE TOPIC {name} (v BIGINT)")
+    with pytest.raises(error, match=state):
+        rows(client, text.format(topic=name))
+
+
+def test_the_schema_of_a_statement_is_known_before_it_runs(client: Any, name: str) -> None:
+    run(client, f"CREATE TOPIC {name} (v BIGINT NOT NULL)")
+    with client.cursor() as cursor:
+        schema = cursor.adbc_execute_schema(f"SELECT v, _offset FROM {name}")
+        cursor.execute(f"SELECT v, _offset FROM {name}")
+        assert cursor.fetch_arrow_table().schema.equals(schema)
+        parameters = cursor.adbc_prepare(f"SELECT v FROM {name} WHERE v > ? AND v < ?")
+        assert parameters.names == ["1", "2"]
+
+
+@pytest.mark.parametrize("mode", ["create", "append", "replace", "create_append"])
+def test_rows_are_ingested_in_every_mode(client: Any, name: str, mode: str) -> None:
+    data = pa.table({"id": pa.array(range(5000), pa.int64()), "v": [str(number) for number in range(5000)]})
+    if mode in ("append", "replace"):
+        run(client, f"CREATE TABLE {name} (id BIGINT, v VARCHAR)")
+        run(client, f"INSERT INTO {name} VALUES (-1, 'old')")
+    with client.cursor() as cursor:
+        assert cursor.adbc_ingest(name, data, mode=mode) == 5000
+        if mode == "create":
+            with pytest.raises(ProgrammingError, match="42P07"):
+                cursor.adbc_ingest(name, data, mode=mode)
+    assert rows(client, f"SELECT count(*), min(id) FROM {name}") == [(5001, -1) if mode == "append" else (5000, 0)]
+
+
+def test_rows_are_ingested_into_a_topic(client: Any, name: str) -> None:
+    run(client, f"CREATE TOPIC {name} (v BIGINT)")
+    with client.cursor() as cursor:
+        assert cursor.adbc_ingest(name, pa.table({"v": [1, 2]}), mode="append") == 2
+    assert rows(client, f"SELECT _offset, v FROM {name}") == [(0, 1), (0, 2)]
+
+
+def test_a_text_that_is_no_command_is_refused() -> None:
+    with pytest.raises(ValueError, match="no command"):
+        unwrap(b"\xff\xff")
+    with pytest.raises(ValueError, match="no command"):
+        unwrap(sql.Wrapped(type_url="type.googleapis.com/other.Message").SerializeToString())
+    assert unwrap(wrap(sql.CommandStatementQuery(query="SELECT 1"))).query == "SELECT 1"
+    assert flight.FlightInfo().total_records == 0
+
+
+def test_settings_and_temporary_tables_last_as_long_as_the_connection(client: Any, name: str) -> None:
+    run(client, "SET jammi.batch_size = 100")
+    run(client, f"CREATE TEMP TABLE {name} AS SELECT 7 AS v")
+    assert rows(client, "SHOW jammi.batch_size") == [("jammi.batch_size", "100")]
+    assert rows(client, f"SELECT v FROM {name}") == [(7,)]
+
+
+def test_temporary_tables_are_no_other_clients(client: Any, server: JammiServer, name: str) -> None:
+    run(client, f"CREATE TEMP TABLE {name} AS SELECT 7 AS v")
+    with server.connect() as other, pytest.raises(ProgrammingError, match="42P01"):
+        rows(other, f"SELECT v FROM {name}")
+
+
+def test_a_client_with_cookies_keeps_its_schema(server: JammiServer) -> None:
+    with server.connect(**{"adbc.flight.sql.rpc.with_cookie_middleware": "true"}) as client:
+        run(client, "CREATE SCHEMA IF NOT EXISTS cookies")
+        client.adbc_current_db_schema = "cookies"
+        assert client.adbc_current_db_schema == "cookies"
+        run(client, "CREATE TABLE IF NOT EXISTS there (v BIGINT)")
+    with server.connect() as other:
+        assert rows(other, "SELECT count(*) FROM cookies.there") == [(0,)]
+
+
+def test_the_log_has_fingerprints_and_no_values(client: Any, server: JammiServer) -> None:
+    rows(client, "SELECT 'a secret value', 4711")
+    rows(client, "SELECT 'another one', 4712")
+    lines = [line for line in server.log.splitlines() if "statement=SELECT" in line]
+    assert lines and "secret" not in server.log and "4711" not in server.log
+
+
+def test_an_error_of_a_long_statement_is_told_in_short(client: Any) -> None:
+    with pytest.raises(ProgrammingError, match="42") as caught:
+        rows(client, "SELECT " + "a" * 100_000 + " FROM nowhere")
+    assert len(str(caught.value)) < 4000
