@@ -8,22 +8,25 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, connect
-from ..dbapi import Connection
-from ..errors import Error, InvalidParameter
-from ..tenancy import TenantId
-from .compact import compact
-from .complaint import complaint
-from .formats import FORMATS
-from .runner import Runner, Script, say
-from .shell import interact
+from .narration import say
+from .script import Script
+
+if TYPE_CHECKING:
+    from ..dbapi import Connection
+    from .runner import Runner
+
+# What needs the engine is imported by the function that runs it: --help and wrong usage answer at once.
+# ruff: noqa: PLC0415
 
 __all__ = ["main"]
 
 LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT"
 DEFAULT_TARGET = os.path.join(".", ".jammi")
+
+FORMAT_NAMES = ("table", "csv", "json", "jsonl", "parquet", "arrow", "markdown")
 
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _STDIN = "<stdin>"
@@ -37,9 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("jammi-sql serve is not built yet")
         return _USAGE
     if given[:1] == ["compact"]:
+        from .compact import compact
+
         return compact(given[1:])
     if given[:1] == ["doctor"]:
-        from .doctor import doctor  # noqa: PLC0415 - drivers and checks that no statement needs
+        from .doctor import doctor
 
         return doctor(given[1:])
     options = _parser().parse_args(given)  # leaves with 2 by itself
@@ -90,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run a file and exit; - is standard input",
     )
     parser.add_argument("--tenant", metavar="UUID", help="speak for a tenant")
-    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of results (default: table)")
+    parser.add_argument("--format", choices=FORMAT_NAMES, default="table", help="of results (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write results to a file instead of standard output")
     parser.add_argument("--read-only", action="store_true", help="refuse to write")
     parser.add_argument("--version", action="version", version=f"jammi-sql {__version__}")
@@ -98,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..errors import Error, InvalidParameter
+    from ..tenancy import TenantId
+
     scripts = _scripts(options.inputs)
     if options.format in _BINARY and options.output is None and sys.stdout.isatty():
         raise _UsageError(f"--format {options.format} is not for a terminal: give --output FILE, or a pipe")
@@ -105,6 +113,10 @@ def _run(options: argparse.Namespace) -> int:
         tenant = TenantId.optional(options.tenant)
     except InvalidParameter as error:
         raise _UsageError(f"--tenant: {error.message}") from error
+    from .complaint import complaint
+    from .formats import FORMATS
+    from .runner import Runner
+
     with _output(options.output) as out:
         try:
             connection = connect(options.target, tenant=tenant, read_only=options.read_only)
@@ -116,6 +128,8 @@ def _run(options: argparse.Namespace) -> int:
             free = scripts is not None and not any(script.name == _STDIN for script in scripts)
             runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             if scripts is None:
+                from .shell import interact
+
                 interact(runner)
                 if connection.in_transaction:
                     say(LEFT_OPEN)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from ..dialect import parse
 from ..errors import Error
-from .runner import Runner, Script, say
+from .narration import say
+from .runner import Runner
+from .script import Script
 
 __all__ = ["interact", "is_complete"]
 

@@ -20,7 +20,8 @@ import pytest
 
 import jammi_sql
 from jammi_sql.console import shell
-from jammi_sql.console.main import DEFAULT_TARGET, main
+from jammi_sql.console.formats import FORMATS
+from jammi_sql.console.main import DEFAULT_TARGET, FORMAT_NAMES, main
 from jammi_sql.console.shell import is_complete
 
 Console = Callable[..., tuple[int, str, str]]
@@ -313,6 +314,20 @@ def test_a_target_that_cannot_be_opened_is_an_error(tmp_path: Path, capsys: pyte
     file.write_text("no folder")
     assert main([str(file), "-c", "SELECT 1"]) == 1
     assert capsys.readouterr().err.startswith("error ")
+
+
+def test_help_needs_no_engine() -> None:
+    program = (
+        "import sys\nfrom jammi_sql.console.main import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({'datafusion', 'numpy', 'prompt_toolkit', 'pyarrow', 'rich'} & set(sys.modules)))"
+    )
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
+    assert child.stdout.startswith(b"usage: jammi-sql")
+    assert child.stdout.splitlines()[-1] == b"[]"
+
+
+def test_the_formats_of_the_help_are_those_that_are_there() -> None:
+    assert list(FORMAT_NAMES) == list(FORMATS)
 
 
 # --- pipes and signals: real processes ------------------------------------------------------------

@@ -114,7 +114,12 @@ def test_update_and_delete_are_computed_there(pg: Connection) -> None:
     pg.execute(
         "INSERT INTO pg.public.t (id, n, s, d) VALUES (1, 1, 'a', 1.10), (2, 2, 'b', 2.20), (3, NULL, 'c', NULL)"
     )
-    assert pg.execute("UPDATE pg.public.t AS x SET s = 'new', d = x.d + CAST('1.00' AS DECIMAL(10, 2)) WHERE x.n >= 2").rowcount == 1
+    assert (
+        pg.execute(
+            "UPDATE pg.public.t AS x SET s = 'new', d = x.d + CAST('1.00' AS DECIMAL(10, 2)) WHERE x.n >= 2"
+        ).rowcount
+        == 1
+    )
     assert rows(pg, columns="id, s") == [(1, "a"), (2, "new"), (3, "c")]
     assert pg.execute("UPDATE pg.public.t SET s = NULL, at = DATE '2024-01-01' WHERE s = 'it''s; --'").rowcount == 0
     assert pg.execute("DELETE FROM pg.public.t WHERE n IS NULL").rowcount == 1
