@@ -82,7 +82,10 @@ __version__ = "0.1.0"
 # The engine takes a second to import, which `jammi-sql --help` and a program that may never connect should not pay:
 # names are looked up when they are first asked for (PEP 562).
 _MODULES = ("dbapi", "engine", "errors", "tenancy")
-_PACKAGES = frozenset("adbc arrow brokers dbapi engine errors logs metrics ports results tables tenancy topics".split())
+_PACKAGES = frozenset(
+    {"adbc", "arrow", "brokers", "dbapi", "engine", "errors", "logs"}
+    | {"metrics", "ports", "results", "tables", "tenancy", "topics"}
+)
 
 
 def __getattr__(name: str) -> Any:

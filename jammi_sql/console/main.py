@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__, connect
+from . import frames
 from .narration import say
 from .script import Script
 
@@ -36,6 +37,8 @@ _BINARY = frozenset({"parquet", "arrow"})
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console and return its exit code: 0, 1 after an SQL error, 2 on wrong usage, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        frames.leave_out()
     if given[:1] == ["serve"]:
         say("jammi-sql serve is not built yet")
         return _USAGE
@@ -126,14 +129,15 @@ def _run(options: argparse.Namespace) -> int:
         with connection:
             # What the statements were read from has no data left, and a person would wait for the end of them.
             free = scripts is not None and not any(script.name == _STDIN for script in scripts)
-            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             if scripts is None:
                 from .shell import interact
+                from .viewer import Viewer
 
-                interact(runner)
+                interact(Viewer(connection, out, options.format, to_file=options.output is not None))
                 if connection.in_transaction:
                     say(LEFT_OPEN)
                 return _OK
+            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             return _run_all(runner, connection, scripts)
 
 
