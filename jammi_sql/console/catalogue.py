@@ -13,6 +13,11 @@ __all__ = ["Catalogue"]
 
 OWN = "jammi"
 
+_ATTACHED = """
+    SELECT table_schema, table_name FROM information_schema.tables
+    WHERE table_catalog = ? AND table_schema <> 'information_schema' ORDER BY table_schema, table_name
+"""
+
 
 class Catalogue:
     """Relations, columns and functions of a session, kept until ``forget``.
@@ -79,17 +84,20 @@ class Catalogue:
             return known[key]
 
     def _catalogs(self) -> list[str]:
-        found = self._connection.adbc_get_objects(depth="catalogs").read_all().column("catalog_name").to_pylist()
-        return sorted(str(name) for name in found)
+        with self._connection.execute("SHOW SOURCES") as cursor:
+            return [OWN, *sorted(str(name) for (name, *_) in cursor)]
 
     def _objects(self, catalog: str) -> dict[str, list[str]]:
-        pattern = catalog.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        listed = self._connection.adbc_get_objects(depth="tables", catalog_filter=pattern).read_all().to_pylist()
-        return {
-            str(schema["db_schema_name"]): sorted(table["table_name"] for table in schema["db_schema_tables"] or [])
-            for each in listed
-            for schema in each["catalog_db_schemas"] or []
-        }
+        found: dict[str, list[str]] = {}
+        if catalog == OWN:
+            listed = self._connection.adbc_get_objects(depth="tables", catalog_filter=OWN).read_all().to_pylist()
+            for schema in (schema for each in listed for schema in each["catalog_db_schemas"]):
+                found[schema["db_schema_name"]] = [table["table_name"] for table in schema["db_schema_tables"]]
+            return found
+        with self._connection.execute(_ATTACHED, (catalog,)) as cursor:
+            for schema, name in cursor:
+                found.setdefault(schema, []).append(name)
+        return found
 
     def _topics(self) -> list[str]:
         with self._connection.execute("SHOW TOPICS") as cursor:

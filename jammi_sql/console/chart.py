@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -79,7 +80,10 @@ def drawn(table: pa.Table, chart: Chart, width: int, height: int, *, colour: boo
     figure.plot_size(width, height)
     title = ", ".join(chart.drawn) if chart.along is None else f"{', '.join(chart.drawn)} by {chart.along}"
     if chart.kind == "hist":
-        figure.draw(figure.hist(_numbers(table.column(chart.drawn[0])), bins=_BINS))
+        counts, edges = np.histogram(_numbers(table.column(chart.drawn[0])), bins=_BINS)
+        figure.draw(figure.bar(((edges[:-1] + edges[1:]) / 2).tolist(), counts.tolist(), width=1))
+        figure.ruler("x").lim(float(edges[0]), float(edges[-1]))
+        figure.ruler("y").lim(0, int(counts.max()))
     elif chart.kind == "bar":
         if table.num_rows > _BARS:
             title += f" (the first {_BARS} of {table.num_rows:,} rows)"
@@ -87,8 +91,13 @@ def drawn(table: pa.Table, chart: Chart, width: int, height: int, *, colour: boo
         labels = _labels(table, chart.along)
         # The first one at the top, as in the table.
         values = _numbers(table.column(chart.drawn[0]))[::-1]
-        figure.plot_size(width, max(height, 2 * len(labels) + 3))
-        figure.draw(figure.bar(labels[::-1], values, orientation="horizontal", width=0.5))
+        figure.plot_size(width, max(min(height, 3 * len(labels) + 3), 2 * len(labels) + 3))
+        places = list(range(1, len(values) + 1))
+        figure.draw(figure.bar(places, values, orientation="horizontal", width=0.5))
+        figure.ruler("x").lim(
+            min(0.0, *values), max(0.0, *values) or 1.0
+        )  # plotext 6.1 takes the second bar for the longest
+        figure.ruler("y").ticks(places, labels[::-1])
     else:
         step = -(-table.num_rows // _POINTS)
         if step > 1:

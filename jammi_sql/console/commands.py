@@ -227,7 +227,7 @@ class Commands:
             raise _Refused("there is no result to draw")
         try:
             chart = Chart.of(self._viewer.last, words.split())
-            size = (terminal.width(), max(terminal.height() - 4, 10))
+            size = (terminal.width(), terminal.room())
             text = drawn(self._viewer.last, chart, *size, colour=terminal.colours())
         except ChartError as error:
             raise _Refused(str(error)) from error

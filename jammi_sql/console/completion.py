@@ -16,6 +16,7 @@ from .vocabulary import AFTER_RELATION_WORD, KEYWORDS, SUBSCRIBE_OPTIONS
 
 __all__ = ["StatementCompleter"]
 
+_BEFORE_RELATION = ("IF", "LATERAL", "SELECT")  # what else may stand where a relation does
 _PLACES = ("'earliest'", "'latest'", "TIMESTAMP '")
 _RELATION, _COLUMN, _TOPIC, _FUNCTION, _OPTION, _KEYWORD = (
     "relation",
@@ -100,7 +101,7 @@ class StatementCompleter(Completer):
             if last.keyword in {"FROM", "JOIN"}:
                 yield "subscribe(", _FUNCTION
                 yield "remote_query(", _FUNCTION
-            yield from _keywords(spot.typed)
+            yield from _keywords(spot.typed, _BEFORE_RELATION)
             return
         for path in _relations_in(spot.tokens).values():
             for column in self._catalogue.columns(path):
@@ -110,7 +111,7 @@ class StatementCompleter(Completer):
                 yield alias, _RELATION
             for function in self._catalogue.functions():
                 yield f"{function}(", _FUNCTION
-        yield from _keywords(spot.typed)
+        yield from _keywords(spot.typed, KEYWORDS)
 
     def _relations(self) -> Iterator[tuple[str, str]]:
         for name in self._catalogue.relations(OWN, "public"):
@@ -126,11 +127,11 @@ class StatementCompleter(Completer):
         path = spot.path
         relations = _relations_in(spot.tokens)
         written = ".".join(quote_identifier_if_needed(part) for part in path)
-        for alias, relation in relations.items():
-            if len(path) == 1 and path[0] == alias:
-                for column in self._catalogue.columns(relation):
-                    yield quote_identifier_if_needed(column), _COLUMN
-                return
+        columns = self._catalogue.columns(relations[path[0]]) if len(path) == 1 and path[0] in relations else []
+        for column in columns:
+            yield quote_identifier_if_needed(column), _COLUMN
+        if columns:
+            return
         if len(path) == 1 and path[0] in self._catalogue.catalogs():
             for schema in self._catalogue.schemas(path[0]):
                 yield f"{quote_identifier_if_needed(schema)}.", "schema"
@@ -167,9 +168,9 @@ def quote_identifier_if_needed(name: str) -> str:
     return name if plain else quote_identifier(name)
 
 
-def _keywords(typed: str) -> Iterator[tuple[str, str]]:
+def _keywords(typed: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:
     lower = typed[:1].islower()
-    for word in sorted(KEYWORDS):
+    for word in sorted(words):
         yield (word.lower() if lower else word), _KEYWORD
 
 
@@ -254,19 +255,14 @@ def _relations_in(tokens: Sequence[Token]) -> dict[str, str]:
         if not starts:
             continue
         path, index = _path_at(tokens, index)
-        if index < len(tokens) and len(path) == 1 and path[0] == "subscribe" and tokens[index].text == "(":
-            if index + 1 < len(tokens) and tokens[index + 1].kind == "string":
-                path = [tokens[index + 1].text[1:-1]]
-                written = path[0]
-                path = [written.rpartition(".")[2]]
-            else:
-                continue
+        written = ".".join(quote_identifier_if_needed(part) for part in path)
+        if path == ["subscribe"] and [token.kind for token in tokens[index : index + 2]] == ["operator", "string"]:
+            written = tokens[index + 1].text[1:-1]
+            path = [written.rpartition(".")[2]]
             while index < len(tokens) and tokens[index].text != ")":
                 index += 1
             index += 1
-        elif path:
-            written = ".".join(quote_identifier_if_needed(part) for part in path)
-        else:
+        if not path:
             continue
         if index < len(tokens) and tokens[index].keyword == "AS":
             index += 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.filters import Condition, completion_is_selected
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -32,12 +35,13 @@ class Prompt:
     ) -> None:
         self._complete = complete
         self._catalogue = catalogue
+        self._completer = StatementCompleter(catalogue, commands, arguments)
         self._session: PromptSession[str] = PromptSession(
             history=_history(),
             lexer=StatementLexer(),
             style=STYLE,
             include_default_pygments_style=False,
-            completer=StatementCompleter(catalogue, commands, arguments),
+            completer=self._completer,
             complete_while_typing=True,
             complete_in_thread=True,  # an attached database may be slow to tell its tables
             multiline=True,
@@ -55,6 +59,10 @@ class Prompt:
     def _keys(self) -> KeyBindings:
         keys = KeyBindings()
 
+        @keys.add("tab", filter=~completion_is_selected)
+        def complete(event: KeyPressEvent) -> None:
+            event.app.create_background_task(self._fill_in(event.current_buffer))
+
         @keys.add("enter", filter=completion_is_selected)
         def take(event: KeyPressEvent) -> None:
             event.current_buffer.complete_state = None
@@ -64,6 +72,26 @@ class Prompt:
             event.current_buffer.validate_and_handle()
 
         return keys
+
+    async def _fill_in(self, buffer: Buffer) -> None:
+        """Write what all suggestions have in common, or go through them.
+
+        prompt_toolkit's own Tab does nothing while the suggestions of the last letter are still being looked up.
+        """
+        document = buffer.document
+        wanted = CompleteEvent(completion_requested=True)
+        found = await asyncio.to_thread(lambda: list(self._completer.get_completions(document, wanted)))
+        if buffer.document != document or not found:
+            return  # the person has typed on
+        common = get_common_complete_suffix(document, found)
+        if len(found) == 1:
+            buffer.apply_completion(found[0])
+        elif common:
+            buffer.insert_text(common)
+        elif buffer.complete_state is None:
+            buffer.start_completion()
+        else:
+            buffer.complete_next()
 
     def _ready(self) -> bool:
         app = get_app()

@@ -17,6 +17,7 @@ from .viewer import Viewer
 __all__ = ["interact", "is_complete"]
 
 _PROMPT, _IN_TRANSACTION, _CONTINUED = "jammi> ", "jammi*> ", "   ...> "
+_STUCK = "cancelled; the engine is still busy with it, and statements wait until it has ended"
 _LEAVING = frozenset({"quit", "exit"})
 
 
@@ -42,7 +43,7 @@ def interact(viewer: Viewer) -> None:
         reader = Prompt(catalogue, described, commands.arguments, is_complete)
     while True:
         try:
-            text = reader.read(_IN_TRANSACTION if viewer.connection.in_transaction else _PROMPT)
+            text = reader.read(_IN_TRANSACTION if viewer.statements.in_transaction else _PROMPT)
         except EOFError:
             say("")
             return
@@ -77,7 +78,7 @@ def _run(viewer: Viewer, commands: Commands, text: str) -> None:
         else:
             viewer.run(Script(text))
     except KeyboardInterrupt:
-        say("cancelled")
+        say(_STUCK if viewer.statements.stuck else "cancelled")
 
 
 def _is_real_terminal() -> bool:

@@ -11,8 +11,9 @@ from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Progress", "StatusLine", "colours", "height", "width"]
+__all__ = ["Progress", "StatusLine", "colours", "room", "width"]
 
+_PROMPT = 10  # lines
 _CLEAR = "\r\x1b[K"
 
 
@@ -21,9 +22,9 @@ def width() -> int:
     return max(shutil.get_terminal_size().columns, 20)
 
 
-def height() -> int:
-    """The lines of the terminal."""
-    return max(shutil.get_terminal_size().lines, 4)
+def room() -> int:
+    """The lines of the terminal that stay in sight above the next prompt, which keeps some for its suggestions."""
+    return max(shutil.get_terminal_size().lines - _PROMPT, 10)
 
 
 def colours() -> bool:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ..dbapi import Connection, Cursor
 from . import pager, terminal
 from .formats import FORMATS
+from .interrupting import Statements
 from .layout import Layout, Row, rows_of
 from .live import LiveView
 from .narration import say
@@ -40,6 +41,7 @@ class Viewer(Runner):
     def __init__(self, connection: Connection, out: BinaryIO, form: str = "table", *, to_file: bool = False) -> None:
         """Results go to ``out`` in the format ``form``; ``to_file``: it is no terminal, whatever standard output is."""
         super().__init__(connection, FORMATS[form](out))
+        self.statements = Statements(connection)
         self.timing = False
         self.paged = True
         self.limit: int | None = ROWS_SHOWN
@@ -92,7 +94,7 @@ class Viewer(Runner):
         started = time.monotonic()
         self.statement = text
         with Progress(started, time.monotonic) as progress:
-            with self._connection.execute(text, stdin=self._stdin) as cursor:
+            with self.statements.execute(text) as cursor:
                 if cursor.schema is None:
                     progress.stop()
                     if cursor.rowcount >= 0:
@@ -164,7 +166,7 @@ class Viewer(Runner):
     def _print(self, schema: pa.Schema, shown: list[Row], count: str) -> None:
         if self.paged and pager.command():
             wide = Layout.of(schema, shown, None, colour=terminal.colours() and pager.takes_colours())
-            if len(shown) + len(wide.header()) + 2 > terminal.height():
+            if len(shown) + len(wide.header()) + 2 > terminal.room():
                 pager.page([*wide.header(), *wide.lines(shown), count])
                 return
         layout = Layout.of(schema, shown, terminal.width(), colour=terminal.colours())
