@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from ..dbapi import Connection, Cursor
 
@@ -22,12 +23,13 @@ class Statements:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._left: _Call | None = None
+        self._left: list[_Call] = []
 
     @property
     def stuck(self) -> bool:
         """Whether a cancelled statement has not ended yet; the connection answers nothing until it has."""
-        return self._left is not None and not self._left.over.is_set()
+        self._left = [call for call in self._left if not call.over.is_set()]
+        return bool(self._left)
 
     @property
     def in_transaction(self) -> bool:
@@ -35,51 +37,53 @@ class Statements:
         return not self.stuck and self._connection.in_transaction
 
     def execute(self, text: str) -> Cursor:
-        """Run one statement."""
-        call = _Call(self._connection, text)
-        call.start()
+        """Run one statement, when those that were left behind have ended."""
+        call = _Call(self._connection.cursor(), text, [left.over for left in self._left])
         try:
+            call.start()
             while not call.over.wait(_GLANCE):
                 pass
         except KeyboardInterrupt:
+            self._left.append(call)  # before anything else: a second Ctrl-C may come at once
             call.give_up()
-            if not call.over.is_set() and not self.stuck:
-                self._left = call
             raise
         if call.error is not None:
             raise call.error
-        assert call.cursor is not None
         return call.cursor
 
 
 class _Call(threading.Thread):
-    def __init__(self, connection: Connection, text: str) -> None:
+    """One statement. ``over`` is set when it has ended, with ``error`` or with a result on ``cursor``."""
+
+    def __init__(self, cursor: Cursor, text: str, before: list[threading.Event]) -> None:
         super().__init__(name="jammi-sql statement", daemon=True)
-        self.cursor: Cursor | None = None
+        self.cursor = cursor
         self.error: BaseException | None = None
         self.over = threading.Event()  # not is_alive(): a join() that Ctrl-C interrupts takes a thread for ended
         self._text = text
-        self._running = connection.cursor()
-        self._lock = threading.Lock()
+        self._before = before
         self._given_up = False
 
     def run(self) -> None:
         try:
-            self._running.execute(self._text)
+            # Not the connection's lock: who waits there cannot be cancelled, and would write when nobody wants it.
+            for event in self._before:
+                while not self._given_up and not event.wait(_GLANCE):
+                    pass
+            if not self._given_up:
+                self.cursor.execute(self._text)
         except BaseException as error:  # for the thread that waits
             self.error = error
-        with self._lock:
-            self.cursor = self._running
-            given_up = self._given_up
-        if given_up:
-            self._running.close()
-        self.over.set()
+        finally:
+            self.over.set()
+            if self._given_up:
+                self.cursor.close()
 
     def give_up(self) -> None:
-        with self._lock:
-            self._given_up = True
-            cursor = self.cursor
-        self._running.adbc_cancel()
-        if cursor is not None:
-            cursor.close()
-        self.over.wait(_GRACE)
+        self._given_up = True
+        end = time.monotonic() + _GRACE
+        while not self.over.is_set() and time.monotonic() < end:
+            self.cursor.adbc_cancel()  # again, since it may not have begun the first time
+            self.over.wait(_GLANCE)
+        if self.over.is_set():
+            self.cursor.close()

@@ -31,6 +31,13 @@ class Reader(Protocol):
 
 def interact(viewer: Viewer) -> None:
     """Read statements and commands and run them, until the end of input or ``\\q``."""
+    try:
+        _interact(viewer)
+    finally:
+        viewer.close()
+
+
+def _interact(viewer: Viewer) -> None:
     commands = Commands(viewer)
     say("jammi-sql. \\? for help, \\q to leave.")
     reader: Reader = _LineReader()

@@ -77,6 +77,12 @@ class Viewer(Runner):
         self.to_file = opened is not None
         self.write_as(self._format)
 
+    def close(self) -> None:
+        """Close the file that results were written to."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
     @property
     def _on_screen(self) -> bool:
         return self._format == "table" and not self.to_file and sys.stdout.isatty()
