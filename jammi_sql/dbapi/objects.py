@@ -5,14 +5,14 @@ https://arrow.apache.org/adbc/current/format/specification.html#metadata, of ADB
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from ..engine.name_pattern import name_pattern
 from ..errors import InvalidParameter
 
 __all__ = ["OBJECTS_NESTED_SCHEMA", "TABLE_TYPES", "ObjectFilter", "nested_objects"]
@@ -109,7 +109,7 @@ def nested_objects(flat: pa.Table, wanted: ObjectFilter) -> pa.RecordBatchReader
 
     A level that was not asked for is NULL, a level without members an empty list.
     """
-    matches_catalog, matches_schema = _like(wanted.catalog), _like(wanted.schema)
+    matches_catalog, matches_schema = name_pattern(wanted.catalog), name_pattern(wanted.schema)
     rows = flat.to_pylist()
     catalogs: list[dict[str, Any]] = []
     for catalog, below in _groups(rows, "catalog"):
@@ -131,7 +131,7 @@ def nested_objects(flat: pa.Table, wanted: ObjectFilter) -> pa.RecordBatchReader
 
 
 def _tables(rows: Iterable[dict[str, Any]], wanted: ObjectFilter) -> Iterator[dict[str, Any]]:
-    matches = _like(wanted.table)
+    matches = name_pattern(wanted.table)
     for name, members in _groups(rows, "table"):
         kind = members[0]["table_type"]
         if matches(name) and (wanted.types is None or kind in wanted.types):
@@ -145,7 +145,7 @@ def _tables(rows: Iterable[dict[str, Any]], wanted: ObjectFilter) -> Iterator[di
 
 
 def _columns(rows: Iterable[dict[str, Any]], wanted: ObjectFilter) -> Iterator[dict[str, Any]]:
-    matches = _like(wanted.column)
+    matches = name_pattern(wanted.column)
     for row in rows:
         if row["column"] is not None and matches(row["column"]):
             yield {
@@ -161,11 +161,3 @@ def _groups(rows: Iterable[dict[str, Any]], level: str) -> Iterator[tuple[str, l
     for name, members in groupby(rows, key=lambda row: row[level]):
         if name is not None:
             yield name, list(members)
-
-
-def _like(pattern: str | None) -> Callable[[str], bool]:
-    if pattern is None:
-        return lambda name: True
-    text = "".join({"%": ".*", "_": "."}.get(part, re.escape(part)) for part in pattern)
-    expression = re.compile(text, re.DOTALL)
-    return lambda name: name == pattern or expression.fullmatch(name) is not None

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from datafusion.catalog import CatalogProvider, CatalogProviderList, SchemaProvider, Table
 
 from ..arrow.dataset import LazyDataset, failure_report
-from ..errors import Error, NotSupportedError
+from ..errors import Error, FeatureNotSupported
 from ..logs import about, reason
 from ..topics.definition import CATALOG
 from .catalog_provider import JammiCatalog
@@ -102,7 +102,7 @@ class AttachedSchema(SchemaProvider):
     def register_table(self, name: str, table: Any) -> None:
         """Views of the session are in its own catalog."""
         raise _reported_error(
-            NotSupportedError(
+            FeatureNotSupported(
                 f"{name} cannot be made in the attached source {self._catalog}",
                 hint=f"CREATE TABLE {self._catalog}.{self._name}.name AS query makes a table there; views are made in jammi",
             )

@@ -67,6 +67,10 @@ class JammiCatalog(CatalogProvider):
         names = [*self._schemas, *([] if self._shared is None else self._shared._schemas)]
         return {name: found for name in names if (found := self.schema(name).own_names())}
 
+    def own_words(self, words: frozenset[str]) -> bool:
+        """Whether one of ``words`` is the name of a view or an in-memory table of the session's own."""
+        return any(not words.isdisjoint(names) for names in self.own_relations().values())
+
     def own(self, namespace: str, name: str) -> Any:
         """A view or an in-memory table of the session's own, ``None`` where there is none."""
         schema = self.schema(namespace)

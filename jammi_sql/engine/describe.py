@@ -14,6 +14,7 @@ from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
 from ..topics.relation import relation_schema
 from .asof import AsofJoins
+from .attached_objects import attached_objects
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
 from .relations import inserted_relations
@@ -117,11 +118,13 @@ def _quoted(part: str) -> str:
     return '"' + part.replace('"', '""') + '"'
 
 
-def objects(session: Session, depth: int, schema: str | None, table: str | None) -> pa.Table:
-    """The catalogue: a row per column, or per table, schema or catalog at smaller depths (4, 3, 2, 1)."""
+def objects(session: Session, depth: int, catalog: str | None, schema: str | None, table: str | None) -> pa.Table:
+    """The catalogue: a row per column, or per table, schema or catalog at smaller depths (4, 3, 2, 1). The patterns keep
+    sources from being asked in vain; what else they exclude may be there."""
+    attached = attached_objects(session, depth, catalog, schema, table)
     rows: list[dict[str, object]] = []
     if depth <= 1:
-        return pa.Table.from_pylist([{"catalog": CATALOG}], schema=_OBJECTS)
+        return pa.Table.from_pylist([{"catalog": CATALOG}, *attached], schema=_OBJECTS)
     relations = _relations(session)
     namespaces = sorted({*session.relations.namespaces(), *session.own_relations(), "information_schema"})
     for namespace in namespaces:
@@ -144,7 +147,7 @@ def objects(session: Session, depth: int, schema: str | None, table: str | None)
                 }
                 for place, field in enumerate(columns, 1)
             ]
-    return pa.Table.from_pylist(rows, schema=_OBJECTS)
+    return pa.Table.from_pylist([*rows, *attached], schema=_OBJECTS)
 
 
 def _relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:

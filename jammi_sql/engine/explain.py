@@ -27,7 +27,9 @@ def explain(session: Session, statement: statements.Explain, parameters: Paramet
     """The steps of a statement, in the columns of DataFusion's EXPLAIN; with ANALYZE it is run, and its time shown."""
     inner = statement.statement
     if isinstance(inner, statements.Query) and not inner.subscribes and not inner.asofs:
-        return explain_sources(session, inner, parameters, analyze=statement.analyze)
+        told = explain_sources(session, inner, parameters, analyze=statement.analyze)
+        if told is not None:
+            return told
     if statement.analyze:
         return _rows(_analyzed(session, inner, parameters))
     if isinstance(inner, statements.Query):

@@ -24,12 +24,18 @@ _PLAN = pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
 
 def explain_sources(
     session: Session, query: Query, parameters: Mapping[str, pa.Scalar], *, analyze: bool
-) -> BatchResult:
-    """In the columns of DataFusion's EXPLAIN: its plans, a row ``source name`` for each statement that is sent, with the rows
-    expected (with ``analyze``: that came, and how long they were waited for), and a row ``computed here`` with reasons."""
+) -> BatchResult | None:
+    """In the columns of DataFusion's EXPLAIN; ``None`` for a query that reads no source.
+
+    DataFusion's plans, a row ``source name`` for each statement that is sent, with the rows expected (with ``analyze``: that
+    came, and how long they were waited for), and a row ``computed here`` with reasons.
+    """
     with session.planned(query.words, once=True) as planning:
+        planning.looked_at = not analyze
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
+            if not planning.providers:
+                return None
             try:
                 logical = frame.optimized_logical_plan().display_indent()
                 physical = frame.execution_plan().display_indent()

@@ -13,6 +13,7 @@ from ..errors import AppendOnlyTopic, DuplicateObject, InvalidParameter, Seriali
 from ..tables.catalog import CatalogTable
 from ..tables.definition import MutableTableDefinition
 from ..topics.catalog import CatalogTopic
+from .cached_statements import refuse_cached
 from .changes import checked
 from .publish import publish_rows
 from .remote_changes import ingest_remote, remote_target
@@ -48,6 +49,8 @@ def ingest(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader
         if mode == "replace":
             raise AppendOnlyTopic(f"topic {path} is append-only", hint="use mode='append'")
         return publish_rows(session, found, rows).rows
+    if found is None and mode != "create":
+        refuse_cached(session, target)
     if found is None and mode == "append":
         raise UndefinedTable(f"{path} does not exist", hint="use mode='create', or CREATE TOPIC or TABLE makes one")
     if found is not None and mode == "create":

@@ -178,7 +178,9 @@ def _streamed(
             asofs.follow(streamed.call, provider)
             inserted |= asofs.relations
         with inserted_relations(session.relations, inserted):
-            frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
+            frame = session.frame(
+                planning, query.body, parameters, session.ordered_context, reads_only=True, whole=True
+            )  # planned again for each delivery
             shape = shape_of(frame.logical_plan(), relation, streamed.call.position)
             if not streamed.unbounded and shape.joined:
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
@@ -324,7 +326,9 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
         inserted = {**probes, **remote_relations(session, planning, query, parameters)}
         asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
         with inserted_relations(session.relations, {**inserted, **asofs.relations}):
-            frame = session.frame(planning, query.body, parameters, session.ordered_context, reads_only=True)
+            frame = session.frame(
+                planning, query.body, parameters, session.ordered_context, reads_only=True, whole=True
+            )  # planned again for each delivery
             mode = "relation"
             if unbounded or len(windows) == 1:
                 streamed = unbounded[0] if unbounded else windows[0]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datafusion import SessionContext
 
@@ -103,12 +103,16 @@ class Planning:
         self._unpin: list[Callable[[], None]] = []
         self.named = False
         """Whether topics and tables must come as relations with a name, none as a plan of its own."""
+        self.file_tables: dict[tuple[str, str, str], Any] = {}
+        """The attached files that it scans, as tables of DataFusion's, by their paths."""
         self.remote: dict[tuple[str, str, str], RemoteTable] = {}
         """The tables of attached databases that it reads, by their paths."""
         self.providers: list[tuple[str, SourceProvider]] = []
         """Of each source that it reads: its name, and what reads it."""
         self.federated: Federated | None = None
         """The query with what its sources compute, once it was planned."""
+        self.looked_at = False
+        """Whether nothing of it is run: EXPLAIN."""
         self.whole: str | None = None
         """Why each table of a source is read by itself, where that is so."""
         self._copies: list[CachedTable] = []
@@ -276,6 +280,11 @@ class Planning:
     def scanned_rows(self) -> int:
         """Rows of the segments that DataFusion scans for this statement."""
         return sum(segment.row_count for _, segments in self._segments for segment in segments)
+
+    @property
+    def scans_files(self) -> bool:
+        """Whether DataFusion itself scans files for this statement: their scans have no names."""
+        return bool(self._segments or self.files or self._copies)
 
     def check_files(self) -> None:
         """Once DataFusion has listed the files that it scans: it passes over one that is missing without a word.

@@ -125,8 +125,11 @@ class SessionRelations:
         if source.kind == FILES:
             if planning.named:
                 return RowsRelation(found.schema)
-            planning.files.append(found)
-            return found.table(session.context)
+            path = (name, schema, relation)
+            if path not in planning.file_tables:  # the catalogue is asked several times while a statement is planned
+                planning.files.append(found)
+                planning.file_tables[path] = found.table(session.context)
+            return planning.file_tables[path]
         planning.remote[name, schema, relation] = RemoteTable(source, found)
         provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
         planning.providers.append((name, provider))

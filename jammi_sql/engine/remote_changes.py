@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
 import pyarrow as pa
-from datafusion.substrait import Producer
 
 from ..dialect import compose, quote_identifier, statements
 from ..dialect.statements import Fragment, Name, Query
-from ..errors import DuplicateObject, FeatureNotSupported, UndefinedColumn, UndefinedTable
+from ..errors import DuplicateObject, FeatureNotSupported, PermissionDenied, UndefinedColumn, UndefinedTable
 from ..federation.cutting import FoundTable, whole_select
-from ..federation.null_aware import mark_null_aware
 from ..federation.said import NotSaid
 from ..federation.select import Select
-from ..federation.whole import check_sayable
 from ..results import CommandResult, Result
 from ..sources.relation import RemoteRelation
 from ..sources.source import IngestMode, Source
@@ -28,6 +24,7 @@ from .relations import inserted_relations
 from .remote_provider import dialect_of
 from .source_kinds import FILES
 from .staging import Staged, remaining
+from .substrait import substrait_of
 
 if TYPE_CHECKING:
     from .session import Session
@@ -81,14 +78,22 @@ def remote_target(session: Session, name: Name) -> RemoteTarget | None:
     if len(name.parts) != 3 or name.parts[0] == CATALOG:
         return None
     catalog, schema, local_name = name.parts
-    source = session.engine.attachments.find(session.reader, session.tenant, catalog)
-    if source is None:
+    attachments = session.engine.attachments
+    attached = attachments.catalog.lookup(session.reader, session.tenant, catalog)
+    if attached is None:
         return None
+    source = attachments.opened(attached.definition)
     if source.kind == FILES:
         raise FeatureNotSupported(
             f"{catalog} is made of files, which are not changed in place",
             position=name.position,
             hint="COPY (query) TO 'file.parquet' writes a file",
+        )
+    if attached.definition.tenant != session.tenant:
+        raise PermissionDenied(
+            f"source {catalog} is global: a tenant may read it, not change it",
+            position=name.position,
+            hint="do it in a session without a tenant, or ATTACH a source of the tenant's own",
         )
     if session.read_only:
         raise FeatureNotSupported("the connection is read-only", sqlstate="25006", position=name.position)
@@ -213,9 +218,15 @@ def create_remote(
     with session.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters, reads_only=True)
-            schema = session.schema_of(frame, planning, query.body)
+            planned_schema = session.schema_of(frame, planning, query.body)
             rows = session.run(frame, planning, query.body)
-    return CommandResult(_ingest(session, target, remaining(rows, session.running.check), schema, "create"))
+    schema = pa.schema(
+        [field.with_nullable(True).remove_metadata() for field in planned_schema]
+    )  # as everywhere in SQL
+    batches = (
+        pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in remaining(rows, session.running.check)
+    )
+    return CommandResult(_ingest(session, target, batches, schema, "create"))
 
 
 def drop_remote(session: Session, target: RemoteTarget, *, if_exists: bool) -> Result:
@@ -272,25 +283,31 @@ def change_remote(
         pieces += [" WHERE ", statement.condition]
     text = compose(*pieces)
     select = _whole(session, target, Query("SELECT", text, (), statement.body.words), parameters)
-    told = select.update([each.column for each in assignments]) if assignments else select.delete()
+    if select is None:
+        return CommandResult(0)
+    try:
+        told = select.update([each.column for each in assignments]) if assignments else select.delete()
+    except NotSaid as why:
+        raise _not_there(target, str(why)) from why
     return CommandResult(target.source.execute([told], session.running.check))
 
 
-def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Parameters) -> Select:
-    """``query``, all of which the source computes."""
+def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Parameters) -> Select | None:
+    """``query``, all of which the source computes; ``None`` where it has no rows whatever is there."""
     with session.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.plain_frame(planning, query.body, parameters)
             try:
                 plan = frame.optimized_logical_plan()
-                check_sayable(plan.display_indent())
-                json = orjson.loads(Producer.to_substrait_plan(plan, session.context).to_json())
-                mark_null_aware(plan, json)
+                if type(plan.to_variant()).__name__ == "EmptyRelation":
+                    return None
+            except Exception as error:
+                raise session.translator(planning, query.body)(error) from error
+            try:
+                json = substrait_of(plan, session.context)
                 source, select = whole_select(json, lambda names: _found(planning.remote, names))
             except NotSaid as why:
                 raise _not_there(target, str(why)) from why
-            except Exception as error:
-                raise session.translator(planning, query.body)(error) from error
     if source != target.catalog:
         raise _not_there(target, "it reads another source")
     return select

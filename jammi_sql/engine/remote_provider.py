@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,15 +14,16 @@ import pyarrow.compute as pc
 from ..arrow.dataset import LazyDataset
 from ..arrow.filter import Filter, compile_filter
 from ..errors import FeatureNotSupported
+from ..federation.cutting import Pushed
 from ..federation.dialects import DIALECTS, Dialect
 from ..federation.said import NotSaid
 from ..federation.select import Select
 from ..federation.wanted import expression_of
 from ..sources.relation import RemoteColumn, RemoteRelation
-from ..sources.source import RemoteScan, Source
+from ..sources.source import Check, RemoteScan, Source
 from .planning import Planning
 
-__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of"]
+__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "providers_of"]
 
 _PLAIN = Dialect()
 _LARGE = 100_000
@@ -33,7 +34,9 @@ _LARGE = 100_000
 class _Scan:
     """What one statement reads."""
 
-    open: Callable[[], RemoteScan]
+    open: Callable[[int], RemoteScan]
+    """The scan in which a part is to be read: another one each time, since a recursive query reads its tables again and
+    again."""
     parts: int
     wanted: Filter | None
     needed: tuple[str, ...]
@@ -57,9 +60,16 @@ class SourceProvider(LazyDataset):
         self.seconds = 0.0
         """Time spent waiting for them, added up over what is read at once."""
 
+    def _scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
+        return self.source.scan(texts, schema, check)
+
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         """The statements to send, whose columns are ``needed`` (one column of no meaning, where that is empty)."""
         raise NotImplementedError
+
+    def shown(self, name: str) -> str:
+        """What a message calls a column."""
+        return name
 
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> _Scan:  # noqa: A002
         planning = Planning.current() or self._planning
@@ -69,16 +79,22 @@ class SourceProvider(LazyDataset):
             name for name in self._schema.names if name in names or (wanted is not None and name in wanted.columns)
         )
         texts = self.sent = self.texts(needed, wanted)
-        schema = pa.schema([self._schema.field(name) for name in needed] or [pa.field("c0", pa.int64())])
-        scan: list[RemoteScan] = []
+        fields = [self._schema.field(name).with_name(self.shown(name)) for name in needed]
+        schema = pa.schema(fields or [pa.field("c0", pa.int64())])
+        scans: list[RemoteScan] = []
+        times = [0] * len(texts)
         lock = threading.Lock()
 
-        def opened() -> RemoteScan:
+        def opened(part: int) -> RemoteScan:
             with lock:
-                if not scan:
-                    scan.append(self.source.scan(texts, schema, planning.check))
-                    planning.at_end(scan[0].close)
-            return scan[0]
+                if times[part] == len(scans):
+                    if scans:
+                        scans[-1].close()  # one round is over before the next begins
+                    scans.append(self._scan(texts, schema, planning.check))
+                    planning.at_end(scans[-1].close)
+                found = scans[times[part]]
+                times[part] += 1
+            return found
 
         return _Scan(opened, len(texts), wanted, needed)
 
@@ -93,10 +109,12 @@ class SourceProvider(LazyDataset):
         filter: pc.Expression | None,  # noqa: A002
     ) -> Iterator[pa.RecordBatch]:
         names = self._schema.names if columns is None else list(columns)
-        for batch in self._timed(scan.open().stream(partition)):
+        schema = pa.schema([self._schema.field(name) for name in scan.needed])
+        for received in self._timed(scan.open(partition).stream(partition)):
             if not scan.needed:
-                yield batch.select([])  # a column without meaning told how many rows there are
+                yield received.select([])  # a column without meaning told how many rows there are
                 continue
+            batch = pa.RecordBatch.from_arrays(received.columns, schema=schema)
             kept = batch if scan.wanted is None else scan.wanted.apply(batch)
             if kept.num_rows:
                 yield kept if list(scan.needed) == names else kept.select(names)
@@ -152,6 +170,10 @@ class PushedProvider(SourceProvider):
         super().__init__(source, schema, planning)
         self.select = select
 
+    def shown(self, name: str) -> str:
+        column = self.select.columns[self._schema.names.index(name)].column
+        return name if column is None else column.name
+
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]
         for place in places:
@@ -178,11 +200,20 @@ class TextProvider(SourceProvider):
         super().__init__(source, remote_schema(self.relation), planning)
         self._text = text.strip().removesuffix(";")
 
+    def _scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
+        return self.source.scan(texts, schema, check, of_a_user=True)
+
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]
         check_readable(self.relation, places)
         select = Select.of_text(dialect_of(self.source), self._text, self.relation.columns)
         return [select.text(places)]
+
+
+def providers_of(planning: Planning, parts: Iterable[Pushed]) -> dict[str, PushedProvider]:
+    """What reads the relations that sources compute, by the names that the plan has for them."""
+    sources = {path[0]: table.source for path, table in planning.remote.items()}
+    return {each.name: PushedProvider(sources[each.source], each.select, each.schema, planning) for each in parts}
 
 
 def shares(source: Source, select: Select, places: Sequence[int], *, pushes: bool) -> list[str]:

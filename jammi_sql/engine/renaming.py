@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import orjson
 import pyarrow as pa
 from datafusion import DataFrame, SessionContext
-from datafusion.substrait import Consumer, Plan, Producer
 
 from ..arrow.dataset import LazyDataset
 from ..arrow.renamed_dataset import RenamedDataset
-from ..errors import Error
 from ..federation.naming import renamed, shares_names
-from ..federation.null_aware import NULL_AWARE, mark_null_aware
+from ..federation.null_aware import NULL_AWARE
 from ..federation.said import NotSaid
-from ..federation.whole import check_sayable
-from ..logs import about, reason
 from .planning import Planning
 from .relations import inserted_relations
+from .substrait import plan_of, substrait_of
 
 if TYPE_CHECKING:
     from .session import Session
 
 __all__ = ["is_at_risk", "with_own_names"]
 
-_logger = logging.getLogger("jammi_sql.federation")
 _OUTER = frozenset({"left", "right", "full"})
 
 
@@ -45,12 +39,10 @@ def with_own_names(
     try:
         frame = plan()
         optimized = frame.optimized_logical_plan()
-        check_sayable(optimized.display_indent())
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
-        json = orjson.loads(Producer.to_substrait_plan(optimized, context).to_json())
+        json = substrait_of(optimized, context)
         if not shares_names(json):
             return None
-        mark_null_aware(optimized, json)
         if NULL_AWARE in str(json):
             return None
         tables: dict[str, Any] = {}
@@ -65,13 +57,11 @@ def with_own_names(
 
         plan_of_own = renamed(json, insert)
         with inserted_relations(session.relations, tables):
-            rest = Consumer.from_substrait_plan(context, Plan.from_json(orjson.dumps(plan_of_own).decode()))
-            result = context.create_dataframe_from_logical_plan(rest)
+            result = plan_of(plan_of_own, context)
             now: pa.Schema = context.create_dataframe_from_logical_plan(result.optimized_logical_plan()).schema()
-    except (Error, NotSaid):
-        return None
-    except Exception as error:
-        _logger.debug("a plan keeps its names: %s", reason(error), extra=about(error))
+    except NotSaid as why:
+        if planning.failure is not None:
+            raise planning.failure from why
         return None
     finally:
         planning.named = False

@@ -366,17 +366,27 @@ class Session:
 
         try:
             frame = plan()
-            if whole:
+            if whole or not (
+                planning.once or reads_only
+            ):  # what DataFusion runs while it plans must not be planned again
                 return frame
-            if planning.remote and self.settings.pushdown and self.relations.takes_filters:
+            if self.settings.pushdown and self.relations.takes_filters and self.may_be_cut(planning):
                 from .federating import federated  # noqa: PLC0415 - nothing of it where nothing is attached
 
-                planning.federated = federated(self, planning, chosen, plan if planning.scanned_rows else lambda: frame)
+                planning.federated = federated(self, planning, chosen, plan if planning.scans_files else lambda: frame)
             if planning.federated is None and is_at_risk(planning.words) and planning.once:
                 return with_own_names(self, planning, chosen, plan) or frame
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
+
+    def may_be_cut(self, planning: Planning) -> bool:
+        """Whether a statement reads attached databases, by name or through views, all of them as the session sees them.
+
+        A view that was made without a tenant reads what was attached then; under a tenant the same name may be another's.
+        """
+        viewed = self.catalog.own_words(planning.words)
+        return self.tenant is None and bool(self.relations.source_names()) if viewed else bool(planning.remote)
 
     def plain_frame(self, planning: Planning, fragment: statements.Fragment, parameters: Parameters) -> DataFrame:
         """A query planned by DataFusion as it stands, nothing of it cut out."""
@@ -615,7 +625,7 @@ class Session:
 
         with self._lock, calling(), checked(self.running.check):
             self._check_open()
-            return objects(self, depth, schema, table)
+            return objects(self, depth, catalog, schema, table)
 
     def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
         """The columns of a relation."""

@@ -94,9 +94,11 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             frame = session.frame(planning, query.body, parameters)
-        if query.keyword == "EXPLAIN" and planning.providers:
+        if query.keyword == "EXPLAIN" and (planning.providers or session.may_be_cut(planning)):
             inner, analyze = explained(query)
-            return explain_sources(session, inner, parameters, analyze=analyze)
+            told = explain_sources(session, inner, parameters, analyze=analyze)
+            if told is not None:
+                return told
         if query.keyword in _STREAMED and not _changes_data(frame):
             try:
                 return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))

@@ -12,7 +12,7 @@ from typing import Any
 
 from .substrait_types import Json, emitted
 
-__all__ = ["Cluster", "fields_of", "gather", "moved", "selection"]
+__all__ = ["Cluster", "fields_of", "gather", "moved", "selected", "selection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _chosen(body: Json, width: int) -> list[int] | None:
     expressions = body.get("expressions", ())
     chosen: list[int] = list(range(width))
     for expression in expressions:
-        index = _selected(expression)
+        index = selected(expression)
         if index is None:
             return None
         chosen.append(index)
@@ -103,7 +103,8 @@ def _chosen(body: Json, width: int) -> list[int] | None:
     return chosen if mapping is None else [chosen[place] for place in mapping]
 
 
-def _selected(expression: Json) -> int | None:
+def selected(expression: Json) -> int | None:
+    """The column that an expression is, ``None`` for one that is more than that."""
     body = expression.get("selection")
     if body is None or "rootReference" not in body:
         return None

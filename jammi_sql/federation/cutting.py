@@ -6,14 +6,14 @@ relation of a new name; the rest stays as it was. Nothing is left to a source wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
 from ..sources.relation import RemoteRelation
-from .cluster import Cluster, fields_of, gather, moved, selection
+from .cluster import Cluster, fields_of, gather, moved, selected, selection
 from .dialects import DIALECTS
 from .expression import Call, Column, Expression
 from .joining import Item, in_order
@@ -24,7 +24,7 @@ from .substrait_expressions import Functions, read_expression, read_measure, rea
 from .substrait_types import Json, emitted, literal, names_of, substrait_type
 from .width import width_of
 
-__all__ = ["Cut", "FoundTable", "Pushed", "cut", "whole_select"]
+__all__ = ["Cut", "FoundTable", "Pushed", "SmallSide", "cut", "whole_select"]
 
 _JOIN_KINDS: Mapping[str, JoinKind] = {
     "JOIN_TYPE_INNER": "inner",
@@ -35,6 +35,19 @@ _JOIN_KINDS: Mapping[str, JoinKind] = {
     "JOIN_TYPE_LEFT_ANTI": "anti",
 }
 _INPUTS = ("input", "left", "right")
+_SMALL = 10_000
+"""Rows of a side whose keys a source is asked for."""
+_LARGE = 20_000
+"""Rows of a table below which all of it is read."""
+_TIMES = 5
+"""By how much the one has to be larger than the other."""
+# Of which side of a join that is made here only the rows matter that meet one of the other side.
+_REDUCIBLE: Mapping[str, tuple[str, ...]] = {
+    "JOIN_TYPE_LEFT": ("right",),
+    "JOIN_TYPE_RIGHT": ("left",),
+    "JOIN_TYPE_LEFT_SEMI": ("left", "right"),
+    "JOIN_TYPE_LEFT_ANTI": ("right",),
+}
 _CLAUSES = {"fetch": "limit", "project": "expression", "sort": "order"}
 
 
@@ -58,12 +71,39 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallSide:
+    """A side of a join that is read first, so that a source is asked for the rows with its keys alone.
+
+    ``rel`` is the relation, of ``width`` columns; ``place`` is where it stands in the plan: whoever reads it first puts the
+    scan of what was read there, or ``rel`` itself. ``column`` has the keys, which are those of the column ``key`` of the relation
+    ``pushed``.
+    """
+
+    place: Json
+    rel: Json
+    width: int
+    column: int
+    pushed: str
+    key: int
+
+    def leave(self) -> None:
+        """Let it be read where it stands."""
+        self.put(self.rel)
+
+    def put(self, rel: Json) -> None:
+        """Let ``rel`` stand in its place."""
+        self.place.clear()
+        self.place.update(rel)
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A plan without what its sources compute. ``stayed`` says of each source what is computed here, and why."""
 
     plan: Json
     pushed: tuple[Pushed, ...]
     stayed: tuple[tuple[str, str], ...]
+    small: tuple[SmallSide, ...] = ()
 
 
 Lookup = Callable[[tuple[str, ...]], FoundTable | None]
@@ -104,6 +144,7 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
         {**plan, "extensions": extensions, "relations": relations},
         tuple(cutter.pushed),
         tuple(dict.fromkeys(cutter.stayed)),
+        tuple(cutter.small),
     )
 
 
@@ -134,6 +175,7 @@ class _Part:
 class _Cutter:
     def __init__(self, functions: Functions, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
         self.pushed: list[Pushed] = []
+        self.small: list[SmallSide] = []
         self.extensions: list[Json] = []
         """Functions that the plan did not have."""
         self._rows_of = rows
@@ -182,7 +224,73 @@ class _Cutter:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
         if NULL_AWARE in body:
             raise NotSaid("NOT IN of a column that may be NULL: all of the plan stays here")
-        return {kind: self._within(body, {key: self._here(piece) for key, piece in pieces.items()})}
+        return {kind: self._within(body, self._sides(kind, body, pieces))}
+
+    # --- joins ---
+
+    def _sides(self, kind: str, body: Json, pieces: Mapping[str, _Piece]) -> Json:
+        """The inputs of a relation that is computed here; of a join, the small side first where that helps."""
+        reducible = _REDUCIBLE.get(body.get("type", ""), ()) if kind == "join" and "expression" in body else ()
+        widths = {key: width_of(body[key]) for key in pieces}
+        for large in reducible:
+            small = "left" if large == "right" else "right"
+            left, right = widths["left"], widths["right"]
+            if left is None or right is None:
+                break
+            columns = {"left": tuple(range(left)), "right": tuple(range(left, left + right))}
+            parts = [_Part(pieces[side], columns[side]) for side in (small, large)]
+            found = self._reduced(parts, self._parts(body["expression"]), {1})
+            if found:
+                return {small: found[0], large: found[1]}
+        return {key: self._here(piece) for key, piece in pieces.items()}
+
+    def _reduced(self, parts: Sequence[_Part], conditions: Sequence[Json], which: Collection[int]) -> dict[int, Json]:
+        """For some of ``parts``, by their places, what stands for them: a small one that is read first, and one of a source
+        that is asked for the rows with its keys, which may be one of ``which``."""
+        found: dict[int, Json] = {}
+        for large, part in enumerate(parts):
+            piece = part.piece
+            if (
+                large in found
+                or large not in which
+                or not isinstance(piece, _Remote)
+                or piece.sorts
+                or piece.select.limit
+            ):
+                continue
+            rows = piece.select.rows
+            if rows is None or rows < _LARGE:
+                continue
+            sizes = [
+                (self._rows(other.piece), place) for place, other in enumerate(parts) if place not in (*found, large)
+            ]
+            for size, small in sorted((size, place) for size, place in sizes if size is not None):
+                if size > _SMALL or size * _TIMES > rows:
+                    break
+                keys = self._keys(parts[small], part, conditions)
+                if keys is None:
+                    continue
+                rel = self._here(parts[small].piece)
+                place: Json = {"read": {"namedTable": {"names": [f"__small_{len(self.small) + 1}"]}}}
+                found[small], found[large] = place, self._here(piece)
+                width = len(parts[small].columns)
+                self.small.append(SmallSide(place, rel, width, keys[0], self.pushed[-1].name, keys[1]))
+                why = "join: the rows with the keys of the other side are asked for, which is read first"
+                self.stayed.append((piece.source, why))
+                break
+        return found
+
+    def _keys(self, small: _Part, large: _Part, conditions: Sequence[Json]) -> tuple[int, int] | None:
+        """The columns of two parts that are equal, each by its place in the part."""
+        for condition in conditions:
+            call = condition.get("scalarFunction", {})
+            if self._functions.get(int(call.get("functionReference", 0))) != "equal" or not call:
+                continue
+            sides = [selected(argument["value"]) for argument in call["arguments"]]
+            for one, other in (sides, sides[::-1]):
+                if one in small.columns and other in large.columns:
+                    return small.columns.index(one), large.columns.index(other)
+        return None
 
     def _cluster(self, cluster: Cluster) -> _Piece | None:
         """Inner joins: those of tables of one source are made there, the rest in an order that suits what is known of their
@@ -213,7 +321,11 @@ class _Cutter:
         sources = sorted({part.piece.source for part in parts if isinstance(part.piece, _Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
-        items = [Item(self._here(part.piece), part.columns, self._rows(part.piece)) for part in parts]
+        reduced = self._reduced(parts, conditions, range(len(parts)))
+        items = [
+            Item(reduced[place] if place in reduced else self._here(part.piece), part.columns, self._rows(part.piece))
+            for place, part in enumerate(parts)
+        ]
         return self._chosen(*in_order(items, conditions, self._all), cluster.outputs)
 
     def _pair(self, left: _Part, right: _Part, conditions: list[Json]) -> _Part | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
-from .expression import Call, Expression, columns_of, conjuncts
+from .expression import Call, Column, Expression, columns_of, conjuncts
 from .expression import Literal as Constant
 from .said import NotSaid, Said
 
@@ -63,6 +63,8 @@ class Select:
     limit: str = ""
     keys: tuple[frozenset[int], ...] = ()
     """Sets of columns whose values together are unique."""
+    joined: bool = False
+    """Whether ``source`` is a join, which stands in parentheses as the side of another one."""
 
     @classmethod
     def of(
@@ -145,7 +147,7 @@ class Select:
             on, where = (*texts, *left.where), right.where
         source = f"{left.source} {_JOINS[kind]} {right._in_parentheses()} ON {' AND '.join(on)}"
         rows, keys = _joined_rows(left, right, condition, kind)
-        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None)
+        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None, joined=True)
 
     def not_in(self, right: Select, condition: Expression) -> Select:
         """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
@@ -190,7 +192,7 @@ class Select:
                 if not text.endswith(")") or text.startswith("("):
                     raise NotSaid(f"{measure.function} with FILTER is computed here")
                 text = f"{text} FILTER (WHERE {dialect.value(measure.condition, base.columns).text})"
-            columns.append(Said(text, measure.type))
+            columns.append(Said(dialect.in_range(measure.function, text, arguments), measure.type))
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
@@ -221,23 +223,30 @@ class Select:
     def union(self, others: Sequence[Select]) -> Select:
         """UNION ALL with others of the same types."""
         parts = [self, *others]
+        columns = [[part.columns[place] for part in parts] for place in range(len(self.columns))]
+        mixed = {place for place, each in enumerate(columns) if any(said.column != each[0].column for said in each)}
+        parts = [part._meaning(mixed) for part in parts]
         texts = [f"SELECT {part._listed()} {part._rest()}" for part in parts]
         if any(part.order or part.limit for part in parts):
             raise NotSaid("UNION of limited queries is made here")
         alias = f"t{self.aliases()}"
-        columns = []
-        for place, column in enumerate(self.columns):
-            if any(part.columns[place].column != column.column for part in parts):
-                for part in parts:  # each must mean there what it means here
-                    if part.columns[place].column is not None:
-                        self.dialect.group_key(_meant(part.columns[place]))
-                columns.append(Said(f"{alias}.c{place}", column.type))
-            else:
-                columns.append(Said(f"{alias}.c{place}", column.type, column.column))
+        given = tuple(
+            Said(f"{alias}.c{place}", column.type, column.column) for place, column in enumerate(parts[0].columns)
+        )
         known = [part.rows for part in parts]
         rows = None if None in known else sum(row for row in known if row is not None)
         source = f"({' UNION ALL '.join(texts)}) AS {alias}"
-        return Select(self.dialect, self.aliases, source, tuple(columns), rows)
+        return Select(self.dialect, self.aliases, source, given, rows)
+
+    def _meaning(self, places: Set[int]) -> Select:
+        """With the values that the columns at ``places`` mean here, in whatever form they are kept there."""
+        columns = list(self.columns)
+        for place in places:
+            if columns[place].column is not None:
+                said = self.dialect.value(Column(place, columns[place].type), self.columns)
+                self.dialect.group_key(said)
+                columns[place] = Said(said.text, said.type)
+        return replace(self, columns=tuple(columns))
 
     # --- changes ---
 
@@ -321,7 +330,7 @@ class Select:
         return self._nested() if computed or (self.where and not keep_where) else self
 
     def _in_parentheses(self) -> str:
-        return f"({self.source})" if " JOIN " in self.source and not self.source.startswith("(") else self.source
+        return f"({self.source})" if self.joined else self.source
 
     def _share(self, condition: Expression) -> float:
         """How much of the rows a condition leaves, roughly."""
@@ -337,13 +346,6 @@ class Select:
             else:
                 share *= 0.3
         return share
-
-
-def _meant(said: Said) -> Said:
-    column = said.column
-    if column is not None and not column.comparable:
-        raise NotSaid(f"column {column.name} ({column.declared}) is read in a form of its own")
-    return said
 
 
 def _wanted(condition: Expression) -> list[Expression]:

@@ -183,10 +183,10 @@ class AttachedDatabase(ABC):
         """As ``Source.partitions``: none, unless the kind of source knows better."""
         return []
 
-    def scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> ThreadedScan:
+    def scan(self, texts: Sequence[str], schema: pa.Schema, check: Check, *, of_a_user: bool = False) -> ThreadedScan:
         """As ``Source.scan``."""
         self._require_open()
-        scan = ThreadedScan(_SourceReading(self, schema), texts, check)
+        scan = ThreadedScan(_SourceReading(self, schema, keeps=not of_a_user), texts, check)
         self._scans.add(scan)
         return scan
 
@@ -405,7 +405,8 @@ class _Lease:
 class _SourceReading:
     """How an ``AttachedDatabase`` reads the texts of a scan."""
 
-    def __init__(self, source: AttachedDatabase, schema: pa.Schema) -> None:
+    def __init__(self, source: AttachedDatabase, schema: pa.Schema, *, keeps: bool) -> None:
+        self._keeps = keeps
         self.retry_for = source.retry_for
         self._source = source
         self._schema = schema
@@ -427,7 +428,7 @@ class _SourceReading:
             yield link
             if self._moment is not None:
                 link.update("COMMIT", "ending a scan", source.direct)
-            usable = not link.closed
+            usable = self._keeps and not link.closed
         except ConnectionLost:
             source.lost()
             raise

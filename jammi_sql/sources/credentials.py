@@ -22,6 +22,7 @@ __all__ = ["Secrets", "check_definition", "is_secret", "resolved", "without_cred
 _SECRET: Final = re.compile(
     r"passw(or)?d|passphrase|(^|[_.])pwd$|secret|token|credential|authorization|api_?key|private_?key|access_?key", re.I
 )
+_PAIR: Final = re.compile(r"(?:^|[\s;,?&])([\w.]+)\s*=")
 _PATHS: Final = re.compile(r"(cert|certs|file|path)$", re.I)
 _REFERENCES: Final = ("env:", "file:")
 _SHORTEST: Final = 3  # characters: what is shorter stands in too many words by chance
@@ -48,7 +49,8 @@ def check_definition(definition: SourceDefinition) -> None:
             f"the URI of {definition.name} has a password in it",
             hint="leave it out and write password 'env:NAME' or password 'file:path' among the options",
         )
-    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+    given = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+    for name in (*given, *_PAIR.findall(definition.uri)):  # of a list of words, too: host=... password=...
         if is_secret(name):
             raise InvalidParameter(
                 f"the URI of {definition.name} has {name} in it",
@@ -65,12 +67,19 @@ def _split(definition: SourceDefinition) -> SplitResult:
         ) from None
 
 
+_NAMES_OF_USERS: Final = frozenset({"user", "username"})
+
+
 def resolved(definition: SourceDefinition) -> dict[str, str]:
-    """The options with their references followed.
+    """The options, with the references of users' names and secrets followed: of others they are texts like any other, for
+    who may attach must not read files and variables of this process by it.
 
     Raises ``OperationalError`` 28000 that names the variable or file which is not there.
     """
-    return {name: _followed(definition.name, name, value) for name, value in definition.options.items()}
+    return {
+        name: _followed(definition.name, name, value) if is_secret(name) or name in _NAMES_OF_USERS else value
+        for name, value in definition.options.items()
+    }
 
 
 def _followed(source: str, option: str, value: str) -> str:

@@ -97,6 +97,7 @@ _SQLITE: Final[tuple[tuple[str, Callable[..., Error], str | None], ...]] = (
     ("no such column", UndefinedColumn, _HINTS[UndefinedColumn]),
     ("already exists", DuplicateObject, None),
     ("syntax error", StatementSyntaxError, None),
+    ("integer overflow", NumericValueOutOfRange, None),
     ("disk is full", DiskFull, "free space, then run it again"),
     (
         "file is not a database",

@@ -72,9 +72,11 @@ class Source(Protocol):
         at most ``most`` shares of similar size, to be read in parallel. Empty where that does not pay or is not known."""
         ...
 
-    def scan(self, texts: Sequence[str], schema: pa.Schema, check: Check) -> RemoteScan:
+    def scan(self, texts: Sequence[str], schema: pa.Schema, check: Check, *, of_a_user: bool = False) -> RemoteScan:
         """Read queries in the source's own dialect, which all have the columns of ``schema``, in order; values are cast to
-        its types exactly or refused. Several texts where ``partitions`` gave several conditions, else 0A000."""
+        its types exactly or refused. Several texts where ``partitions`` gave several conditions, else 0A000.
+
+        A text ``of_a_user`` may leave its session with other settings or another role: no one else MUST get that session."""
         ...
 
     def describe(self, text: str, check: Check) -> tuple[RemoteColumn, ...]:

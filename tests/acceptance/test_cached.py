@@ -88,6 +88,11 @@ def test_nobody_writes_it_but_its_query(quiet: Connection) -> None:
     ):  # fmt: skip
         with fails("42809", ProgrammingError, says="c is a cached table, which is read-only"):
             quiet.execute(statement)
+    for mode in ("append", "replace", "create_append"):
+        with fails("42809", ProgrammingError, says="c is a cached table, which is read-only"):
+            quiet.cursor().adbc_ingest("c", pa.table({"id": [1]}), mode=mode)  # type: ignore[arg-type]
+    with fails("42P07", DuplicateObject):
+        quiet.cursor().adbc_ingest("c", pa.table({"id": [1]}), mode="create")
     with fails("42809", ProgrammingError, says="t is no cached table"):
         quiet.execute("REFRESH TABLE t")
 

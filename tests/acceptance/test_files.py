@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import sqlite3
 import ssl
 import threading
 from collections.abc import Iterator
@@ -88,6 +89,40 @@ def test_files_topics_and_tables_are_joined(attached: Connection) -> None:
     assert rows(attached, query) == [("ann", "old"), ("bob", "new")]
     attached.execute("SET jammi.pushdown = off")
     assert rows(attached, query) == [("ann", "old"), ("bob", "new")]
+
+
+def test_files_are_joined_with_a_database_whatever_is_computed_there(attached: Connection, tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "shop.db")
+    database.execute("CREATE TABLE words (year INTEGER PRIMARY KEY, word TEXT)")
+    database.execute("INSERT INTO words VALUES (2024, 'old'), (2025, 'new')")
+    database.execute("CREATE TABLE years (year INTEGER PRIMARY KEY)")
+    database.execute("INSERT INTO years VALUES (2025)")
+    database.commit()
+    database.close()
+    attached.execute(f"ATTACH 'sqlite:///{tmp_path}/shop.db' AS shop")
+    attached.execute("CREATE TABLE c (id BIGINT)")
+    attached.execute("INSERT INTO c VALUES (2024), (2035)")
+    for query, expected in {
+        "SELECT w.word, count(*) FROM lake.public.events AS e JOIN shop.main.words AS w USING (year) GROUP BY 1 ORDER BY 1": [
+            ("new", 2), ("old", 2),
+        ],
+        "SELECT p.name, w.word FROM lake.public.people AS p JOIN lake.public.events AS e USING (id) JOIN c USING (id) "
+        "JOIN shop.main.words AS w USING (year) WHERE w.year > 2024": [("bob", "new")],
+    }.items():  # fmt: skip
+        for pushdown in ("on", "off"):
+            attached.execute(f"SET jammi.pushdown = {pushdown}")
+            assert rows(attached, query) == expected
+    attached.execute("RESET jammi.pushdown")
+    attached.execute("CREATE CACHED TABLE k AS SELECT year FROM lake.public.events GROUP BY year")
+    query = """
+        SELECT e.id, s.n FROM k JOIN lake.public.events AS e ON k.year = e.year JOIN (
+            SELECT w.year, count(*) AS n FROM shop.main.words AS w JOIN shop.main.years AS y ON y.year = w.year GROUP BY 1
+        ) AS s ON s.year = e.year ORDER BY 1
+    """
+    assert rows(attached, query) == [(2025, 1), (2035, 1)]
+    plan = dict(rows(attached, f"EXPLAIN {query}"))
+    assert "JOIN" in plan["source shop"] and "GROUP BY" in plan["source shop"]
+    assert plan["physical_plan"].count("file_type=parquet") == 3
 
 
 def test_a_view_a_live_subscription_and_a_cached_table_read_files(attached: Connection, lake: Path) -> None:

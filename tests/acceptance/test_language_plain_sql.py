@@ -161,10 +161,6 @@ def test_views_and_subqueries(conn: Connection) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "ATTACH 'sqlite:///x' AS x",
-        "DETACH x",
-        "SHOW SOURCES",
-        "REFRESH SOURCE x",
         "KILL 'x'",
     ],
 )

@@ -131,7 +131,7 @@ def test_after_a_kill_at_each_point_what_was_acknowledged_is_there_and_the_rest_
 
 
 def test_every_point_that_a_publish_passes_is_killed_at() -> None:
-    passed = {name for name in faults.POINTS if not name.startswith(("table.", "compact.", "sweep."))} - {
+    passed = {name for name in faults.POINTS if not name.startswith(("table.", "compact.", "sweep.", "cache."))} - {
         "store.migrate"
     }
     assert passed == set(KILLED_AT)

@@ -193,7 +193,7 @@ def test_a_full_store_says_so_stays_readable_and_takes_writes_again(folder: Path
     assert stored(folder) == [1, 5, 6]
 
 
-@pytest.mark.parametrize("fraction", [0.3, 0.6])
+@pytest.mark.parametrize("fraction", [0.5, 0.7])  # the pages of other tables come before
 def test_a_damaged_file_is_reported_as_damaged(folder: Path, fraction: float) -> None:
     with SqliteStore.open(folder) as store, store.begin() as transaction:
         for number in range(200):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from jammi_sql import Connection, Error
+from jammi_sql.federation import cutting
 
 from .bothways import same_rows
 from .generating import queries
@@ -45,6 +47,15 @@ def test_postgres(attached: Connection, text: str) -> None:
 @given(text=queries(("lite.main",)))
 def test_sqlite(attached: Connection, text: str) -> None:
     agree(attached, text)
+
+
+@QUIET
+@given(text=queries(("pg.public", "lite.main")))
+def test_small_sides_first(attached: Connection, text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cutting, "_LARGE", 0)
+        patch.setattr(cutting, "_TIMES", 0)
+        agree(attached, text)
 
 
 @QUIET

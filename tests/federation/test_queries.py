@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from jammi_sql import Connection
+from jammi_sql.federation import cutting
+from tests.servers.postgres import PostgresServer
 
-from .bothways import explained, pushed_and_not
+from .bothways import code_of, explained, pushed_and_not
 
 PG, LITE = "pg.public", "lite.main"
 
@@ -96,9 +98,20 @@ EACH = [
     "SELECT id FROM {s}.one WHERE CAST(k AS VARCHAR) = '7'",
     "SELECT id FROM {s}.one WHERE d > k",
     "SELECT id FROM {s}.one WHERE f > k",
+    "SELECT id FROM {s}.one ORDER BY id OFFSET 50",
+    "SELECT substr(t, 1, 3000000000), substr(t, 2147483648) FROM {s}.one",
+    "SELECT id, count(DISTINCT k) OVER (PARTITION BY b) FROM {s}.one",
+    "SELECT id, sum(k) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
+    "SELECT id, sum(CASE WHEN t = '\n' THEN 1 ELSE k END) FILTER (WHERE b) OVER (ORDER BY id) FROM {s}.one",
+    "SELECT avg(big), k FROM {s}.one GROUP BY k",
+    "WITH RECURSIVE r AS (SELECT 0 AS id UNION ALL SELECT o.id FROM r JOIN {s}.one AS o ON o.id = r.id + 1 WHERE r.id < 9)"
+    " SELECT count(*), max(id) FROM r",
+    "WITH RECURSIVE r AS (SELECT 0 AS id UNION ALL SELECT r.id + 1 FROM r WHERE r.id + 1 IN (SELECT id FROM {s}.one WHERE id < 9))"
+    " SELECT count(*), max(id) FROM r",
 ]
 
 ACROSS = [
+    "SELECT id, extract(hour FROM arrow_cast(tz, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))')) FROM pg.public.one",
     "SELECT p.id, l.t FROM pg.public.one AS p JOIN lite.main.two AS l ON p.id = l.id WHERE p.k = 1",
     "SELECT p.id, l.id FROM pg.public.one AS p LEFT JOIN lite.main.two AS l ON p.t = l.t",
     "SELECT e.id, p.t, c.t FROM events AS e JOIN pg.public.one AS p ON p.id = e.id JOIN companion AS c ON c.id = p.id",
@@ -123,6 +136,26 @@ def test_a_query_over_one_source(attached: Connection, source: str, text: str) -
 @pytest.mark.parametrize("text", ACROSS)
 def test_a_query_over_several(attached: Connection, text: str) -> None:
     pushed_and_not(attached, text)
+
+
+@pytest.mark.parametrize("text", ACROSS)
+def test_a_small_side_is_read_first(attached: Connection, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 0)
+    monkeypatch.setattr(cutting, "_TIMES", 0)
+    pushed_and_not(attached, text)
+
+
+def test_a_source_is_asked_for_the_keys_of_a_small_side(attached: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 50)
+    attached.execute("CREATE TABLE few AS SELECT 7 AS id UNION ALL SELECT 9 UNION ALL SELECT NULL")
+    text = "SELECT f.id, p.t FROM few AS f LEFT JOIN pg.public.one AS p ON p.id = f.id"
+    assert "IN (7, 9)" in explained(attached, f"ANALYZE {text}")["source pg"]
+    assert "keys of the other side" in explained(attached, text)["computed here"]
+    assert len(pushed_and_not(attached, text)) == 3
+    attached.execute("DELETE FROM few WHERE id IS NOT NULL")
+    assert "WHERE FALSE" in explained(attached, f"ANALYZE {text}")["source pg"]
+    assert pushed_and_not(attached, text) == [(None, None)]
+    attached.execute("DROP TABLE few")
 
 
 @pytest.mark.parametrize(
@@ -165,6 +198,65 @@ def test_tables_of_one_source_are_joined_there_whatever_stands_between_them(atta
     assert 'JOIN "public"."two"' in explained(attached, text)["source pg"]
 
 
+@pytest.mark.parametrize("source", [PG, LITE])
+@pytest.mark.parametrize(
+    "text", ["SELECT k, sum(big) FROM {s}.one GROUP BY k", "SELECT k FROM {s}.one GROUP BY k HAVING sum(big) > 5"]
+)
+def test_a_sum_beyond_64_bits_is_refused_and_compared_with_nothing(
+    attached: Connection, source: str, text: str
+) -> None:
+    assert code_of(attached, text.format(s=source)) == "22003"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT c FROM pg.public.kinds UNION ALL SELECT v FROM pg.public.kinds",
+        "SELECT v FROM pg.public.kinds UNION ALL SELECT c FROM pg.public.kinds",
+        "SELECT c, count(*) FROM (SELECT c FROM pg.public.kinds UNION ALL SELECT v FROM pg.public.kinds) GROUP BY c",
+        "SELECT u FROM pg.public.kinds UNION SELECT v FROM pg.public.kinds UNION SELECT t FROM pg.public.one",
+        "SELECT c, u FROM pg.public.kinds UNION ALL SELECT c, u FROM pg.public.kinds",
+    ],
+)
+def test_columns_that_are_kept_in_different_forms_are_one_column_of_a_union(
+    attached: Connection, postgres: PostgresServer, text: str
+) -> None:
+    (address,) = (uri for name, _, uri in attached.execute("SHOW SOURCES").fetchall() if name == "pg")
+    made = (
+        "CREATE TABLE IF NOT EXISTS kinds (c char(5), v varchar(5), u uuid); TRUNCATE kinds;"
+        " INSERT INTO kinds VALUES ('a', 'a  ', '00000000-0000-0000-0000-000000000001'), ('b', 'b', NULL)"
+    )
+    postgres.sql(made, address.rpartition("/")[2])
+    pushed_and_not(attached, text)
+
+
+@pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN"])
+def test_a_name_that_reads_like_a_join_is_a_name(attached: Connection, join: str) -> None:
+    attached.execute('CREATE TABLE pg.public."a JOIN b" AS SELECT 1 AS id, 2 AS k')
+    try:
+        pushed_and_not(
+            attached, f'SELECT o.id, a.k FROM pg.public.one AS o {join} pg.public."a JOIN b" AS a ON a.id = o.id'
+        )
+    finally:
+        attached.execute('DROP TABLE pg.public."a JOIN b"')
+
+
+def test_what_a_remote_query_does_to_its_session_is_for_nobody_else(attached: Connection) -> None:
+    changed = (
+        "SELECT set_config(''standard_conforming_strings'', ''off'', false) AS a, set_config(''role'', ''pg_monitor'', false) AS b,"
+        " set_config(''default_transaction_read_only'', ''off'', false) AS c"
+    )
+    assert attached.execute(f"SELECT * FROM remote_query('pg', '{changed}')").fetchall() == [
+        ("off", "pg_monitor", "off")
+    ]
+    asked = (
+        "SELECT current_setting(''standard_conforming_strings'') AS a, current_user::text AS b,"
+        " current_setting(''transaction_read_only'') AS c"
+    )
+    assert attached.execute(f"SELECT * FROM remote_query('pg', '{asked}')").fetchall() == [("on", "postgres", "on")]
+    assert len(pushed_and_not(attached, "SELECT id FROM pg.public.one WHERE t = 'a\\b'")) == 3
+
+
 def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
     attached.execute("SET jammi.pushdown = off")
     try:
@@ -172,3 +264,17 @@ def test_pushdown_off_reads_columns_alone(attached: Connection) -> None:
     finally:
         attached.execute("RESET jammi.pushdown")
     assert "WHERE" not in plan["source pg"]
+
+
+def test_a_view_over_a_source_is_cut_like_the_query_in_it(attached: Connection) -> None:
+    attached.execute(
+        "CREATE VIEW joined AS SELECT a.k, b.t FROM pg.public.one AS a JOIN pg.public.two AS b ON a.id = b.id"
+    )
+    try:
+        text = "SELECT t, count(*) FROM joined WHERE k > 1 GROUP BY t"
+        plan = explained(attached, text)
+        assert " JOIN " in plan["source pg"] and "GROUP BY" in plan["source pg"]
+        pushed_and_not(attached, text)
+        pushed_and_not(attached, "SELECT j.t, c.t FROM joined AS j JOIN companion AS c ON c.t = j.t")
+    finally:
+        attached.execute("DROP VIEW joined")

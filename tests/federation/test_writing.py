@@ -110,6 +110,75 @@ def test_values_are_cast_to_the_columns(pg: Connection) -> None:
         pg.execute("INSERT INTO pg.public.t (id, n) VALUES (2, 'seven')")
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT sum(a) FROM pg.public.big",
+        "SELECT max(a) FROM pg.public.big",
+        "SELECT a FROM pg.public.big GROUP BY a",
+        "SELECT a % 5 FROM pg.public.big GROUP BY 1",
+        "SELECT CASE WHEN a > 0 THEN a END FROM pg.public.big",
+    ],
+)
+def test_a_column_whose_type_changed_there_is_an_error_and_no_other_value(
+    pg: Connection, postgres: PostgresServer, query: str
+) -> None:
+    pg.execute("CREATE TABLE pg.public.big AS SELECT CAST(3 AS BIGINT) AS a")
+    assert pg.execute(query).fetchall() == [(3,)]
+    (address,) = (uri for name, _, uri in pg.execute("SHOW SOURCES").fetchall() if name == "pg")
+    postgres.sql("ALTER TABLE big ALTER a TYPE numeric USING 1.75", address.rpartition("/")[2])
+    with pytest.raises(Error) as caught:
+        pg.execute(query).fetchall()
+    assert caught.value.sqlstate in ("22003", "22P02")
+    pg.execute("REFRESH SOURCE pg")
+    assert str(pg.execute("SELECT a FROM pg.public.big").fetchone()[0]) == "1.750000000"
+
+
+@pytest.mark.parametrize(
+    "column", ["v varchar(3)", "v char(3)", "v short", "v bit(3)", "v varbit(3)", "v varchar(3)[]"]
+)
+def test_a_text_that_is_too_long_for_its_column_is_refused_and_not_cut_off(
+    pg: Connection, postgres: PostgresServer, column: str
+) -> None:
+    (address,) = (uri for name, _, uri in pg.execute("SHOW SOURCES").fetchall() if name == "pg")
+    database = address.rpartition("/")[2]
+    postgres.sql(f"CREATE DOMAIN short AS varchar(3); CREATE TABLE len (id int4, u uuid, {column})", database)
+    good, bad = ("['101']", "['1011']") if column.endswith("[]") else ("'101'", "'1011'")
+    uuid = "'00000000-0000-0000-0000-000000000001'"
+    assert pg.execute(f"INSERT INTO pg.public.len VALUES (1, {uuid}, {good})").rowcount == 1
+    said = [f"INSERT INTO pg.public.len VALUES (2, {uuid}, {bad})"]
+    if not column.endswith("[]"):
+        assert pg.execute(f"UPDATE pg.public.len SET v = {good}, u = {uuid}").rowcount == 1
+        said.append(f"UPDATE pg.public.len SET v = {bad}")
+    for text in said:
+        with pytest.raises(Error) as caught:
+            pg.execute(text)
+        assert caught.value.sqlstate in ("22001", "22026")
+    assert postgres.sql("SELECT id, v FROM len", database) == [["1", "{101}" if column.endswith("[]") else "101"]]
+
+
+def test_sqlite_is_not_told_a_value_that_its_column_could_not_be_read_with(writable: Connection) -> None:
+    for text in ("id = 'a'", "id = 1.5", "at = 'never'", "s = 5"):
+        writable.execute(
+            "CREATE TABLE IF NOT EXISTS lite.main.t AS SELECT 1 AS id, 'a' AS s, DATE '2024-01-01' AS at, 0.5 AS f"
+        )
+        with pytest.raises(FeatureNotSupported):
+            writable.execute(f"UPDATE lite.main.t SET {text}")
+    assert writable.execute("UPDATE lite.main.t SET id = 2, s = 'b', f = 3").rowcount == 1
+    assert writable.execute("SELECT id, s, f FROM lite.main.t").fetchall() == [(2, "b", 3.0)]
+
+
+@pytest.mark.parametrize("condition", ["false", "NULL", "1 = 2"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_change_under_a_condition_that_is_never_true_changes_nothing(
+    writable: Connection, place: str, condition: str
+) -> None:
+    writable.execute(f"CREATE TABLE {place}.made AS SELECT 1 AS id")
+    assert writable.execute(f"DELETE FROM {place}.made WHERE {condition}").rowcount == 0
+    assert writable.execute(f"UPDATE {place}.made SET id = 2 WHERE {condition}").rowcount == 0
+    assert writable.execute(f"SELECT id FROM {place}.made").fetchall() == [(1,)]
+
+
 def test_update_and_delete_are_computed_there(pg: Connection) -> None:
     pg.execute(
         "INSERT INTO pg.public.t (id, n, s, d) VALUES (1, 1, 'a', 1.10), (2, 2, 'b', 2.20), (3, NULL, 'c', NULL)"

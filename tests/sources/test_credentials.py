@@ -29,6 +29,8 @@ SECRET = "hunter2-%/é"
         ("postgresql://me:@host/db", {}),
         ("postgresql://host/db?password=hunter2", {}),
         ("postgresql://host/db?sslpassword=hunter2", {}),
+        ("host=somewhere password=hunter2", {}),
+        ("Driver=x;Server=y; Password = hunter2", {}),
         ("postgresql://host/db", {"password": "hunter2"}),
         ("grpc://host:1", {"token": "hunter2"}),
         ("grpc://host:1", {"headers": "x-key=hunter2"}),

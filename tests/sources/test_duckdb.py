@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+import jammi_sql
 from jammi_sql.errors import (
     DataError,
     Error,
@@ -177,3 +178,16 @@ def test_rows_are_written_and_come_back_as_they_were(attach: Attach) -> None:
     assert source.ingest("main", "made", rows.to_reader(), "create", never) == 2
     assert source.ingest("main", "made", rows.to_reader(), "append", never) == 2
     assert rows_of(source, "main", "made").to_pylist() == [*rows.to_pylist(), *rows.to_pylist()]
+
+
+def test_a_query_reads_no_other_file(tmp_path: Path) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("a\n1\n")
+    path = tmp_path / "own.duckdb"
+    with duckdb.connect(str(path)) as made:
+        made.execute("CREATE TABLE t AS SELECT 1 AS a")
+    with jammi_sql.connect() as connection:
+        connection.execute("ATTACH ? AS d", (f"duckdb:///{path}",))
+        assert connection.execute("SELECT * FROM d.main.t").fetchall() == [(1,)]
+        with pytest.raises(jammi_sql.Error, match="disabled"):
+            connection.execute(f"SELECT * FROM remote_query('d', 'SELECT * FROM read_csv(''{other}'')')").fetchall()

@@ -204,6 +204,11 @@ class Dialect:
         """An aggregate function, without its FILTER."""
         raise NotSaid(f"{function} is computed here")
 
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        """The value of an aggregate function, where the source has a wider type for it: one that has no place in the type
+        here is an error there, so that nothing compares it either."""
+        return text
+
     def limit(self, count: int | None, offset: int) -> str:
         """LIMIT and OFFSET, with the blank before."""
         text = "" if count is None else f" LIMIT {count}"

@@ -103,6 +103,9 @@ class DuckdbDialect(Dialect):
             return f"(CAST(sum({argument.text}) AS DOUBLE) / nullif(count({argument.text}), 0))"
         raise NotSaid(f"{function} of {argument.type} is computed here")
 
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        return f"CAST({text} AS BIGINT)" if function == "sum" and family(arguments[0].type) == "int" else text
+
     functions: Mapping[str, Say] = MappingProxyType(
         {
             "like": like_with_escape,

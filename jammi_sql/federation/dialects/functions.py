@@ -27,6 +27,7 @@ __all__ = [
     "substring",
 ]
 
+_MOST_CHARACTERS = 2**31 - 1
 _SIGNS = {"multiply": "*", "add": "+", "subtract": "-", "modulus": "%", "divide": "/"}
 _DATE_PARTS = {"YEAR": "year", "QUARTER": "quarter", "MONTH": "month", "DAY": "day"}
 _TIME_PARTS = {**_DATE_PARTS, "HOUR": "hour", "MINUTE": "minute"}
@@ -78,6 +79,8 @@ def substring(dialect: Dialect, call: Call, said: Sequence[Said]) -> str:
         raise NotSaid("substr from before the first character is computed here")
     if len(numbers) > 1 and int(str(numbers[1])) < 0:
         raise NotSaid("substr of a negative length is computed here")
+    if any(int(str(number)) > _MOST_CHARACTERS for number in numbers):
+        raise NotSaid("substr beyond 32 bits is computed here")
     return f"substr({of_text(said[0])}, {', '.join(map(str, numbers))})"
 
 

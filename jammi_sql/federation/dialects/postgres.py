@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...sources.assigning import assignable
 from ...sources.relation import RemoteColumn
 from ..said import NotSaid, Said
 from .dialect import Dialect, Say, family, widens
@@ -78,6 +79,10 @@ class PostgresDialect(Dialect):
         kind = family(said.type)
         if kind == "decimal":
             return f"({said.text})::text"  # the driver knows no numeric
+        if kind not in ("float", "text"):
+            # As it is: a cast would round what is no longer of the type that is remembered of its column.
+            self.type_name(said.type)
+            return said.text
         return f"({said.text})::{self.type_name(said.type)}"
 
     def ordered(self, said: Said) -> str:
@@ -105,7 +110,7 @@ class PostgresDialect(Dialect):
         return super().cast(operand, data_type)
 
     def assigned(self, value: Said, column: RemoteColumn) -> str:
-        return f"({super().assigned(value, column)})::{column.declared}"
+        return assignable(f"({super().assigned(value, column)})", column)
 
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         kinds = [family(argument.type) for argument in arguments]
@@ -136,6 +141,11 @@ class PostgresDialect(Dialect):
                 shifted = f"sum({argument.text}) * {10**data_type.scale}"
                 return f"(div({shifted}, nullif(count({argument.text}), 0)::numeric) * {unit:f})"
         raise NotSaid(f"{function} of {argument.type} is computed here")
+
+    def in_range(self, function: str, text: str, arguments: Sequence[Said]) -> str:
+        if function != "sum" or family(arguments[0].type) != "int" or arguments[0].type.bit_width < 64:
+            return text
+        return f"({text})::text::int8"  # by way of text, since a cast of numeric would round
 
     functions: Mapping[str, Say] = MappingProxyType(
         {

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ...sources.relation import RemoteColumn
 from ..expression import Call
 from ..said import NotSaid, Said
 from .dialect import Dialect, Say, family
@@ -65,6 +66,13 @@ class SqliteDialect(Dialect):
             return operand.text
         return super().cast(operand, data_type)
 
+    def assigned(self, value: Said, column: RemoteColumn) -> str:
+        # A column takes values of any class there, and one of another class than its own could not be read any more.
+        kinds = (family(value.type), family(column.type))
+        if not pa.types.is_null(value.type) and kinds != ("int", "float") and kinds[0] != kinds[1]:
+            raise NotSaid(f"a new value of {value.type} for column {column.name} ({column.declared}) is computed here")
+        return super().assigned(value, column)
+
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         if function == "count":
             return counted(self, arguments, distinct=distinct)
@@ -76,8 +84,11 @@ class SqliteDialect(Dialect):
         if function == "sum" and kind in ("int", "float"):
             return f"sum({argument.text})"
         if function == "avg" and kind == "int":
-            return f"(CAST(sum({argument.text}) AS REAL) / nullif(count({argument.text}), 0))"
+            return f"avg({argument.text})"
         raise NotSaid(f"{function} of {argument.type} is computed here")
+
+    def limit(self, count: int | None, offset: int) -> str:
+        return super().limit(-1 if count is None and offset else count, offset)  # there is no OFFSET alone
 
     functions: Mapping[str, Say] = MappingProxyType(
         {

@@ -70,6 +70,8 @@ class DuckdbSource(AttachedDatabase):
             raise self.translated(error, doing) from error
         try:
             link.update("SET TimeZone = 'UTC'", doing)
+            # A query of a user's must not read other files of this machine.
+            link.update("SET enable_external_access = false", doing)
         except BaseException:
             link.close()
             raise

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import UndefinedColumn, UndefinedTable
+from ..assigning import assignable
 from ..link import Link
 from ..names import quoted
 from ..outgoing import Outgoing, unsupported
@@ -39,7 +40,7 @@ def write(link: Link, schema: str, name: str, rows: pa.RecordBatchReader, target
     link.update(f"CREATE TEMPORARY TABLE {_STAGE} ({declared}) ON COMMIT DROP", "preparing a write", _DIRECT)
     count = _copied(link, rows, types, {"adbc.ingest.target_table": _STAGE, "adbc.ingest.target_db_schema": "pg_temp"})
     names = ", ".join(quoted(column.name) for column in columns)
-    casts = ", ".join(f"{quoted(column.name)}::{column.declared}" for column in columns)
+    casts = ", ".join(assignable(quoted(column.name), column) for column in columns)
     link.update(
         f"INSERT INTO {quoted(schema)}.{quoted(name)} ({names}) SELECT {casts} FROM pg_temp.{_STAGE}",
         f"writing to {schema}.{name}",
