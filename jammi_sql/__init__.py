@@ -6,42 +6,44 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .dbapi import (
-    BINARY,
-    DATETIME,
-    NUMBER,
-    ROWID,
-    STRING,
-    Binary,
-    Connection,
-    Cursor,
-    Date,
-    DateFromTicks,
-    Time,
-    TimeFromTicks,
-    Timestamp,
-    TimestampFromTicks,
-    apilevel,
-    paramstyle,
-    threadsafety,
-)
-from .engine import Engine
-from .errors import (
-    DatabaseError,
-    DataError,
-    Error,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    NotSupportedError,
-    OperationalError,
-    ProgrammingError,
-    Warning,  # noqa: A004 - PEP 249 fixes the name
-)
-from .ports import Broker
-from .tenancy import TenantId
+if TYPE_CHECKING:
+    from .dbapi import (
+        BINARY,
+        DATETIME,
+        NUMBER,
+        ROWID,
+        STRING,
+        Binary,
+        Connection,
+        Cursor,
+        Date,
+        DateFromTicks,
+        Time,
+        TimeFromTicks,
+        Timestamp,
+        TimestampFromTicks,
+        apilevel,
+        paramstyle,
+        threadsafety,
+    )
+    from .engine import Engine
+    from .errors import (
+        DatabaseError,
+        DataError,
+        Error,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
+        NotSupportedError,
+        OperationalError,
+        ProgrammingError,
+        Warning,  # noqa: A004 - PEP 249 fixes the name
+    )
+    from .ports import Broker
+    from .tenancy import TenantId
 
 __all__ = [
     "BINARY",
@@ -77,6 +79,28 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+# The engine takes a second to import, which `jammi-sql --help` and a program that may never connect should not pay:
+# names are looked up when they are first asked for (PEP 562).
+_MODULES = ("dbapi", "engine", "errors", "tenancy")
+_PACKAGES = frozenset(
+    {"adbc", "arrow", "brokers", "dbapi", "engine", "errors", "logs"}
+    | {"metrics", "ports", "results", "tables", "tenancy", "topics"}
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f".{name}", __name__)
+    if name in __all__:
+        for module in map(import_module, (f"{__name__}.{each}" for each in reversed(_MODULES))):
+            if name in module.__all__:
+                return globals().setdefault(name, getattr(module, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 def connect(
     target: str | os.PathLike[str] | None = None,
@@ -94,6 +118,9 @@ def connect(
     with the ``Broker`` contract, or ``"memory"``; without one, publishes of other processes on the same store arrive
     too. ``options``: ``udfs`` (a folder of functions), ``lock_timeout`` (seconds), ``max_bytes``.
     """
+    from .dbapi import Connection  # noqa: PLC0415 - with the first use, see above
+    from .engine import Engine  # noqa: PLC0415
+
     engine = Engine.open(target, broker, read_only=read_only, **options)
     try:
         return Connection(engine.sql_session(tenant, autocommit=autocommit, owns_engine=True))

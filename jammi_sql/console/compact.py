@@ -12,7 +12,7 @@ from ..errors import Error, StoreIOError
 from ..stores import is_postgres_url
 from .complaint import complaint
 from .formats import FORMATS
-from .runner import say
+from .narration import say
 
 __all__ = ["compact"]
 

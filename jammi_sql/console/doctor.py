@@ -10,7 +10,7 @@ import orjson
 
 from ..doctor import SCHEMA, Finding, Level, diagnose
 from ..errors import InvalidParameter
-from .runner import say
+from .narration import say
 
 __all__ = ["doctor"]
 

@@ -8,22 +8,26 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__, connect
-from ..dbapi import Connection
-from ..errors import Error, InvalidParameter
-from ..tenancy import TenantId
-from .compact import compact
-from .complaint import complaint
-from .formats import FORMATS
-from .runner import Runner, Script, say
-from .shell import interact
+from . import frames
+from .narration import say
+from .script import Script
+
+if TYPE_CHECKING:
+    from ..dbapi import Connection
+    from .runner import Runner
+
+# What needs the engine is imported by the function that runs it: --help and wrong usage answer at once.
+# ruff: noqa: PLC0415
 
 __all__ = ["main"]
 
 LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT"
 DEFAULT_TARGET = os.path.join(".", ".jammi")
+
+FORMAT_NAMES = ("table", "csv", "json", "jsonl", "parquet", "arrow", "markdown")
 
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _STDIN = "<stdin>"
@@ -33,14 +37,18 @@ _BINARY = frozenset({"parquet", "arrow"})
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console and return its exit code: 0, 1 after an SQL error, 2 on wrong usage, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        frames.leave_out()
     if given[:1] == ["serve"]:
-        from .serve import serve  # noqa: PLC0415 - a server that no statement needs
+        from .serve import serve
 
         return serve(given[1:])
     if given[:1] == ["compact"]:
+        from .compact import compact
+
         return compact(given[1:])
     if given[:1] == ["doctor"]:
-        from .doctor import doctor  # noqa: PLC0415 - drivers and checks that no statement needs
+        from .doctor import doctor
 
         return doctor(given[1:])
     options = _parser().parse_args(given)  # leaves with 2 by itself
@@ -91,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run a file and exit; - is standard input",
     )
     parser.add_argument("--tenant", metavar="UUID", help="speak for a tenant")
-    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of results (default: table)")
+    parser.add_argument("--format", choices=FORMAT_NAMES, default="table", help="of results (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write results to a file instead of standard output")
     parser.add_argument("--read-only", action="store_true", help="refuse to write")
     parser.add_argument("--version", action="version", version=f"jammi-sql {__version__}")
@@ -99,6 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..errors import Error, InvalidParameter
+    from ..tenancy import TenantId
+
     scripts = _scripts(options.inputs)
     if options.format in _BINARY and options.output is None and sys.stdout.isatty():
         raise _UsageError(f"--format {options.format} is not for a terminal: give --output FILE, or a pipe")
@@ -106,6 +117,10 @@ def _run(options: argparse.Namespace) -> int:
         tenant = TenantId.optional(options.tenant)
     except InvalidParameter as error:
         raise _UsageError(f"--tenant: {error.message}") from error
+    from .complaint import complaint
+    from .formats import FORMATS
+    from .runner import Runner
+
     with _output(options.output) as out:
         try:
             connection = connect(options.target, tenant=tenant, read_only=options.read_only)
@@ -115,12 +130,15 @@ def _run(options: argparse.Namespace) -> int:
         with connection:
             # What the statements were read from has no data left, and a person would wait for the end of them.
             free = scripts is not None and not any(script.name == _STDIN for script in scripts)
-            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             if scripts is None:
-                interact(runner)
+                from .shell import interact
+                from .viewer import Viewer
+
+                interact(Viewer(connection, out, options.format, to_file=options.output is not None))
                 if connection.in_transaction:
                     say(LEFT_OPEN)
                 return _OK
+            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
             return _run_all(runner, connection, scripts)
 
 

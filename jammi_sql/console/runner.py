@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -14,18 +12,12 @@ from ..dialect import parse
 from ..errors import Error
 from .complaint import complaint
 from .formats import Format
+from .narration import say
+from .script import Script
 
-__all__ = ["Runner", "Script"]
+__all__ = ["Runner"]
 
 _PATIENCE = 0.2  # seconds that the first rows of a table wait for more, to share their column widths
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """SQL to run; ``name`` is the file it came from, empty for the command line."""
-
-    text: str
-    name: str = ""
 
 
 class Runner:
@@ -94,8 +86,3 @@ def _at_hand(cursor: Cursor, rows: int) -> pa.RecordBatch | None:
     except TimeoutError:
         pass
     return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
-
-
-def say(text: str) -> None:
-    """A line for the person, not for the pipe."""
-    print(text, file=sys.stderr, flush=True)

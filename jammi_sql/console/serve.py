@@ -13,7 +13,7 @@ from .. import logs
 from ..engine import Engine
 from ..errors import Error
 from .complaint import complaint
-from .runner import say
+from .narration import say
 
 __all__ = ["serve"]
 

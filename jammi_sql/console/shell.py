@@ -2,59 +2,75 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import Protocol
+
 from ..dialect import parse
 from ..errors import Error
-from .runner import Runner, Script, say
+from .catalogue import Catalogue
+from .commands import COMMANDS, Commands
+from .narration import say
+from .script import Script
+from .viewer import Viewer
 
 __all__ = ["interact", "is_complete"]
 
-_HELP = """\
-Statements end with ; and may take several lines.
-  \\q   leave (or Ctrl-D)
-  \\?   this text
-Ctrl-C ends the running statement, or drops what was typed."""
-
-
+_PROMPT, _IN_TRANSACTION, _CONTINUED = "jammi> ", "jammi*> ", "   ...> "
+_STUCK = "cancelled; the engine is still busy with it, and statements wait until it has ended"
 _LEAVING = frozenset({"quit", "exit"})
 
 
-def interact(runner: Runner) -> None:
-    """Read statements and run them, until the end of input or ``\\q``."""
+class Reader(Protocol):
+    """Where inputs come from."""
+
+    def read(self, prompt: str) -> str:
+        """A command, or whole statements. Raises ``EOFError`` at the end, ``KeyboardInterrupt`` to drop what was typed."""
+        ...
+
+
+def interact(viewer: Viewer) -> None:
+    """Read statements and commands and run them, until the end of input or ``\\q``."""
     try:
-        import readline  # noqa: F401, PLC0415 - gives input() its history; not on every platform
-    except ImportError:
-        pass
+        _interact(viewer)
+    finally:
+        viewer.close()
+
+
+def _interact(viewer: Viewer) -> None:
+    commands = Commands(viewer)
     say("jammi-sql. \\? for help, \\q to leave.")
-    typed: list[str] = []
+    reader: Reader = _LineReader()
+    catalogue: Catalogue | None = None
+    if _is_real_terminal():
+        from .prompt import Prompt  # noqa: PLC0415 - prompt_toolkit is for terminals
+
+        catalogue = Catalogue(viewer.connection)
+        described = [(command.name, command.meaning) for command in COMMANDS]
+        reader = Prompt(catalogue, described, commands.arguments, is_complete)
     while True:
         try:
-            line = input("   ...> " if typed else "jammi> ")
+            text = reader.read(_IN_TRANSACTION if viewer.statements.in_transaction else _PROMPT)
         except EOFError:
             say("")
             return
         except KeyboardInterrupt:
             say("")
-            typed.clear()
             continue
-        if not typed and line.lstrip().startswith("\\"):
-            if line.strip() == "\\q":
-                return
-            say(_HELP if line.strip() == "\\?" else f"{line.split()[0]} is not built yet; \\? for help")
-            continue
-        if not typed and line.strip().lower().rstrip(";") in _LEAVING:
+        word = text.strip().lower().rstrip("; \n")
+        if word == "\\q" or word in _LEAVING:
             return
-        if not typed and line.strip().lower().rstrip(";") == "help":
-            say(_HELP)
-            continue
-        typed.append(line)
-        text = "\n".join(typed)
-        if is_complete(text):
-            typed.clear()
-            _run(runner, text)
+        if word:
+            _run(viewer, commands, text if word != "help" else "\\?")
+            if catalogue is not None:
+                catalogue.forget()  # it may have changed what there is
 
 
 def is_complete(text: str) -> bool:
-    """Whether what was typed can be run: nothing, or statements of which the last one ends with ``;``."""
+    """Whether what was typed can be run: nothing, a command, or statements of which the last one ends with ``;``."""
+    word = text.strip()
+    if word.startswith("\\") or word.lower().rstrip(";") in _LEAVING | {"help"}:
+        return True
     try:
         statements = parse(text)
     except Error:
@@ -62,8 +78,40 @@ def is_complete(text: str) -> bool:
     return not statements or statements[-1].position + len(statements[-1].text) < len(text)
 
 
-def _run(runner: Runner, text: str) -> None:
+def _run(viewer: Viewer, commands: Commands, text: str) -> None:
     try:
-        runner.run(Script(text))
+        if text.lstrip().startswith("\\"):
+            commands.run(text)
+        else:
+            viewer.run(Script(text))
     except KeyboardInterrupt:
-        say("cancelled")
+        say(_STUCK if viewer.statements.stuck else "cancelled")
+
+
+def _is_real_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+class _LineReader:
+    """Lines without any help, for terminals that can do no more."""
+
+    def __init__(self) -> None:
+        try:
+            import readline  # noqa: F401, PLC0415 - gives input() its history; not on every platform
+        except ImportError:
+            pass
+
+    def read(self, prompt: str) -> str:
+        """One input, line by line."""
+        typed: list[str] = []
+        while True:
+            typed.append(self._line(_CONTINUED if typed else prompt))
+            text = "\n".join(typed)
+            if is_complete(text):
+                return text
+
+    def _line(self, prompt: str) -> str:
+        if sys.stdout.isatty():
+            return input(prompt)
+        print(prompt, end="", file=sys.stderr, flush=True)  # standard output is for data
+        return input()

@@ -183,6 +183,11 @@ class Cursor:
         return self._schema
 
     @property
+    def bounded(self) -> bool:
+        """Whether the rows have an end; ``False`` for a live ``subscribe`` that only cancelling ends."""
+        return self._bounded
+
+    @property
     def rowcount(self) -> int:
         """Rows written by the last statement, or returned where that was known beforehand; otherwise -1."""
         return self._rowcount
@@ -329,6 +334,7 @@ class Cursor:
 
     def _drop(self) -> None:
         self._schema = None
+        self._bounded = True
         self._rownumber = 0
         buffer, self._buffer = self._buffer, None
         if buffer is not None:

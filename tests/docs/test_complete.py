@@ -14,6 +14,7 @@ import pytest
 import jammi_sql
 from jammi_sql import brokers, errors, logs, metrics, tables, tenancy, topics
 from jammi_sql.console import serve
+from jammi_sql.console.commands import COMMANDS
 from jammi_sql.dialect import statements
 from jammi_sql.doctor import nats, postgres, sqlite
 from jammi_sql.engine.cached_statements import CACHED_OPTIONS
@@ -22,6 +23,8 @@ from jammi_sql.engine.settings import SETTINGS
 from jammi_sql.engine.system_views import SYSTEM_VIEWS
 from jammi_sql.sources.files import OPTIONS as FILE_OPTIONS
 from jammi_sql.sources.options import OPTIONS
+
+from .grammar import SHIPPED, grammar
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -147,6 +150,21 @@ def test_every_option_of_the_server_is_in_the_page_of_the_console() -> None:
     options = [option for action in serve._parser()._actions for option in action.option_strings if option != "-h"]
     assert len(options) > 10
     assert [option for option in options if f"`{option}" not in page and option != "--help"] == []
+
+
+def test_every_command_of_the_console_is_in_its_page() -> None:
+    page = (REFERENCE / "console.md").read_text("utf-8").replace("\\|", "|")
+    shown = [" ".join((command.name, command.argument)).strip() for command in COMMANDS if command.name != "\\d"]
+    assert [each for each in shown if f"| `{each}` |" not in page] == []
+
+
+def test_the_help_of_the_console_is_the_reference() -> None:
+    assert SHIPPED.read_text("utf-8") == grammar(), "python tests/docs/grammar.py > jammi_sql/console/grammar.txt"
+
+
+def test_the_help_of_the_console_has_every_statement() -> None:
+    shipped = SHIPPED.read_text("utf-8")
+    assert {name for name, words in STATEMENTS.items() if words not in shipped} == set()
 
 
 def test_every_function_is_in_the_reference(reference: str) -> None:

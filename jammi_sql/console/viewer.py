@@ -1,0 +1,219 @@
+"""Statements run for a person at a terminal: results that can be read, progress, live results with a footer."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from ..dbapi import Connection, Cursor
+from . import pager, terminal
+from .formats import FORMATS
+from .interrupting import Statements
+from .layout import Layout, Row, rows_of
+from .live import LiveView
+from .narration import say
+from .runner import Runner
+from .terminal import Progress
+
+__all__ = ["Viewer"]
+
+ROWS_SHOWN = 1_000
+"""Rows of a result that are shown, unless the user says otherwise."""
+
+_ROWS_KEPT = 100_000  # of the last result, for charts, and to find out how many there are
+_BYTES_KEPT = 64 << 20
+_COUNTING = 2.0  # seconds that the rows which are not shown are counted
+
+
+class Viewer(Runner):
+    """A runner for a person.
+
+    ``timing``, ``paged`` and ``limit`` (rows shown, ``None``: all) are the person's to set. ``last`` is the last
+    result as far as it was kept, ``None`` before the first.
+    """
+
+    def __init__(self, connection: Connection, out: BinaryIO, form: str = "table", *, to_file: bool = False) -> None:
+        """Results go to ``out`` in the format ``form``; ``to_file``: it is no terminal, whatever standard output is."""
+        super().__init__(connection, FORMATS[form](out))
+        self.statements = Statements(connection)
+        self.timing = False
+        self.paged = True
+        self.limit: int | None = ROWS_SHOWN
+        self.last: pa.Table | None = None
+        self.statement = ""  # the last one that was run, for \watch
+        self.to_file = to_file
+        self._format = form
+        self._out = out
+        self._opened: BinaryIO | None = None
+
+    @property
+    def connection(self) -> Connection:
+        """Where statements are run."""
+        return self._connection
+
+    @property
+    def format_name(self) -> str:
+        """One of ``FORMATS``."""
+        return self._format
+
+    def write_as(self, name: str) -> None:
+        """Write results in a format of ``FORMATS`` from now on."""
+        self._format = name
+        self.output = FORMATS[name](self._out)
+
+    def write_to(self, path: str | None) -> None:
+        """Write results to a file from now on, or to standard output again. ``OSError`` when it cannot be opened."""
+        opened = None if path is None else open(path, "wb")  # noqa: SIM115 - closed by the next call, or at the end
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = opened
+        self._out = sys.stdout.buffer if opened is None else opened
+        self.to_file = opened is not None
+        self.write_as(self._format)
+
+    def close(self) -> None:
+        """Close the file that results were written to."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _on_screen(self) -> bool:
+        return self._format == "table" and not self.to_file and sys.stdout.isatty()
+
+    @contextmanager
+    def unpaged(self) -> Iterator[None]:
+        """Without a pager for a while: nobody could leave it."""
+        before, self.paged = self.paged, False
+        try:
+            yield
+        finally:
+            self.paged = before
+
+    def _run_one(self, text: str) -> None:
+        started = time.monotonic()
+        self.statement = text
+        with Progress(started, time.monotonic) as progress:
+            with self.statements.execute(text) as cursor:
+                if cursor.schema is None:
+                    progress.stop()
+                    if cursor.rowcount >= 0:
+                        say(f"{cursor.rowcount:,} row{'' if cursor.rowcount == 1 else 's'}")
+                elif not cursor.bounded:
+                    progress.stop()
+                    self._follow(cursor, cursor.schema)
+                elif self._on_screen:
+                    self._show(cursor, cursor.schema, progress, started)
+                else:
+                    self._stream(cursor, cursor.schema, progress)
+        if self.timing:
+            say(f"time: {(time.monotonic() - started) * 1000:,.1f} ms")
+
+    def _follow(self, cursor: Cursor, schema: pa.Schema) -> None:
+        if not self._on_screen:
+            self._stream(cursor, schema, None)
+            return
+        kept: deque[pa.RecordBatch] = deque(maxlen=1_000)
+        try:
+            LiveView(self._connection, schema).follow(cursor, kept.append)
+        finally:
+            self.last = pa.Table.from_batches(kept, schema=schema)
+
+    def _stream(self, cursor: Cursor, schema: pa.Schema, progress: Progress | None) -> None:
+        """Write a result as a script would, and keep its beginning."""
+        kept = _Kept(schema)
+        self.output.begin(schema)
+        try:
+            while (batch := cursor.next_batch()) is not None:
+                if progress is not None:
+                    progress.rows += batch.num_rows
+                    if not self.to_file:
+                        progress.stop()  # the rows themselves are on the terminal
+                kept.add(batch)
+                self.output.write(batch)
+        finally:
+            self.output.end()
+            self.last = kept.table()
+
+    def _show(self, cursor: Cursor, schema: pa.Schema, progress: Progress, started: float) -> None:
+        kept = _Kept(schema)
+        limit, whole, counting = self.limit, False, None
+        while True:
+            batch = _next(cursor, counting)
+            if batch is None:
+                whole = counting is None or time.monotonic() < counting
+                break
+            kept.add(batch)
+            progress.rows = kept.rows
+            if limit is not None and kept.rows >= limit:
+                counting = counting or time.monotonic() + _COUNTING
+                if kept.rows >= _ROWS_KEPT or time.monotonic() >= counting:
+                    break
+        progress.stop()
+        self.last = kept.table()
+        shown = [row for batch in self._first(kept.batches) for row in rows_of(batch)]
+        self._print(schema, shown, _count(len(shown), kept.rows, whole=whole))
+
+    def _first(self, batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        left = self.limit
+        for batch in batches:
+            if left is None:
+                yield batch
+            elif left > 0:
+                yield batch.slice(0, left)
+                left -= batch.num_rows
+
+    def _print(self, schema: pa.Schema, shown: list[Row], count: str) -> None:
+        if self.paged and pager.command():
+            wide = Layout.of(schema, shown, None, colour=terminal.colours() and pager.takes_colours())
+            if len(shown) + len(wide.header()) + 2 > terminal.room():
+                pager.page([*wide.header(), *wide.lines(shown), count])
+                return
+        layout = Layout.of(schema, shown, terminal.width(), colour=terminal.colours())
+        for line in (*layout.header(), *layout.lines(shown)):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        say(count)
+
+
+class _Kept:
+    """The beginning of a result; the rows of the rest are counted."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._bytes = 0
+        self.batches: list[pa.RecordBatch] = []
+        self.rows = 0
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.rows += batch.num_rows
+        if self._bytes < _BYTES_KEPT and self.rows - batch.num_rows < _ROWS_KEPT:
+            self._bytes += batch.nbytes
+            self.batches.append(batch)
+
+    def table(self) -> pa.Table:
+        return pa.Table.from_batches(self.batches, schema=self._schema)
+
+
+def _next(cursor: Cursor, until: float | None) -> pa.RecordBatch | None:
+    """The next batch, or ``None`` at the end, and when the time is over."""
+    if until is None:
+        return cursor.next_batch()
+    try:
+        return cursor.next_batch(max(until - time.monotonic(), 0))
+    except TimeoutError:
+        return None
+
+
+def _count(shown: int, rows: int, *, whole: bool) -> str:
+    if whole and shown == rows:
+        return f"({rows:,} row{'' if rows == 1 else 's'})"
+    if whole:
+        return f"({shown:,} of {rows:,} rows shown; \\limit shows more)"
+    return f"(the first {shown:,} rows shown, there are more; \\limit shows more)"
