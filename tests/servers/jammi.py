@@ -18,6 +18,8 @@ __all__ = ["JammiServer"]
 
 _COMMAND = [sys.executable, "-c", "import sys; from jammi_sql.console.main import main; sys.exit(main())", "serve"]
 
+_START = 90.0  # seconds: on a machine that is busy with other tests, imports alone take many
+
 
 class JammiServer:
     """A server on the store in ``folder``; ``log`` is what it wrote to standard error."""
@@ -29,7 +31,7 @@ class JammiServer:
                 [*_COMMAND, "--store", str(folder), "--port", "0", *arguments], stdout=subprocess.PIPE, stderr=log
             )
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], LIMIT)
+        ready, _, _ = select.select([self.process.stdout], [], [], _START)
         line = self.process.stdout.readline().decode() if ready else ""
         if not line.startswith("ready: "):
             self.stop()
