@@ -1,15 +1,11 @@
-"""What attached sources hold, for metadata calls."""
+"""What attached sources hold, as rows of the catalogue."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..errors import Error
-from ..logs import about, reason
 from ..plan.columns import sql_type
-from ..sources.relation import RemoteRelation
+from .attached_listing import attached_relations, attached_schemas
 from .name_pattern import name_pattern
 
 if TYPE_CHECKING:
@@ -17,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["attached_objects"]
 
-_logger = logging.getLogger("jammi_sql.sources")
 Row = dict[str, object]
 
 
@@ -28,41 +23,28 @@ def attached_objects(
 
     A source that cannot be asked is there with nothing in it, and a line in the log says why.
     """
-    wanted = name_pattern(catalog)
     rows: list[Row] = []
-    for each in session.engine.attachments.visible(session.reader, session.tenant):
-        name = each.definition.name
-        if not wanted(name):
-            continue
-        found: list[Row] = []
-        if depth > 1:
-            try:
-                source = session.engine.attachments.opened(each.definition)
-                found = list(_inside(source, name, depth, schema, table))
-            except Error as error:
-                _logger.warning("source %s cannot be listed: %s", name, reason(error), extra=about(error, source=name))
+    for name in sorted(filter(name_pattern(catalog), session.relations.source_names())):
+        found = [] if depth == 1 else _inside(session, name, depth, schema, table)
         rows += found or [{"catalog": name}]
     return rows
 
 
-def _inside(source: Any, catalog: str, depth: int, schema: str | None, table: str | None) -> Iterator[Row]:
-    wanted_schema, wanted_table = name_pattern(schema), name_pattern(table)
-    for namespace in filter(wanted_schema, source.schemas()):
-        base: Row = {"catalog": catalog, "schema": namespace}
-        names = [] if depth == 2 else list(filter(wanted_table, source.relation_names(namespace)))
-        if not names:
-            yield base
-        for name in names:
-            relation = source.relation(namespace, name)
-            if relation is None:
-                continue  # gone since it was listed
-            kind = relation.kind if isinstance(relation, RemoteRelation) else "table"
-            if depth == 3:
-                yield {**base, "table": name, "table_type": kind}
-                continue
-            columns = relation.arrow_schema if isinstance(relation, RemoteRelation) else relation.schema
-            for place, field in enumerate(columns, 1):
-                yield {
-                    **base, "table": name, "table_type": kind, "column": field.name, "ordinal": place,
-                    "type": sql_type(field.type), "nullable": field.nullable,
-                }  # fmt: skip
+def _inside(session: Session, catalog: str, depth: int, schema: str | None, table: str | None) -> list[Row]:
+    wanted = name_pattern(schema)
+    below: dict[str, list[Row]] = {name: [] for _, name in attached_schemas(session, catalog) if wanted(name)}
+    if depth > 2:
+        for _, namespace, name, kind, columns in attached_relations(session, catalog, wanted, name_pattern(table)):
+            base: Row = {"catalog": catalog, "schema": namespace, "table": name, "table_type": kind}
+            below.setdefault(namespace, []).extend(
+                [base]
+                if depth == 3
+                else [
+                    {
+                        **base, "column": field.name, "ordinal": place,
+                        "type": sql_type(field.type), "nullable": field.nullable,
+                    }
+                    for place, field in enumerate(columns, 1)
+                ]
+            )  # fmt: skip
+    return [row for name in below for row in below[name] or [{"catalog": catalog, "schema": name}]]
