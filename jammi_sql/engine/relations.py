@@ -114,31 +114,45 @@ class SessionRelations:
         return [each.definition.name for each in found]
 
     def source(self, name: str) -> Any:
-        """The attached source of that name, ``None`` where there is none."""
+        """The attached source of that name, ``None`` where there is none. A statement asks once."""
         session = self._session
-        return session.engine.attachments.find(session.reader, session.tenant, name)
+        planning = Planning.current()
+        if planning is None:
+            return session.engine.attachments.find(session.reader, session.tenant, name)
+        if name not in planning.sources:
+            planning.sources[name] = session.engine.attachments.find(session.reader, session.tenant, name)
+        return planning.sources[name]
 
     def attached(self, name: str, source: Any, schema: str, relation: str) -> Any:
         """A relation of an attached source, ``None`` where there is none."""
         session = self._session
+        planning = Planning.current() or session.new_planning(frozenset())
+        path = (name, schema, relation)
+        if source.kind == FILES:
+            return self._file(planning, path, source)
         found = source.relation(schema, relation)
         if found is None:
             return None
-        planning = Planning.current() or session.new_planning(frozenset())
-        if source.kind == FILES:
-            if planning.named:
-                return RowsRelation(found.schema)
-            path = (name, schema, relation)
-            if path not in planning.file_tables:  # the catalogue is asked several times while a statement is planned
-                planning.files.append(found)
-                planning.file_tables[path] = found.table(session.context)
-            return planning.file_tables[path]
-        planning.remote[name, schema, relation] = RemoteTable(source, found)
+        planning.remote[path] = RemoteTable(source, found)
         provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
         planning.providers.append((name, provider))
         if not self.takes_filters:
             return session.context.read_table(provider).limit(_ALL_ROWS).into_view()
         return provider
+
+    def _file(self, planning: Planning, path: tuple[str, str, str], source: Any) -> Any:
+        """A relation of attached files, which a statement looks at once: the catalogue is asked several times."""
+        if path not in planning.file_relations:
+            planning.file_relations[path] = source.relation(path[1], path[2])
+        found = planning.file_relations[path]
+        if found is None:
+            return None
+        if planning.named:
+            return RowsRelation(found.schema)
+        if path not in planning.file_tables:
+            planning.files.append(found)
+            planning.file_tables[path] = found.table(self._session.context)
+        return planning.file_tables[path]
 
     def at(self, path: Sequence[str]) -> Any:
         """The relation that a path of a plan leads to, ``None`` where that is none in Python."""
