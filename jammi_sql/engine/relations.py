@@ -166,7 +166,8 @@ class SessionRelations:
     def rows_of(self, planning: Planning, names: Sequence[str]) -> float | None:
         """How many rows a relation that is not attached has, as far as that is told at once."""
         if len(names) == 3 and names[0] != CATALOG:
-            return None
+            files = planning.file_relations.get((names[0], names[1], names[2]))
+            return None if files is None or files.rows is None else float(files.rows)
         namespace = names[-2] if len(names) > 1 else self._session.current_schema
         table = planning.table(namespace, names[-1])
         if table is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from jammi_sql import Connection
@@ -280,3 +282,16 @@ def test_a_view_over_a_source_is_cut_like_the_query_in_it(attached: Connection) 
         pushed_and_not(attached, "SELECT j.t, c.t FROM joined AS j JOIN companion AS c ON c.t = j.t")
     finally:
         attached.execute("DROP VIEW joined")
+
+
+def test_a_view_over_a_file_is_cut_with_what_it_is_joined_with(attached: Connection, tmp_path: Path) -> None:
+    attached.execute(f"COPY (SELECT id, t FROM pg.public.one) TO '{tmp_path / 'rows.parquet'}'")
+    attached.execute("ATTACH ? AS filed", (str(tmp_path / "rows.parquet"),))
+    attached.execute("CREATE VIEW seen AS SELECT f.id, f.t FROM filed.public.filed AS f WHERE f.id < 40")
+    try:
+        text = "SELECT s.t, count(*) FROM seen AS s JOIN pg.public.one AS a ON a.id = s.id JOIN pg.public.two AS b ON b.id = a.id GROUP BY s.t"
+        assert ' JOIN "public"."two"' in explained(attached, text)["source pg"]
+        pushed_and_not(attached, text)
+    finally:
+        attached.execute("DROP VIEW seen")
+        attached.execute("DETACH filed")

@@ -153,6 +153,15 @@ class Layout:
             options,
         )
 
+    @property
+    def single_parquet(self) -> str | None:
+        """The address of the one file, where that is one of Parquet and is read as it is."""
+        if len(self._groups) != 1 or self._partitions:
+            return None
+        (group,) = self._groups
+        plain = group.format.name == "parquet" and len(group.addresses) == 1 and group.schema.equals(self.schema)
+        return group.addresses[0] if plain else None
+
     def frame(self, context: SessionContext) -> DataFrame:
         """The rows of all files."""
         return union([self._read(context, group) for group in self._groups])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 from datafusion import CsvReadOptions, DataFrame, LogicalPlan, SessionContext
@@ -12,13 +12,14 @@ from .formats import FileFormat
 from .options import FileOptions
 from .paths import with_paths
 
-__all__ = ["BY_NAME", "GUESSED", "read_files", "scratch_context"]
+__all__ = ["BY_NAME", "GUESSED", "parquet_table", "read_files", "scratch_context"]
 
 BY_NAME: Final = frozenset({"parquet", "json"})
 """Formats whose scan finds the columns of each file by name, and gives NULL for those that it lacks."""
 GUESSED: Final = frozenset({"csv", "tsv", "json"})
 """Formats whose types are guessed."""
 
+_TABLE: Final = "file"
 _ANY_FILE: Final = "file:///any"
 _COMPRESSIONS: Final = {"none": "", "gzip": "gzip", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}
 
@@ -60,6 +61,13 @@ def read_files(
             LogicalPlan.from_bytes(context, with_paths(planned, addresses))
         )
     return union([read(context, address) for address in addresses])
+
+
+def parquet_table(address: str, schema: pa.Schema) -> Any:
+    """One local file as a table of DataFusion's for a catalogue, which has the name that it is found under."""
+    scratch = scratch_context()
+    scratch.register_parquet(_TABLE, address, file_extension="", schema=schema)
+    return scratch.catalog("datafusion").schema("public").table(_TABLE)
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:

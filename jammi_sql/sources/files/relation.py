@@ -16,6 +16,7 @@ from .aside import aside
 from .failures import missing, unreadable
 from .layout import DataFile, Layout
 from .places import Place
+from .reading import parquet_table
 
 __all__ = ["FileRelation"]
 
@@ -82,8 +83,16 @@ class FileRelation:
         return aside(make)
 
     def table(self, context: SessionContext) -> Any:
-        """The same as a table, for a catalogue."""
-        return self.frame(context).into_view()
+        """The same as a table, for a catalogue; of one local Parquet file a table with the name under which it is found, so that
+        plans in which it stands can be cut, through views too."""
+        address = self._planned().single_parquet if self._place.is_local else None
+        return self.frame(context).into_view() if address is None else aside(lambda: self._scanned(address))
+
+    def _scanned(self, address: str) -> Any:
+        try:
+            return parquet_table(address, self.schema)
+        except Exception as error:
+            raise unreadable(self.location, error) from error
 
     def check_files(self) -> None:
         """Once DataFusion has listed the local files that it scans: it passes over one that is missing without a word.
