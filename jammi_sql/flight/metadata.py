@@ -49,7 +49,7 @@ def _db_schemas(command: Any, session: Session) -> list[dict[str, object]]:
     catalog, matches = _given(command, "catalog"), _like(_given(command, "db_schema_filter_pattern"))
     found: set[tuple[str, str]] = set(session.source_schemas(catalog))
     if catalog in (None, CATALOG):
-        found |= {(CATALOG, row["schema"]) for row in session.objects(2).to_pylist()}
+        found |= {(CATALOG, row["schema"]) for row in session.objects(2, CATALOG).to_pylist()}
     return [{"catalog_name": name, "db_schema_name": schema} for name, schema in sorted(found) if matches(schema)]
 
 

@@ -302,9 +302,9 @@ def test_a_cancel_that_comes_while_a_statement_is_planned_is_not_lost(conn: Conn
         running = session._port.running  # the only way to be exactly there
         watch = running.watch
 
-        def cancelled_first(source: object) -> object:
+        def cancelled_first(source: object, **limits: object) -> object:
             session.adbc_cancel()
-            return watch(source)
+            return watch(source, **limits)
 
         running.watch = cancelled_first
         with fails("57014", errors.OperationalError, hint=False):
