@@ -135,7 +135,7 @@ def run(conn: Connection, case: Case) -> dict[int, tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(case=cases())
 def test_each_left_row_gets_one_of_the_nearest_right_rows(conn: Connection, case: Case) -> None:
     check(conn, case)
@@ -164,7 +164,7 @@ def check(conn: Connection, case: Case) -> None:
 _SHARED = [pa.int64(), pa.date32(), pa.timestamp("us"), pa.timestamp("ns"), pa.float64(), pa.decimal128(30, 3)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(case=cases())
 def test_duckdb_finds_rows_of_the_same_times(conn: Connection, case: Case) -> None:
     if case.time not in _SHARED or not case.keys:

@@ -209,7 +209,7 @@ def _cases(draw: st.DrawFn) -> tuple[pa.RecordBatch, list[str]]:
     return batch, [_condition(draw, columns, 3) for _ in range(3)]
 
 
-@_examples(300)
+@_examples(100)
 @given(_cases())
 def test_a_pushed_filter_keeps_the_rows_that_datafusion_keeps(case: tuple[pa.RecordBatch, list[str]]) -> None:
     batch, conditions = case
@@ -229,7 +229,7 @@ def _pushed(batch: pa.RecordBatch, condition: str) -> Any:
     return dataset.pushed[0] if dataset.pushed else None
 
 
-@_examples(300)
+@_examples(100)
 @given(st.data())
 def test_ranges_never_skip_a_batch_with_a_matching_row(data: st.DataObject) -> None:
     batch = data.draw(_batches(st.integers(1, 4)))
@@ -243,7 +243,7 @@ def test_ranges_never_skip_a_batch_with_a_matching_row(data: st.DataObject) -> N
         assert can_match(compiled.node, decode_ranges(b"", batch.schema))
 
 
-@_examples(200)
+@_examples(80)
 @given(st.data())
 def test_bounds_hold_every_value_of_the_column_in_a_matching_row(data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(-3, 6), min_size=1, max_size=20))

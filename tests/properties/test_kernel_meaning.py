@@ -383,7 +383,7 @@ def _examples(count: int) -> settings:
 _FOLDED = ("Divide by zero", "verflow", "Cast error")
 
 
-@_examples(150)
+@_examples(60)
 @given(cases())
 def test_kernels_mean_what_datafusion_means(case: tuple[pa.RecordBatch, str]) -> None:
     try:

@@ -56,7 +56,7 @@ def _rows(run: Any, condition: str) -> list[int]:
 _count = iter(range(10**9))
 
 
-@_examples(60)
+@_examples(25)
 @given(case=_cases())
 def test_a_condition_keeps_the_same_rows_wherever_it_is_computed(engine: Engine, case: Any) -> None:
     table, conditions, indexed = case
