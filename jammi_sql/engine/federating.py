@@ -21,7 +21,7 @@ from .substrait import plan_of, substrait_of
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Federated", "federated"]
+__all__ = ["Federated", "federated", "table_of"]
 
 _STATEMENTS = frozenset({"DmlStatement", "CopyTo", "Explain", "Analyze", "Ddl", "Statement", "DescribeTable"})
 
@@ -51,7 +51,7 @@ def federated(
         json = substrait_of(optimized, context)
         found = cut(
             json,
-            lambda names: _table(session, planning, names),
+            lambda names: table_of(session, planning, names),
             lambda names: session.relations.rows_of(planning, names),
             frozenset(session.relations.inserted),
         )
@@ -79,7 +79,8 @@ def federated(
     return Federated(result, found.stayed)
 
 
-def _table(session: Session, planning: Planning, names: tuple[str, ...]) -> FoundTable | None:
+def table_of(session: Session, planning: Planning, names: tuple[str, ...]) -> FoundTable | None:
+    """The table of a source that a name of a plan means."""
     if len(names) != 3 or names[0] == CATALOG:
         return None
     path = (names[0], names[1], names[2])

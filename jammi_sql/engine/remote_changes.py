@@ -11,13 +11,14 @@ import pyarrow as pa
 from ..dialect import compose, quote_identifier, statements
 from ..dialect.statements import Fragment, Name, Query
 from ..errors import DuplicateObject, FeatureNotSupported, PermissionDenied, UndefinedColumn, UndefinedTable
-from ..federation.cutting import FoundTable, whole_select
+from ..federation.cutting import whole_select
 from ..federation.said import NotSaid
 from ..federation.select import Select
 from ..results import CommandResult, Result
 from ..sources.relation import RemoteRelation
 from ..sources.source import IngestMode, Source
 from ..topics.definition import CATALOG
+from .federating import table_of
 from .insert_source import InsertSource, planned, rows_source, statement_source
 from .live import bounded_relations
 from .relations import inserted_relations
@@ -96,7 +97,12 @@ def remote_target(session: Session, name: Name) -> RemoteTarget | None:
             hint="do it in a session without a tenant, or ATTACH a source of the tenant's own",
         )
     if session.read_only:
-        raise FeatureNotSupported("the connection is read-only", sqlstate="25006", position=name.position)
+        raise FeatureNotSupported(
+            "the connection is read-only",
+            sqlstate="25006",
+            position=name.position,
+            hint="connect without read_only to change a source",
+        )
     if session.in_transaction:
         raise FeatureNotSupported(
             f"a transaction covers the store alone: it cannot change source {catalog} as well",
@@ -305,23 +311,12 @@ def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Par
                 raise session.translator(planning, query.body)(error) from error
             try:
                 json = substrait_of(plan, session.context)
-                source, select = whole_select(json, lambda names: _found(planning.remote, names))
+                source, select = whole_select(json, lambda names: table_of(session, planning, names))
             except NotSaid as why:
                 raise _not_there(target, str(why)) from why
     if source != target.catalog:
         raise _not_there(target, "it reads another source")
     return select
-
-
-def _found(remote: Mapping[tuple[str, str, str], object], names: tuple[str, ...]) -> FoundTable | None:
-    from .planning import RemoteTable  # noqa: PLC0415 - a cycle at import
-
-    if len(names) != 3:
-        return None
-    table = remote.get((names[0], names[1], names[2]))
-    if not isinstance(table, RemoteTable):
-        return None
-    return FoundTable(names[0], table.source.dialect, table.relation)
 
 
 def _not_there(target: RemoteTarget, why: str) -> FeatureNotSupported:

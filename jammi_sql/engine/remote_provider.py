@@ -119,6 +119,18 @@ class SourceProvider(LazyDataset):
             if kept.num_rows:
                 yield kept if list(scan.needed) == names else kept.select(names)
 
+    def _told(self, select: Select, wanted: Filter | None, places: Sequence[int]) -> Sequence[str]:
+        """The statements for ``select``, which is told what can be said of a filter."""
+        if wanted is not None:
+            types = [column.type for column in select.columns]
+            for part in expression_of(wanted.node, self._schema.names, types):
+                try:
+                    select = select.filter(part)
+                except NotSaid:
+                    continue  # it is applied here
+        self.expected = select.rows
+        return shares(self.source, select, places)
+
     def _timed(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         while True:
             began = time.perf_counter()
@@ -150,17 +162,12 @@ class RemoteProvider(SourceProvider):
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]
-        check_readable(self.relation, places)
+        check_readable(self.relation.columns[place] for place in places)
         select = Select.of(self._dialect, self.relation, range(len(self.relation.columns)), Select.numbering())
-        if wanted is not None and self._pushes():
-            types = [column.type for column in self.relation.columns]
-            for part in expression_of(wanted.node, self._schema.names, types):
-                try:
-                    select = select.filter(part)
-                except NotSaid:
-                    continue  # it is applied here
-        self.expected = select.rows
-        return shares(self.source, select, places, pushes=self._pushes())
+        if not self._pushes():
+            self.expected = select.rows
+            return [select.text(places)]
+        return self._told(select, wanted, places)
 
 
 class PushedProvider(SourceProvider):
@@ -176,20 +183,8 @@ class PushedProvider(SourceProvider):
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]
-        for place in places:
-            column = self.select.columns[place].column
-            if column is not None and column.unreadable is not None:
-                raise _unreadable(column.name, column.declared, column.unreadable)
-        select = self.select
-        if wanted is not None:
-            types = [column.type for column in select.columns]
-            for part in expression_of(wanted.node, self._schema.names, types):
-                try:
-                    select = select.filter(part)
-                except NotSaid:
-                    continue  # it is applied here
-        self.expected = select.rows
-        return shares(self.source, select, places, pushes=True)
+        check_readable(self.select.columns[place].column for place in places)
+        return self._told(self.select, wanted, places)
 
 
 class TextProvider(SourceProvider):
@@ -205,7 +200,7 @@ class TextProvider(SourceProvider):
 
     def texts(self, needed: Sequence[str], wanted: Filter | None) -> Sequence[str]:
         places = [self._schema.names.index(name) for name in needed]
-        check_readable(self.relation, places)
+        check_readable(self.relation.columns[place] for place in places)
         select = Select.of_text(dialect_of(self.source), self._text, self.relation.columns)
         return [select.text(places)]
 
@@ -216,9 +211,9 @@ def providers_of(planning: Planning, parts: Iterable[Pushed]) -> dict[str, Pushe
     return {each.name: PushedProvider(sources[each.source], each.select, each.schema, planning) for each in parts}
 
 
-def shares(source: Source, select: Select, places: Sequence[int], *, pushes: bool) -> list[str]:
+def shares(source: Source, select: Select, places: Sequence[int]) -> list[str]:
     """The statement, or several that part its rows, to be read at once."""
-    if pushes and select.table is not None and (select.rows or 0) >= _LARGE:
+    if select.table is not None and (select.rows or 0) >= _LARGE:
         alias, relation = select.table
         conditions = source.partitions(relation, alias, os.cpu_count() or 1)
         if len(conditions) > 1:
@@ -238,16 +233,11 @@ def remote_schema(relation: RemoteRelation) -> pa.Schema:
     return pa.schema([pa.field(column.name, column.type) for column in relation.columns])
 
 
-def check_readable(relation: RemoteRelation, places: Sequence[int]) -> None:
-    """``FeatureNotSupported`` where one of the columns cannot be read."""
-    for place in places:
-        column = relation.columns[place]
-        if column.unreadable is not None:
-            raise _unreadable(column.name, column.declared, column.unreadable)
-
-
-def _unreadable(name: str, declared: str, why: str) -> FeatureNotSupported:
-    return FeatureNotSupported(
-        f"column {name} ({declared}) cannot be read: {why}",
-        hint="leave it out, or cast it in remote_query('source', 'SELECT ...')",
-    )
+def check_readable(columns: Iterable[RemoteColumn | None]) -> None:
+    """``FeatureNotSupported`` where one of the columns cannot be read; ``None`` is one that was computed."""
+    for column in columns:
+        if column is not None and column.unreadable is not None:
+            raise FeatureNotSupported(
+                f"column {column.name} ({column.declared}) cannot be read: {column.unreadable}",
+                hint="leave it out, or cast it in remote_query('source', 'SELECT ...')",
+            )

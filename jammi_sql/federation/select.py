@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count
@@ -17,6 +18,8 @@ __all__ = ["JoinKind", "Measure", "Select", "SortKey"]
 
 JoinKind = Literal["inner", "left", "right", "full", "semi", "anti"]
 _JOINS = {"inner": "JOIN", "left": "LEFT JOIN", "right": "RIGHT JOIN", "full": "FULL JOIN"}
+_PASSED_ON = re.compile(r"t\d+\.c\d+")
+"""A column of a query that is a table of its own."""
 _LONGEST = 100_000
 """Characters of a column's text: beyond, expressions that were put into each other are computed here."""
 
@@ -46,8 +49,7 @@ class Select:
     """One SELECT in the dialect of a source. Each method gives a new one, or raises ``NotSaid`` and changes nothing.
 
     ``aliases`` numbers the tables of the whole statement. ``rows`` is how many rows are to be expected, ``None`` for
-    nobody knows. ``table`` is the one that it reads where it reads but one as it is, and ``split`` whether its rows may
-    be read in shares.
+    nobody knows. ``table`` is the one that it reads where it reads but one as it is, so that its rows may be read in shares.
     """
 
     dialect: Dialect
@@ -156,18 +158,15 @@ class Select:
         sides = condition.arguments if isinstance(condition, Call) and condition.function == "equal" else ()
         used = [{column.index < width for column in columns_of(side)} for side in sides]
         if used == [{False}, {True}]:
-            sides, used = (sides[1], sides[0]), [{True}, {False}]
-        if used != [{True}, {False}]:
+            sides = (sides[1], sides[0])
+        elif used != [{True}, {False}]:
             raise NotSaid("NOT IN under more than one condition is computed here")
         columns = (*left.columns, *right.columns)
         value, other = (left.dialect.value(side, columns) for side in sides)
         left.dialect.compare("equal", value, other)
-        inner = right._rest_of(other.text)
+        inner = f"SELECT {other.text} {right._rest()}"
         rows = None if left.rows is None else left.rows / 2
         return replace(left, where=(*left.where, f"({value.text} NOT IN ({inner}))"), rows=rows)
-
-    def _rest_of(self, listed: str) -> str:
-        return f"SELECT {listed} {self._rest()}"
 
     def _half_join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
         columns = (*self.columns, *right.columns)
@@ -196,10 +195,8 @@ class Select:
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
-        found = replace(
-            base, columns=tuple(columns), group=group, rows=rows, table=None, keys=(frozenset(range(len(keys))),)
-        )
-        return found
+        unique = (frozenset(range(len(keys))),)
+        return replace(base, columns=tuple(columns), group=group, rows=rows, table=None, keys=unique)
 
     def sort(self, keys: Sequence[SortKey]) -> Select:
         """ORDER BY; it lasts until something is put around it."""
@@ -326,7 +323,7 @@ class Select:
 
     def _bare(self, *, keep_where: bool) -> Select:
         """As the side of an outer join that may be missing: nothing is computed of its columns, which would not be NULL."""
-        computed = any(column.column is None and not column.text.startswith("t") for column in self.columns)
+        computed = any(column.column is None and not _PASSED_ON.fullmatch(column.text) for column in self.columns)
         return self._nested() if computed or (self.where and not keep_where) else self
 
     def _in_parentheses(self) -> str:
@@ -363,9 +360,8 @@ def _joined_rows(
     for part in conjuncts(condition):
         if getattr(part, "function", "") == "equal":
             for column in columns_of(part):
-                (on_left if column.index < width else on_right).add(
-                    column.index if column.index < width else column.index - width
-                )
+                side, first = (on_left, 0) if column.index < width else (on_right, width)
+                side.add(column.index - first)
     right_once = any(key <= on_right for key in right.keys)
     left_once = any(key <= on_left for key in left.keys)
     keys: list[frozenset[int]] = []

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..said import NotSaid, Said
-from .dialect import Dialect, Say, family, widens
+from .dialect import Say, family, widens
 from .functions import (
     counted,
     date_part,
@@ -19,43 +19,24 @@ from .functions import (
     of_text,
     substring,
 )
-from .values import bytes_of, date_text, decimal_text, integer, number_text, quoted, timestamp_text
+from .typed import TypedDialect
 
 __all__ = ["DuckdbDialect"]
 
 
-class DuckdbDialect(Dialect):
+class DuckdbDialect(TypedDialect):
     """What holds of PostgreSQL's arithmetic of integers and doubles holds here; decimals have 18 digits in between."""
 
     name = "duckdb"
-    families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
 
-    def literal(self, value: pa.Scalar) -> str:
-        kind = family(value.type)
-        if pa.types.is_null(value.type):
-            return "NULL"
-        if not value.is_valid:
-            return f"CAST(NULL AS {self.type_name(value.type)})"
-        match kind:
-            case "bool":
-                return "TRUE" if value.as_py() else "FALSE"
-            case "int":
-                return integer(value)
-            case "decimal":
-                return decimal_text(value)
-            case "float":
-                return f"CAST({quoted(number_text(value))} AS DOUBLE)"
-            case "text":
-                return quoted(value.as_py())
-            case "binary":
-                return f"from_hex('{bytes_of(value).hex()}')"
-            case "date":
-                return f"DATE '{date_text(value)}'"
-            case "timestamp":
-                return f"TIMESTAMP '{timestamp_text(value)}'"
-            case "timestamptz":
-                return f"TIMESTAMPTZ '{timestamp_text(value)}+00'"
-        raise NotSaid(f"values of {value.type} are compared here")
+    def null(self, data_type: Any) -> str:
+        return f"CAST(NULL AS {self.type_name(data_type)})"
+
+    def double(self, text: str) -> str:
+        return f"CAST({text} AS DOUBLE)"
+
+    def blob(self, value: bytes) -> str:
+        return f"from_hex('{value.hex()}')"
 
     def type_name(self, data_type: Any) -> str:
         kind = family(data_type)

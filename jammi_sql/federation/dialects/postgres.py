@@ -12,7 +12,7 @@ import pyarrow as pa
 from ...sources.assigning import assignable
 from ...sources.relation import RemoteColumn
 from ..said import NotSaid, Said
-from .dialect import Dialect, Say, family, widens
+from .dialect import Say, family, widens
 from .functions import (
     counted,
     date_part,
@@ -23,44 +23,25 @@ from .functions import (
     of_text,
     substring,
 )
-from .values import bytes_of, date_text, decimal_text, integer, number_text, quoted, timestamp_text
+from .typed import TypedDialect
 
 __all__ = ["PostgresDialect"]
 
 
-class PostgresDialect(Dialect):
+class PostgresDialect(TypedDialect):
     """Integer arithmetic but % and / is not said (it wraps around here and fails there), nor is arithmetic of doubles (an
     overflow fails there), nor what depends on a locale: upper, lower, ILIKE."""
 
     name = "postgres"
-    families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
 
-    def literal(self, value: pa.Scalar) -> str:
-        kind = family(value.type)
-        if pa.types.is_null(value.type):
-            return "NULL"
-        if not value.is_valid:
-            return f"NULL::{self.type_name(value.type)}"
-        match kind:
-            case "bool":
-                return "TRUE" if value.as_py() else "FALSE"
-            case "int":
-                return integer(value)
-            case "decimal":
-                return decimal_text(value)
-            case "float":
-                return f"{quoted(number_text(value))}::float8"
-            case "text":
-                return quoted(value.as_py())
-            case "binary":
-                return f"'\\x{bytes_of(value).hex()}'::bytea"
-            case "date":
-                return f"DATE '{date_text(value)}'"
-            case "timestamp":
-                return f"TIMESTAMP '{timestamp_text(value)}'"
-            case "timestamptz":
-                return f"TIMESTAMPTZ '{timestamp_text(value)}+00'"
-        raise NotSaid(f"values of {value.type} are compared here")
+    def null(self, data_type: Any) -> str:
+        return f"NULL::{self.type_name(data_type)}"
+
+    def double(self, text: str) -> str:
+        return f"{text}::float8"
+
+    def blob(self, value: bytes) -> str:
+        return f"'\\x{value.hex()}'::bytea"
 
     def type_name(self, data_type: Any) -> str:
         kind = family(data_type)
