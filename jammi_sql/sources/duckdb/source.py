@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import ClassVar
-from urllib.parse import unquote
 
 import adbc_driver_manager
 import pyarrow as pa
 
-from ...adbc.driver import DRIVER_ERRORS
-from ...errors import Error, InvalidParameter, OperationalError
-from ..attached import AttachedDatabase
+from ...errors import Error
+from ..attached_file import AttachedFile
 from ..casting import exactly
 from ..definition import SourceDefinition
 from ..errors import of_duckdb
@@ -28,66 +25,40 @@ from .types import column
 __all__ = ["DuckdbSource"]
 
 
-class DuckdbSource(AttachedDatabase):
+class DuckdbSource(AttachedFile):
     """The ``Source`` over a file, opened read-only but for what writes; then nobody else may have it open."""
 
     kind: ClassVar[str] = "duckdb"
     begin: ClassVar[str] = "BEGIN TRANSACTION"
-    local: ClassVar[bool] = True
+    title: ClassVar[str] = "DuckDB"
 
     def __init__(self, definition: SourceDefinition) -> None:
         importlib.import_module("duckdb")
-        self._path = _path(definition.uri)
-        super().__init__(definition, dialect="duckdb", location=str(self._path))
+        super().__init__(definition)
 
     # --- connections ---
 
-    def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
-        return self._database_in("READ_ONLY", options)
-
-    def _database_in(self, mode: str, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
-        if not self._path.is_file():
-            raise OperationalError(
-                f"{self.definition.name}: there is no file {self._path}",
-                sqlstate="58030",
-                hint="duckdb:///file is relative to the working folder, duckdb:////file begins at the root",
-            )
+    def _open_file(self, *, writable: bool) -> adbc_driver_manager.AdbcDatabase:
         library = str(importlib.import_module("_duckdb").__file__)
+        options = self.definition.options
         settings = {name: options[name] for name in ("memory_limit", "threads") if name in options}
         return adbc_driver_manager.AdbcDatabase(
             driver=library,
             entrypoint="duckdb_adbc_init",
             path=str(self._path),
-            access_mode=mode,
+            access_mode="READ_WRITE" if writable else "READ_ONLY",
             **{"threads": "2", **settings},
         )
 
-    def _open_link(self, database: adbc_driver_manager.AdbcDatabase) -> Link:
-        doing = f"opening {self.definition.name}"
-        try:
-            link = Link(adbc_driver_manager.AdbcConnection(database), self.translated)
-        except DRIVER_ERRORS as error:
-            raise self.translated(error, doing) from error
-        try:
-            link.update("SET TimeZone = 'UTC'", doing)
-            # A query of a user's must not read other files of this machine.
-            link.update("SET enable_external_access = false", doing)
-        except BaseException:
-            link.close()
-            raise
-        return link
+    def _beginning(self) -> tuple[str, ...]:
+        # A query of a user's must not read other files of this machine.
+        return ("SET TimeZone = 'UTC'", "SET enable_external_access = false")
 
     def take_for_writing(self, check: Check) -> Link:
         """A connection of its own. DuckDB lets a process have a file open in one mode: the readers' is given up first."""
         self._require_open()
         self._release()
-        try:
-            database = self._database_in("READ_WRITE", dict(self.definition.options))
-        except DRIVER_ERRORS as error:
-            raise self.translated(error, f"opening {self.definition.name}") from error
-        link = self._open_link(database)
-        link.own(database)
-        return link
+        return super().take_for_writing(check)
 
     def _translate(self, error: BaseException, doing: str) -> Error:
         return of_duckdb(error, doing)
@@ -167,15 +138,3 @@ class DuckdbSource(AttachedDatabase):
 
 def _here(column_name: str, schema: str) -> str:
     return f"database_name = current_database() AND {column_name} = {text_literal(schema)}"
-
-
-def _path(uri: str) -> Path:
-    scheme, mark, rest = uri.partition("://")
-    if not mark:
-        return Path(uri)
-    host, slash, path = rest.partition("/")
-    if scheme.lower() != "duckdb" or host or not slash or not path:
-        raise InvalidParameter(
-            "the URI of a DuckDB file cannot be read", hint="duckdb:///file or duckdb:////folder/file"
-        )
-    return Path(unquote(path.partition("?")[0]))

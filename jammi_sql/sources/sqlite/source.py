@@ -5,18 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, ClassVar, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import adbc_driver_manager
 import adbc_driver_sqlite
 import pyarrow as pa
 
-from ...adbc.driver import DRIVER_ERRORS
 from ...adbc.queries import load_queries
-from ...errors import DataError, Error, InvalidParameter, OperationalError
-from ..attached import AttachedDatabase
+from ...errors import DataError, Error, InvalidParameter
+from ..attached_file import AttachedFile
 from ..casting import exactly
 from ..definition import SourceDefinition
 from ..errors import of_sqlite
@@ -24,7 +22,7 @@ from ..link import Link
 from ..names import quoted
 from ..options import seconds
 from ..relation import RemoteColumn, RemoteRelation
-from ..source import Check, IngestMode
+from ..source import IngestMode
 from .ingest import write
 from .types import declared_column, sample, sampled
 
@@ -36,7 +34,7 @@ _MISMATCH: Final = re.compile(r"Type mismatch in column (\d+)")
 _FIRST: Final = {"integer": "INTEGER", "real": "REAL", "text": "TEXT", "blob": "BLOB"}
 
 
-class SqliteSource(AttachedDatabase):
+class SqliteSource(AttachedFile):
     """The ``Source`` over a file, opened read-only but for what writes.
 
     The driver cannot end a statement that runs: one that is cancelled ends with its next batch.
@@ -44,55 +42,22 @@ class SqliteSource(AttachedDatabase):
 
     kind: ClassVar[str] = "sqlite"
     begin: ClassVar[str] = "BEGIN IMMEDIATE"
-    local: ClassVar[bool] = True
+    title: ClassVar[str] = "SQLite"
 
     def __init__(self, definition: SourceDefinition) -> None:
-        self._path = _path(definition.uri)
-        super().__init__(definition, dialect="sqlite", location=str(self._path))
+        super().__init__(definition)
         self._queries = load_queries("sources", self.kind)
-        timeout = seconds(self.kind, definition.options, "busy_timeout") or 0.0
-        self._settings = f"PRAGMA busy_timeout = {int(timeout * 1000)}"
+        self._patience = seconds(self.kind, definition.options, "busy_timeout") or 0.0
 
     # --- connections ---
 
-    def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
-        return self._database_in("ro")
-
-    def _database_in(self, mode: str) -> adbc_driver_manager.AdbcDatabase:
-        if not self._path.is_file():
-            raise OperationalError(
-                f"{self.definition.name}: there is no file {self._path}",
-                sqlstate="58030",
-                hint="sqlite:///file is relative to the working folder, sqlite:////file begins at the root",
-            )
-        database: adbc_driver_manager.AdbcDatabase = adbc_driver_sqlite.connect(
-            f"file:{quote(str(self._path))}?mode={mode}"
-        )
+    def _open_file(self, *, writable: bool) -> adbc_driver_manager.AdbcDatabase:
+        address = f"file:{quote(str(self._path))}?mode={'rw' if writable else 'ro'}"
+        database: adbc_driver_manager.AdbcDatabase = adbc_driver_sqlite.connect(address)
         return database
 
-    def _open_link(self, database: adbc_driver_manager.AdbcDatabase) -> Link:
-        doing = f"opening {self.definition.name}"
-        try:
-            link = Link(adbc_driver_manager.AdbcConnection(database), self.translated)
-        except DRIVER_ERRORS as error:
-            raise self.translated(error, doing) from error
-        try:
-            link.update(self._settings, doing)
-        except BaseException:
-            link.close()
-            raise
-        return link
-
-    def take_for_writing(self, check: Check) -> Link:
-        """A connection of its own, since those of the pool are read-only."""
-        self._require_open()
-        try:
-            database = self._database_in("rw")
-        except DRIVER_ERRORS as error:
-            raise self.translated(error, f"opening {self.definition.name}") from error
-        link = self._open_link(database)
-        link.own(database)
-        return link
+    def _beginning(self) -> tuple[str, ...]:
+        return (f"PRAGMA busy_timeout = {int(self._patience * 1000)}",)
 
     def _translate(self, error: BaseException, doing: str) -> Error:
         return of_sqlite(error, doing)
@@ -223,15 +188,3 @@ def _other_class(field: Any) -> DataError:
         sqlstate="22000",
         hint="SQLite keeps any value in any column: correct it there, or read it as text with remote_query and CAST",
     )
-
-
-def _path(uri: str) -> Path:
-    scheme, mark, rest = uri.partition("://")
-    if not mark:
-        return Path(uri)
-    host, slash, path = rest.partition("/")
-    if scheme.lower() != "sqlite" or host or not slash or not path:
-        raise InvalidParameter(
-            "the URI of a SQLite file cannot be read", hint="sqlite:///file or sqlite:////folder/file"
-        )
-    return Path(unquote(path.partition("?")[0]))
