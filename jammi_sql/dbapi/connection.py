@@ -233,9 +233,7 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
             depth, catalog_filter, db_schema_filter, table_name_filter, table_types_filter, column_name_filter
         )
         with self._session() as session:
-            flat = session.objects(
-                wanted.depth, wanted.catalog, wanted.schema, wanted.table, wanted.types, wanted.column
-            )
+            flat = session.metadata.objects(wanted.depth, wanted.catalog, wanted.schema, wanted.table)
         return nested_objects(flat, wanted)
 
     def adbc_get_table_schema(
@@ -243,7 +241,7 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
     ) -> pa.Schema:
         """The columns of a topic, table or view; ``UndefinedTable`` (42P01) when there is none."""
         with self._session() as session:
-            return session.table_schema(catalog_filter, db_schema_filter, table_name)
+            return session.metadata.table_schema(catalog_filter, db_schema_filter, table_name)
 
     def adbc_get_table_types(self) -> list[str]:
         """``table`` (topics are among them), ``view`` and ``system view``."""

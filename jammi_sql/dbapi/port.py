@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any, Literal, Protocol
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from ..results import Result
 from ..tenancy import TenantId
 
-__all__ = ["OBJECTS_SCHEMA", "IngestMode", "SessionPort"]
+__all__ = ["OBJECTS_SCHEMA", "IngestMode", "MetadataPort", "SessionPort"]
 
 IngestMode = Literal["append", "create", "replace", "create_append"]
 
@@ -26,10 +26,25 @@ _OBJECTS_FIELDS: list[pa.Field[Any]] = [
     pa.field("nullable", pa.bool_()),
 ]
 OBJECTS_SCHEMA = pa.schema(_OBJECTS_FIELDS)
-"""What ``SessionPort.objects`` returns: a row per column, sorted as they are to appear; ``ordinal`` begins at 1.
+"""What ``MetadataPort.objects`` returns: a row per column, sorted as they are to appear; ``ordinal`` begins at 1.
 
 An object without anything below it, or at the asked depth, is one row with NULL from there on.
 """
+
+
+class MetadataPort(Protocol):
+    """What a session can see. Calls are a session's own, and ``SessionPort.cancel`` ends them."""
+
+    def objects(self, depth: int, catalog: str | None, schema: str | None, table: str | None) -> pa.Table:
+        """The catalogue as :data:`OBJECTS_SCHEMA`; ``depth`` is 1 catalogs, 2 schemas, 3 tables, 4 columns.
+
+        The filters are LIKE patterns and MAY be used to list less: what is too much is dropped by the caller.
+        """
+        ...
+
+    def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
+        """The columns of a relation; ``UndefinedTable`` when there is none."""
+        ...
 
 
 class SessionPort(Protocol):
@@ -121,23 +136,9 @@ class SessionPort(Protocol):
         """Write a consistent copy of the store."""
         ...
 
-    def objects(
-        self,
-        depth: int,
-        catalog: str | None,
-        schema: str | None,
-        table: str | None,
-        types: Sequence[str] | None,
-        column: str | None,
-    ) -> pa.Table:
-        """The catalogue as :data:`OBJECTS_SCHEMA`; ``depth`` is 1 catalogs, 2 schemas, 3 tables, 4 columns.
-
-        The filters are LIKE patterns and MAY be used to list less: what is too much is dropped by the caller.
-        """
-        ...
-
-    def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
-        """The columns of a relation; ``UndefinedTable`` when there is none."""
+    @property
+    def metadata(self) -> MetadataPort:
+        """What can be seen of the catalogue."""
         ...
 
     def cancel(self) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from datafusion import DataFrame, SessionContext
 
-from ..federation.cutting import FoundTable, cut
+from ..federation.cut import FoundTable
+from ..federation.cutting import cut
 from ..federation.said import NotSaid
 from ..topics.definition import CATALOG
 from .planning import Planning

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ..arrow.dataset import LazyDataset
 from ..arrow.filter import Filter, compile_filter
 from ..errors import FeatureNotSupported
-from ..federation.cutting import Pushed
+from ..federation.cut import Pushed
 from ..federation.dialects import DIALECTS, Dialect
 from ..federation.said import NotSaid
 from ..federation.select import Select

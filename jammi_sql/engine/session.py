@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ from .world import World
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .session_metadata import SessionMetadata
 
 __all__ = ["Session"]
 
@@ -307,8 +308,7 @@ class Session:
         return parsed[0]
 
     def _run(self, parsed: Parsed, parameters: dict[str, pa.Scalar]) -> Result:
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
+        with self.exclusively():
             self._check_parameters(parsed, parameters)
             statement = parsed.statement
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
@@ -617,8 +617,7 @@ class Session:
         from .insert import insert_many  # noqa: PLC0415
 
         parsed = self._parse_one(text)
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
+        with self.exclusively():
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
             self.running.begin(self.time_limit)
@@ -628,8 +627,7 @@ class Session:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
         from .ingest import ingest  # noqa: PLC0415
 
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
+        with self.exclusively():
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
             self.running.begin(self.time_limit)
@@ -639,79 +637,22 @@ class Session:
         """The columns that a statement would return, without running it."""
         from .describe import result_schema  # noqa: PLC0415
 
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
+        with self.exclusively():
             return result_schema(self, self._parse_one(text), dict(parameters or {}))
 
-    def objects(
-        self,
-        depth: int,
-        catalog: str | None = None,
-        schema: str | None = None,
-        table: str | None = None,
-        types: Sequence[str] | None = None,
-        column: str | None = None,
-    ) -> pa.Table:
-        """The catalogue, one row per column (or per table, schema, catalog at smaller depths)."""
-        from .describe import objects  # noqa: PLC0415
-
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """One call at a time, on an open session, that ``cancel`` ends."""
         with self._lock, calling(), checked(self.running.check):
             self._check_open()
-            return objects(self, depth, catalog, schema, table)
+            yield
 
-    def table_schema(self, catalog: str | None, schema: str | None, table: str) -> pa.Schema:
-        """The columns of a relation."""
-        from .describe import table_schema  # noqa: PLC0415
+    @property
+    def metadata(self) -> SessionMetadata:
+        """What can be seen: catalogs, schemas, relations, keys."""
+        from .session_metadata import SessionMetadata  # noqa: PLC0415 - most sessions are never asked
 
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
-            return table_schema(self, catalog, schema, table)
-
-    def listing(self) -> list[tuple[str, str, str, pa.Schema]]:
-        """Schema, name, type and columns of every relation of the own catalog, by name."""
-        from .describe import relations  # noqa: PLC0415
-
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
-            return relations(self)
-
-    def source_names(self) -> list[str]:
-        """The names of the attached sources, each of which is a catalog."""
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
-            return sorted(self.relations.source_names())
-
-    def source_schemas(self, catalog: str | None = None) -> list[tuple[str, str]]:
-        """Catalog and schema of the attached sources, or of one."""
-        from .attached_listing import attached_schemas  # noqa: PLC0415 - nothing of it where nothing is attached
-
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
-            return attached_schemas(self, catalog)
-
-    def source_listing(
-        self, catalog: str | None, in_schema: Callable[[str], bool], called: Callable[[str], bool]
-    ) -> list[tuple[str, str, str, str, pa.Schema]]:
-        """Catalog, schema, name, type and columns of the relations of attached sources whose schema and name are wanted."""
-        from .attached_listing import attached_relations  # noqa: PLC0415 - as above
-
-        with self._lock, calling(), checked(self.running.check):
-            self._check_open()
-            return list(attached_relations(self, catalog, in_schema, called))
-
-    def primary_keys(self, schema: str | None, table: str) -> list[tuple[str, tuple[str, ...]]]:
-        """The schemas and key columns of the companion tables of that name that have a key."""
-        with self._lock, calling():
-            self._check_open()
-            visible = self.engine.services.tables.visible(self.reader, self.tenant)
-        own: dict[str, CatalogTable] = {}
-        for found in visible:  # a tenant's own table comes before a global one
-            if found.local_name == table and schema in (None, found.namespace):
-                hidden = own.get(found.namespace)
-                if hidden is None or found.definition.tenant is not None:
-                    own[found.namespace] = found
-        keys = [(namespace, found.definition.primary_key) for namespace, found in sorted(own.items())]
-        return [(namespace, key) for namespace, key in keys if key]
+        return SessionMetadata(self)
 
     def backup(self, path: str | PathLike[str]) -> None:
         """Write a consistent copy of the store into a new or empty folder, while others go on; open it to restore."""

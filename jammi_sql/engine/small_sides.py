@@ -10,7 +10,7 @@ import pyarrow as pa
 from datafusion import SessionContext
 
 from ..dialect.statements import Fragment
-from ..federation.cutting import Cut, Pushed, SmallSide
+from ..federation.cut import Cut, Pushed, SmallSide
 from ..federation.expression import Column, Expression, InList, Literal
 from ..federation.said import NotSaid
 from ..federation.substrait_types import names_of, substrait_type

@@ -12,19 +12,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..sources.relation import RemoteRelation
 from .cluster import Cluster, fields_of, gather, moved, selected, selection
+from .cut import Cut, FoundTable, Pushed, SmallSide
 from .dialects import DIALECTS
 from .expression import Call, Column, Expression
 from .joining import Item, in_order
 from .null_aware import NULL_AWARE
+from .remote import Remote, check_deliverable, emitted_columns
 from .said import NotSaid
 from .select import JoinKind, Select
 from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
-from .substrait_types import Json, emitted, literal, names_of, substrait_type
+from .substrait_types import Json, literal, names_of, substrait_type
 from .width import width_of
 
-__all__ = ["Cut", "FoundTable", "Pushed", "SmallSide", "cut", "whole_select"]
+__all__ = ["cut", "whole_select"]
 
 _JOIN_KINDS: Mapping[str, JoinKind] = {
     "JOIN_TYPE_INNER": "inner",
@@ -49,61 +50,6 @@ _REDUCIBLE: Mapping[str, tuple[str, ...]] = {
     "JOIN_TYPE_LEFT_ANTI": ("right",),
 }
 _CLAUSES = {"fetch": "limit", "project": "expression", "sort": "order"}
-
-
-@dataclass(frozen=True, slots=True)
-class FoundTable:
-    """A table of an attached source that a plan reads."""
-
-    source: str
-    dialect: str | None
-    relation: RemoteRelation
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """A relation that is computed by a source: the name that the plan has for it, and its statement."""
-
-    name: str
-    source: str
-    select: Select
-    schema: pa.Schema
-
-
-@dataclass(frozen=True, slots=True)
-class SmallSide:
-    """A side of a join that is read first, so that a source is asked for the rows with its keys alone.
-
-    ``rel`` is the relation, of ``width`` columns; ``place`` is where it stands in the plan: whoever reads it first puts the
-    scan of what was read there, or ``rel`` itself. ``column`` has the keys, which are those of the column ``key`` of the relation
-    ``pushed``.
-    """
-
-    place: Json
-    rel: Json
-    width: int
-    column: int
-    pushed: str
-    key: int
-
-    def leave(self) -> None:
-        """Let it be read where it stands."""
-        self.put(self.rel)
-
-    def put(self, rel: Json) -> None:
-        """Let ``rel`` stand in its place."""
-        self.place.clear()
-        self.place.update(rel)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A plan without what its sources compute. ``stayed`` says of each source what is computed here, and why."""
-
-    plan: Json
-    pushed: tuple[Pushed, ...]
-    stayed: tuple[tuple[str, str], ...]
-    small: tuple[SmallSide, ...] = ()
 
 
 Lookup = Callable[[tuple[str, ...]], FoundTable | None]
@@ -148,20 +94,7 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A part of the plan that lies in one source. ``sorts`` are the plan's own keys of an order that it has."""
-
-    source: str
-    select: Select
-    sorts: tuple[Json, ...] = ()
-
-    @property
-    def types(self) -> list[Any]:
-        return [column.type for column in self.select.columns]
-
-
-_Piece = _Remote | Json
+_Piece = Remote | Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +124,11 @@ class _Cutter:
         root = relation["root"]
         return {"root": {**root, "input": self._here(self._visit(root["input"]))}}
 
-    def whole(self, rel: Json) -> _Remote | None:
+    def whole(self, rel: Json) -> Remote | None:
         """All of it as one part that lies in a source, ``None`` where that is not so. Nothing of it is read here."""
         self._stays_there = True
         piece = self._visit(rel)
-        return piece if isinstance(piece, _Remote) and not piece.sorts else None
+        return piece if isinstance(piece, Remote) and not piece.sorts else None
 
     # --- a relation, from below ---
 
@@ -211,9 +144,9 @@ class _Cutter:
             if joined is not None:
                 return joined
         pieces = {key: self._visit(body[key]) for key in _INPUTS if key in body}
-        if kind == "filter" and isinstance(pieces["input"], _Remote) and not pieces["input"].sorts:
+        if kind == "filter" and isinstance(pieces["input"], Remote) and not pieces["input"].sorts:
             return self._filter(body, pieces["input"])
-        remotes = [piece for piece in pieces.values() if isinstance(piece, _Remote)]
+        remotes = [piece for piece in pieces.values() if isinstance(piece, Remote)]
         sources = sorted({piece.source for piece in remotes})
         if remotes and len(remotes) == len(pieces) and len(sources) == 1:
             try:
@@ -253,7 +186,7 @@ class _Cutter:
             if (
                 large in found
                 or large not in which
-                or not isinstance(piece, _Remote)
+                or not isinstance(piece, Remote)
                 or piece.sorts
                 or piece.select.limit
             ):
@@ -296,7 +229,7 @@ class _Cutter:
         """Inner joins: those of tables of one source are made there, the rest in an order that suits what is known of their
         sizes. ``None`` where none of the relations is a source's: the order is DataFusion's business then."""
         pieces = [self._visit(leaf) for leaf in cluster.leaves]
-        if not any(isinstance(piece, _Remote) for piece in pieces):
+        if not any(isinstance(piece, Remote) for piece in pieces):
             return self._again(cluster, pieces)
         columns = [
             tuple(range(start, start + width)) for start, width in zip(cluster.starts, cluster.widths, strict=True)
@@ -314,11 +247,11 @@ class _Cutter:
             else:
                 place += 1
         conditions = [part for part in conditions if not self._filters(parts, part)]
-        if len(parts) == 1 and not conditions and isinstance(parts[0].piece, _Remote):
+        if len(parts) == 1 and not conditions and isinstance(parts[0].piece, Remote):
             piece, own = parts[0].piece, parts[0].columns
             chosen = [Column(own.index(column), piece.types[own.index(column)]) for column in cluster.outputs]
             return replace(piece, select=piece.select.project(chosen))
-        sources = sorted({part.piece.source for part in parts if isinstance(part.piece, _Remote)})
+        sources = sorted({part.piece.source for part in parts if isinstance(part.piece, Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
         reduced = self._reduced(parts, conditions, range(len(parts)))
@@ -331,7 +264,7 @@ class _Cutter:
     def _pair(self, left: _Part, right: _Part, conditions: list[Json]) -> _Part | None:
         """Two tables of one source, joined there; what was said of them is taken out of ``conditions``."""
         first, second = left.piece, right.piece
-        if not isinstance(first, _Remote) or not isinstance(second, _Remote) or first.source != second.source:
+        if not isinstance(first, Remote) or not isinstance(second, Remote) or first.source != second.source:
             return None
         if first.sorts or second.sorts:
             return None
@@ -364,14 +297,14 @@ class _Cutter:
             return None
         taken = [part for part, _ in said]
         conditions[:] = [part for part in conditions if not any(part is each for each in taken)]
-        return _Part(_Remote(first.source, select), together)
+        return _Part(Remote(first.source, select), together)
 
     def _filters(self, parts: list[_Part], condition: Json) -> bool:
         """Whether a condition that is about one relation of a source alone was told to it."""
         fields = fields_of(condition)
         for place, part in enumerate(parts):
             piece = part.piece
-            if isinstance(piece, _Remote) and not piece.sorts and fields and fields <= set(part.columns):
+            if isinstance(piece, Remote) and not piece.sorts and fields and fields <= set(part.columns):
                 position = {column: index for index, column in enumerate(part.columns)}
                 try:
                     expression = self._read_expression(moved(condition, position.__getitem__), piece.types)
@@ -404,7 +337,7 @@ class _Cutter:
         return {"project": {"common": emit, "input": rel, "expressions": expressions}}
 
     def _rows(self, piece: _Piece) -> float | None:
-        return piece.select.rows if isinstance(piece, _Remote) else self._size(piece)
+        return piece.select.rows if isinstance(piece, Remote) else self._size(piece)
 
     def _size(self, rel: Json) -> float | None:
         """Rows of a relation that is here, roughly."""
@@ -423,7 +356,7 @@ class _Cutter:
     def _stays(self, source: str, kind: str, why: NotSaid) -> None:
         self.stayed.append((source, f"{_CLAUSES.get(kind, kind)}: {why}"))
 
-    def _grown(self, kind: str, body: Json, remotes: Sequence[_Remote]) -> _Remote:
+    def _grown(self, kind: str, body: Json, remotes: Sequence[Remote]) -> Remote:
         """The relation as a part of the statement that its inputs are; ``NotSaid`` where it is none."""
         first = remotes[0]
         if kind == "fetch":
@@ -441,15 +374,15 @@ class _Cutter:
                 select = self._aggregated(body, first)
             case "sort":
                 keys = [read_sort_key(json, first.types, self._functions) for json in body["sorts"]]
-                return _Remote(first.source, first.select.sort(keys), tuple(body["sorts"]))
+                return Remote(first.source, first.select.sort(keys), tuple(body["sorts"]))
             case _:
                 raise NotSaid(f"{kind} is computed here")
-        grown = _emitted(_Remote(first.source, select), body)
+        grown = emitted_columns(Remote(first.source, select), body)
         if not self._stays_there:
-            _check_deliverable(grown)
+            check_deliverable(grown)
         return grown
 
-    def _joined(self, body: Json, left: _Remote, right: _Remote) -> Select:
+    def _joined(self, body: Json, left: Remote, right: Remote) -> Select:
         kind = _JOIN_KINDS.get(body.get("type", ""))
         if kind is None or "postJoinFilter" in body:
             raise NotSaid("this kind of join is made here")
@@ -460,7 +393,7 @@ class _Cutter:
             return left.select.not_in(right.select, condition)
         return left.select.join(kind, right.select, condition)
 
-    def _aggregated(self, body: Json, piece: _Remote) -> Select:
+    def _aggregated(self, body: Json, piece: Remote) -> Select:
         groupings = body.get("groupings", ())
         if len(groupings) > 1:
             raise NotSaid("GROUPING SETS are computed here")
@@ -471,14 +404,14 @@ class _Cutter:
 
     def _set(self, body: Json) -> _Piece:
         pieces = [self._visit(rel) for rel in body["inputs"]]
-        remotes = [piece for piece in pieces if isinstance(piece, _Remote) and not piece.sorts]
+        remotes = [piece for piece in pieces if isinstance(piece, Remote) and not piece.sorts]
         if len(remotes) == len(pieces) and len({remote.source for remote in remotes}) == 1:
             try:
                 if body.get("op") != "SET_OP_UNION_ALL":
                     raise NotSaid("this operation on sets is computed here")
                 select = remotes[0].select.union([remote.select for remote in remotes[1:]])
-                grown = _Remote(remotes[0].source, select)
-                _check_deliverable(grown)
+                grown = Remote(remotes[0].source, select)
+                check_deliverable(grown)
                 return grown
             except NotSaid as why:
                 self._stays(remotes[0].source, "union", why)
@@ -493,7 +426,7 @@ class _Cutter:
             return {"read": self._within(body, {})}
         relation = table.relation
         everything = range(len(relation.columns))
-        piece = _Remote(table.source, Select.of(DIALECTS[table.dialect], relation, everything, self._aliases))
+        piece = Remote(table.source, Select.of(DIALECTS[table.dialect], relation, everything, self._aliases))
         local: list[Json] = []
         for key in ("filter", "bestEffortFilter"):
             if key in body:
@@ -510,13 +443,13 @@ class _Cutter:
             "project": {"common": mapping, "input": filtered, "expressions": [selection(index) for index in wanted]}
         }
 
-    def _filter(self, body: Json, piece: _Remote) -> _Piece:
+    def _filter(self, body: Json, piece: Remote) -> _Piece:
         piece, local = self._filtered(body["condition"], piece)
         if not local:
-            return _emitted(piece, body)
+            return emitted_columns(piece, body)
         return {"filter": {**body, "input": self._here(piece), "condition": self._all(local)}}
 
-    def _filtered(self, condition: Json, piece: _Remote) -> tuple[_Remote, list[Json]]:
+    def _filtered(self, condition: Json, piece: Remote) -> tuple[Remote, list[Json]]:
         """What a source is told of a condition, and the parts that stay."""
         local: list[Json] = []
         for part in self._parts(condition):
@@ -545,7 +478,7 @@ class _Cutter:
 
     def _here(self, piece: _Piece) -> Json:
         """A part of the plan, as a relation that is read here."""
-        if not isinstance(piece, _Remote):
+        if not isinstance(piece, Remote):
             return piece
         select = piece.select
         if piece.sorts and not select.limit:
@@ -600,24 +533,8 @@ class _Cutter:
         return read_expression(json, types, self._functions)
 
 
-def _check_deliverable(piece: _Remote) -> None:
-    """``NotSaid`` where a value that was computed cannot be handed over, or has no type in a plan."""
-    piece.select.check_deliverable()
-    for data_type in piece.types:
-        substrait_type(data_type)
-
-
 def _all_columns(types: Sequence[Any]) -> list[Expression]:
     return [Column(index, data_type) for index, data_type in enumerate(types)]
-
-
-def _emitted(piece: _Remote, body: Json) -> _Remote:
-    """The columns that a relation of the plan gives of those that it has."""
-    mapping = emitted(body)
-    if mapping is None:
-        return piece
-    types = piece.types
-    return replace(piece, select=piece.select.project([Column(index, types[index]) for index in mapping]))
 
 
 def _number(body: Json, what: str) -> int | None:

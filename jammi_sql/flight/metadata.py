@@ -42,14 +42,14 @@ def metadata(command: Any, session: Session, limits: Limits) -> pa.Table:
 
 
 def _catalogs(command: Any, session: Session) -> list[dict[str, object]]:
-    return [{"catalog_name": name} for name in sorted({CATALOG, *session.source_names()})]
+    return [{"catalog_name": name} for name in sorted({CATALOG, *session.metadata.source_names()})]
 
 
 def _db_schemas(command: Any, session: Session) -> list[dict[str, object]]:
     catalog, matches = _given(command, "catalog"), _like(_given(command, "db_schema_filter_pattern"))
-    found: set[tuple[str, str]] = set(session.source_schemas(catalog))
+    found: set[tuple[str, str]] = set(session.metadata.source_schemas(catalog))
     if catalog in (None, CATALOG):
-        found |= {(CATALOG, row["schema"]) for row in session.objects(2, CATALOG).to_pylist()}
+        found |= {(CATALOG, row["schema"]) for row in session.metadata.objects(2, CATALOG).to_pylist()}
     return [{"catalog_name": name, "db_schema_name": schema} for name, schema in sorted(found) if matches(schema)]
 
 
@@ -58,9 +58,9 @@ def _tables(command: Any, session: Session) -> list[dict[str, object]]:
     in_schema = _like(_given(command, "db_schema_filter_pattern"))
     called = _like(_given(command, "table_name_filter_pattern"))
     kinds = {kind.lower() for kind in command.table_types}
-    found = session.source_listing(catalog, in_schema, called)
+    found = session.metadata.source_listing(catalog, in_schema, called)
     if catalog in (None, CATALOG):
-        found += [(CATALOG, *own) for own in session.listing() if in_schema(own[0]) and called(own[1])]
+        found += [(CATALOG, *own) for own in session.metadata.listing() if in_schema(own[0]) and called(own[1])]
     rows: list[dict[str, object]] = []
     for name, schema, table, kind, columns in sorted(found, key=lambda each: each[:4]):
         if not kinds or kind in kinds:
@@ -123,7 +123,7 @@ def _primary_keys(command: Any, session: Session) -> list[dict[str, object]]:
             "key_name": None,
             "key_sequence": place,
         }
-        for schema, key in session.primary_keys(_given(command, "db_schema"), command.table)
+        for schema, key in session.metadata.primary_keys(_given(command, "db_schema"), command.table)
         for place, column in enumerate(key, 1)
     ]
 

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from os import PathLike
 from typing import Any
 
@@ -210,15 +210,22 @@ class FakeSession:
     def backup(self, path: str | PathLike[str]) -> None:
         self.log.append(f"backup {path}")
 
-    def objects(
-        self,
-        depth: int,
-        catalog: str | None,
-        schema: str | None,
-        table: str | None,
-        types: Sequence[str] | None,
-        column: str | None,
-    ) -> pa.Table:
+    @property
+    def metadata(self) -> FakeMetadata:
+        return FakeMetadata(self.context)
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeMetadata:
+    def __init__(self, context: datafusion.SessionContext) -> None:
+        self.context = context
+
+    def objects(self, depth: int, catalog: str | None, schema: str | None, table: str | None) -> pa.Table:
         return pa.Table.from_pylist(list(self._objects(depth)), schema=OBJECTS_SCHEMA)
 
     def _objects(self, depth: int) -> Iterator[dict[str, Any]]:
@@ -251,9 +258,3 @@ class FakeSession:
         if not self.context.table_exist(table):
             raise UndefinedTable(f"there is no {table}")
         return self.context.table(table).schema()
-
-    def cancel(self) -> None:
-        self.cancelled.set()
-
-    def close(self) -> None:
-        self.closed = True
