@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +32,24 @@ settings.register_profile(
     "thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+_parse = ast.parse
+
+
+def _parse_undisturbed(*args: Any, **options: Any) -> ast.AST:
+    """``ast.parse`` without a garbage collection within: one that parses itself, as a traceback that is formatted does,
+    makes CPython 3.11 fail with "AST constructor recursion depth mismatch". Hypothesis parses whole files of tests.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return _parse(*args, **options)
+    finally:
+        if collects:
+            gc.enable()
+
+
+ast.parse = _parse_undisturbed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

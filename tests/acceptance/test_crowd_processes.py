@@ -61,7 +61,7 @@ async def collected(subscription: Subscription) -> list[tuple[int, int, str]]:
     return found
 
 
-@pytest.mark.parametrize("compaction", [False, True])
+@pytest.mark.parametrize("compaction", [pytest.param(False, marks=pytest.mark.soak), True])
 def test_a_crowd_gets_all_that_processes_publish_also_one_that_is_killed(tmp_path: Path, compaction: bool) -> None:
     with Engine.open(tmp_path, compaction=compaction, segment_rows=40) as engine:
         topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA))

@@ -6,11 +6,13 @@ import datetime as dt
 import decimal
 import itertools
 import math
+import random
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 
 from jammi_sql.dbapi import Connection
 
@@ -18,6 +20,7 @@ from .language import rows, value, values
 
 pytestmark = pytest.mark.both_stores
 
+THOROUGH = settings.get_current_profile_name() == "thorough"
 NAN = float("nan")
 D = decimal.Decimal
 
@@ -168,6 +171,8 @@ def test_pushdown_on_and_off_give_the_same_rows(
         f"(v = {stored[0]}) IS NULL",
         f"(v <> {stored[1]}) IS NOT TRUE",
     ]
+    if not THOROUGH:
+        conditions = random.Random(sql_type).sample(conditions, len(conditions) // 3)
     for condition in conditions:
         answers = []
         expected = outcome(conn, f"SELECT i FROM memory WHERE {condition} ORDER BY i")

@@ -13,13 +13,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jammi_sql import Engine
 from jammi_sql.tables.cache import TableCache
 from tests.topic_support import TENANT_A, TENANT_B
 
+THOROUGH = settings.get_current_profile_name() == "thorough"
 ROWS = 20_000  # more than one batch
 
 # Another process that raises every row by one.
@@ -121,7 +122,7 @@ def test_repeated_scans_follow_every_writer(folder: Path) -> None:
             value += who in ("same", "other", "process", "transaction")
             for _ in range(2):
                 for session, tenant in chance.sample(readers, 3):
-                    for scan in chance.sample(SCANS, 4):
+                    for scan in chance.sample(SCANS, 4 if THOROUGH else 2):
                         assert seen(session, scan, tenant) in (value, None), (turn, who, scan)
         assert engine.services.cache._entries  # else this looked at nothing
         process.stdin.close()

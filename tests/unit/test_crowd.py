@@ -22,6 +22,7 @@ from jammi_sql.topics.entries import Chunk
 from jammi_sql.topics.log import Log
 from jammi_sql.topics.selection import Handed, Selection
 from jammi_sql.topics.shared_reads import LogRead, ReadChunk, SharedReads
+from jammi_sql.topics.tail import Tail
 from jammi_sql.topics.watch import HeadWatch
 from tests.topic_support import LIMIT, SCHEMA, TENANT_A, TENANT_B, batch_of, definition, offsets, receive, until
 
@@ -339,10 +340,16 @@ def dispatchers() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "jammi-dispatcher"]
 
 
+def woken_by_the_broker_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watch over the log may see a commit, and wake all, before the publisher hands it over."""
+    monkeypatch.setattr(Tail, "notify", lambda tail, head: None)
+
+
 def test_few_are_woken_by_the_publisher_and_a_crowd_by_one_thread_which_ends(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jammi_sql.brokers.dispatcher._IDLE", 0.01)
+    woken_by_the_broker_alone(monkeypatch)
     until(lambda: not dispatchers(), "those of other tests end")
 
     def waited_for(size: int) -> int:
@@ -369,14 +376,24 @@ def test_what_goes_wrong_in_the_dispatcher_wakes_all(
     def broken(selection: Selection) -> bool:
         raise MemoryError("no room")
 
+    woken: list[Tail] = []
+    wake_all = Tail.wake_all
+
+    def counted(tail: Tail) -> None:
+        woken.append(tail)
+        wake_all(tail)
+
     monkeypatch.setattr(Selection, "tell", broken)
+    monkeypatch.setattr(Tail, "wake_all", counted)
+    woken_by_the_broker_alone(monkeypatch)
     subscriptions = [engine.subscriber.subscribe(TOPIC) for _ in range(20)]
     with ThreadPoolExecutor(20) as pool:
         waiting = [pool.submit(receive, one, 1) for one in subscriptions]
         until(lambda: all(len(one.waiting) == 20 for one in selections_of(subscriptions)), "all wait")
         publish(engine, 0, 1)
         assert [offsets(one.result(LIMIT)) for one in waiting] == [[0]] * 20
-    until(lambda: "no room" in caplog.text, "it is logged")  # the watch over the log may have woken them first
+    assert len(woken) == 1  # else they would look for themselves, much later
+    assert "no room" in caplog.text
 
 
 # --- shared reads ---
