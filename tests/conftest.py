@@ -29,7 +29,12 @@ __all__ = [
 # The default is the same on every run, so that a red test is red for everybody; soak runs look for new cases.
 settings.register_profile("default", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile(
-    "thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "thorough",
+    derandomize=False,
+    deadline=None,
+    max_examples=2000,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

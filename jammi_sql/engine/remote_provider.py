@@ -15,7 +15,7 @@ from ..arrow.dataset import LazyDataset
 from ..arrow.filter import Filter, compile_filter
 from ..errors import FeatureNotSupported
 from ..federation.cut import Pushed
-from ..federation.dialects import DIALECTS, Dialect
+from ..federation.dialects import DIALECTS, CommonDialect, Dialect
 from ..federation.said import NotSaid
 from ..federation.select import Select
 from ..federation.wanted import expression_of
@@ -25,7 +25,6 @@ from .planning import Planning
 
 __all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "providers_of"]
 
-_PLAIN = Dialect()
 _LARGE = 100_000
 """Rows from which a table is read in several shares."""
 
@@ -222,9 +221,8 @@ def shares(source: Source, select: Select, places: Sequence[int]) -> list[str]:
 
 
 def dialect_of(source: Source) -> Dialect:
-    """The dialect of a source; the plain one, in which columns are named and nothing else, where it has none that is
-    known."""
-    return DIALECTS.get(source.dialect or "", _PLAIN)
+    """The dialect of a source; the common one where it has none that is known."""
+    return DIALECTS.get(source.dialect or "") or CommonDialect(source.quote)
 
 
 def remote_schema(relation: RemoteRelation) -> pa.Schema:

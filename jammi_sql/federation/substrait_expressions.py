@@ -19,7 +19,10 @@ Functions = Mapping[int, str]
 
 # Of functions whose result has no type in the plan.
 _TEXT = frozenset({"substr", "substring", "concat", "trim", "ltrim", "rtrim", "replace", "lower", "upper"})
-_BOOLEAN = frozenset({"like", "not_like", "and", "or", "not", "starts_with", "ends_with", "contains", "is_null"})
+_BOOLEAN = frozenset({
+    "like", "not_like", "ilike", "not_ilike", "regex_match", "regex_imatch", "regex_not_match", "regex_not_imatch",
+    "and", "or", "not", "starts_with", "ends_with", "contains", "is_null",
+})  # fmt: skip
 _DIRECTIONS = {
     "SORT_DIRECTION_ASC_NULLS_FIRST": (False, True),
     "SORT_DIRECTION_ASC_NULLS_LAST": (False, False),

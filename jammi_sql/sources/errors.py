@@ -175,11 +175,18 @@ def of_other(error: BaseException, doing: str) -> Error:
     lower = line.lower()
     message = f"{doing}: {line}"
     state = (getattr(error, "sqlstate", None) or "").strip("\0") or None
+    told = _TOLD.match(line)  # a Jammi server's, whose driver passes on the text alone
+    if told is not None:
+        state, message = told[1], f"{doing}: {told[2]}"
     status = getattr(getattr(error, "status_code", None), "name", "")
     if status in ("UNAUTHENTICATED", "UNAUTHORIZED"):
         return OperationalError(message, sqlstate="28000", hint="check the user, the password or the token")
     if any(part in lower for part in _LOST) or (state or "").startswith("08"):
         return ConnectionLost(message, hint="check that the server runs, and its address")
+    for prefix in (state or "", (state or "")[:2]):
+        if told is not None and prefix in _STATES:
+            kind = _STATES[prefix]
+            return kind(message, sqlstate=state, hint=_HINTS.get(kind))
     if status in _STATUSES:
         return _STATUSES[status](message)
     for name in type(error).__mro__:
@@ -189,6 +196,28 @@ def of_other(error: BaseException, doing: str) -> Error:
     return OperationalError(message, sqlstate=state)
 
 
+_TOLD: Final = re.compile(r"\[([0-9A-Z]{5})\] (.*)")
+_STATES: Final[dict[str, type[Error]]] = {
+    "0A": NotSupportedError,
+    "22": DataError,
+    "22003": NumericValueOutOfRange,
+    "23": IntegrityError,
+    "23502": NotNullViolation,
+    "23505": UniqueViolation,
+    "25006": ReadOnlyStore,
+    "40": SerializationFailure,
+    "42": ProgrammingError,
+    "42501": PermissionDenied,
+    "42601": StatementSyntaxError,
+    "42703": UndefinedColumn,
+    "42P01": UndefinedTable,
+    "42P07": DuplicateObject,
+    "53": OperationalError,
+    "53100": DiskFull,
+    "55P03": LockNotAvailable,
+    "57014": QueryCanceled,
+    "58": OperationalError,
+}
 _STATUSES: Final[dict[str, type[Error]]] = {
     "CANCELLED": QueryCanceled,
     "TIMEOUT": QueryCanceled,

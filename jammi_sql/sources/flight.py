@@ -18,7 +18,8 @@ from .options import seconds
 __all__ = ["FlightSource"]
 
 _VENDOR_NAME: Final = 0  # ADBC's code
-_OURS: Final = ("jammi", "datafusion")
+_CATALOGS: Final = {"jammi": "jammi", "datafusion": "datafusion"}
+"""By what is in the name of a server that is DataFusion: the catalog in which it looks first."""
 _OPTIONS: Final = {
     "username": "username",
     "password": "password",
@@ -28,14 +29,15 @@ _OPTIONS: Final = {
 
 
 class FlightSource(GenericSource):
-    """The ``Source`` over Flight SQL. Queries are pushed to servers that say they are DataFusion; of others, columns are
-    read."""
+    """The ``Source`` over Flight SQL. Queries are pushed to servers that say they are DataFusion, and in the dialect that the
+    attachment names; of others, columns are read."""
 
     kind: ClassVar[str] = "flight"
 
     def __init__(self, definition: SourceDefinition) -> None:
         super().__init__(definition)
         self.retry_for = seconds(self.kind, definition.options, "connect_timeout") or 10.0
+        self._first_catalog: str | None = None
 
     def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
         given = {own: options[name] for name, own in _OPTIONS.items() if name in options}
@@ -76,4 +78,9 @@ class FlightSource(GenericSource):
                 raise found from error
             return
         vendor = str(told.get(_VENDOR_NAME) or "").lower()
-        self.dialect = "datafusion" if any(name in vendor for name in _OURS) else None
+        self._first_catalog = next((catalog for name, catalog in _CATALOGS.items() if name in vendor), None)
+        if "dialect" not in self.definition.options:
+            self.dialect = None if self._first_catalog is None else "datafusion"
+
+    def _current_catalog(self, link: Link) -> str | None:
+        return super()._current_catalog(link) or self._first_catalog

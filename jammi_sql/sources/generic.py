@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final
 
 import adbc_driver_manager
@@ -17,6 +18,7 @@ from .credentials import without_credentials
 from .definition import SourceDefinition
 from .errors import of_other
 from .link import Link
+from .names import quoted
 from .options import choice
 from .outgoing import Outgoing
 from .relation import RemoteColumn, RemoteRelation
@@ -26,6 +28,11 @@ __all__ = ["GenericSource"]
 
 _OURS: Final = frozenset({"driver", "entrypoint", "dialect", "quote", "pool_size"})
 _PLAIN: Final = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_date, pa.types.is_decimal)
+_CATALOG: Final = "adbc.connection.catalog"
+_DIALECTS: Final = ("datafusion", "postgres", "sqlite", "duckdb")
+
+Place = tuple[str | None, str | None]
+"""The catalog and the schema of a relation, as the driver has them."""
 
 
 class GenericSource(AttachedDatabase):
@@ -38,7 +45,7 @@ class GenericSource(AttachedDatabase):
 
     def __init__(self, definition: SourceDefinition) -> None:
         options = definition.options
-        dialect = choice("adbc", options, "dialect", ("postgres", "sqlite", "duckdb")) if self.kind == "adbc" else None
+        dialect = choice(self.kind, options, "dialect", _DIALECTS)
         super().__init__(definition, dialect=dialect, location=without_credentials(definition.uri) or definition.name)
         self.quote = options.get("quote", '"')
         if len(self.quote) != 1:
@@ -48,8 +55,10 @@ class GenericSource(AttachedDatabase):
                 "a source of type adbc needs a driver",
                 hint="(TYPE adbc, driver 'adbc_driver_sqlite', ...), or the path of a shared library",
             )
-        self._catalogs: dict[str, tuple[str | None, str | None]] = {}
+        self._catalogs: dict[str, Place] = {}
         """What a schema's name stands for: drivers without schemas have catalogs alone, and the other way round."""
+        self._current: str | None = None
+        """The catalog in which the server looks for what is named without one, where it says so."""
 
     # --- connections ---
 
@@ -102,10 +111,24 @@ class GenericSource(AttachedDatabase):
     # --- catalogue ---
 
     def _schemas(self, link: Link) -> list[str]:
+        places = [place for place, _ in self._objects(link, adbc_driver_manager.GetObjectsDepth.DB_SCHEMAS)]
+        names = Counter(_schema_of(place) for place in places)
+        self._current = self._current_catalog(link)
         self._catalogs = {
-            name: place for name, place, _ in self._objects(link, adbc_driver_manager.GetObjectsDepth.DB_SCHEMAS)
+            _schema_of(place)
+            if names[_schema_of(place)] == 1 or place[0] == self._current
+            else ".".join(part for part in place if part): place
+            for place in places
         }
         return sorted(self._catalogs)
+
+    def _current_catalog(self, link: Link) -> str | None:
+        """Where names without a catalog lead; ``None`` where the driver does not say."""
+        try:
+            found: str = link.connection.get_option(_CATALOG)
+        except DRIVER_ERRORS:
+            return None
+        return found
 
     def _relation_names(self, link: Link, schema: str) -> list[str]:
         return sorted(name for name, _ in self._tables(link, schema))
@@ -120,16 +143,14 @@ class GenericSource(AttachedDatabase):
         depth = adbc_driver_manager.GetObjectsDepth.TABLES
         return [
             (row["table_name"], row["table_type"] or "")
-            for _, place, rows in self._objects(link, depth, catalog=catalog, db_schema=own)
+            for place, rows in self._objects(link, depth, catalog=catalog, db_schema=own)
             if place == (catalog, own)
             for row in rows
             if "system" not in (row["table_type"] or "").lower()
         ]
 
-    def _objects(
-        self, link: Link, depth: Any, **only: Any
-    ) -> Iterator[tuple[str, tuple[str | None, str | None], list[Any]]]:
-        """Schemas by the names that they have here, their catalogs and own names, and their tables."""
+    def _objects(self, link: Link, depth: Any, **only: Any) -> Iterator[tuple[Place, list[Any]]]:
+        """Schemas and their tables."""
         doing = f"looking at {self.definition.name}"
         try:
             handle = link.connection.get_objects(depth, **only)
@@ -140,7 +161,7 @@ class GenericSource(AttachedDatabase):
         for catalog in catalogs:
             for schema in catalog["catalog_db_schemas"] or ():
                 place = (catalog["catalog_name"], schema["db_schema_name"])
-                yield place[1] or place[0] or "main", place, schema["db_schema_tables"] or []
+                yield place, schema["db_schema_tables"] or []
 
     def _relation(self, link: Link, schema: str, name: str) -> RemoteRelation | None:
         kinds = dict(self._tables(link, schema))
@@ -153,9 +174,14 @@ class GenericSource(AttachedDatabase):
         except DRIVER_ERRORS as error:
             raise self.translated(error, f"looking at {schema}.{name}") from error
         kind = "view" if "view" in kinds[name].lower() else "table"
-        return RemoteRelation(
-            schema, name, "view" if kind == "view" else "table", tuple(self._column(f) for f in found)
-        )
+        columns = tuple(self._column(field) for field in found)
+        path = (schema, name) if self._is_plain(schema) else tuple(part for part in (catalog, own, name) if part)
+        return RemoteRelation(schema, name, "view" if kind == "view" else "table", columns, path=path)
+
+    def _is_plain(self, schema: str) -> bool:
+        """Whether a schema is reached by its name alone."""
+        place = self._catalogs[schema]
+        return schema == _schema_of(place) and (self._current is None or place[0] in (None, "", self._current))
 
     def _column(self, field: pa.Field[Any]) -> RemoteColumn:
         kind: Any = field.type
@@ -164,8 +190,9 @@ class GenericSource(AttachedDatabase):
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
         unreadable = f"{kind} has no place in a query" if pa.types.is_union(kind) else None
-        # Of texts and floats nobody says how they are compared; DataFusion does as it is done here.
-        plain = self.dialect is not None and any(test(kind) for test in _PLAIN)
+        # Of texts and floats nobody says how they are compared; DataFusion does as it is done here. Whole numbers are
+        # compared alike by all.
+        plain = any(test(kind) for test in (_PLAIN if self.dialect is not None else (pa.types.is_integer,)))
         comparable = plain or self.dialect == "datafusion"
         declared = str(field.type)
         return RemoteColumn(field.name, kind, field.nullable, declared, None, comparable, None, unreadable)
@@ -186,17 +213,34 @@ class GenericSource(AttachedDatabase):
             self._schemas(link)
         catalog, own = self._catalogs.get(schema, (None, schema))
         outgoing = Outgoing(rows, rows.schema.types, [None] * len(rows.schema))
+        text = None if mode == "create" else self._insertion(link, schema, name, rows.schema.names)
         options = {"adbc.ingest.target_table": name, "adbc.ingest.mode": f"adbc.ingest.mode.{mode}"}
         if own:
             options["adbc.ingest.target_db_schema"] = own
-        elif catalog and catalog != "main":
+        if catalog and (not self._is_plain(schema) if own else catalog != "main"):
             options["adbc.ingest.target_catalog"] = catalog
         try:
-            link.ingest(outgoing.reader(), f"writing to {schema}.{name}", options)
+            link.ingest(outgoing.reader(), f"writing to {schema}.{name}", {} if text else options, text)
         except Exception:
             outgoing.raise_failure()
             raise
         return outgoing.count
+
+    def _insertion(self, link: Link, schema: str, name: str, columns: Sequence[str]) -> str | None:
+        """The statement that writes some of a table's columns, where the rest is to have its default and its dialect is known;
+        else the driver's bulk ingestion has its own way."""
+        found = self._relation(link, schema, name)
+        if self.dialect is None or found is None or len(columns) == len(found.columns):
+            return None
+        place = ".".join(quoted(part) for part in found.path)
+        mark = "?{}" if self.dialect == "sqlite" else "${}"
+        marks = ", ".join(mark.format(number) for number in range(1, len(columns) + 1))
+        return f"INSERT INTO {place} ({', '.join(map(quoted, columns))}) VALUES ({marks})"
+
+
+def _schema_of(place: Place) -> str:
+    """The name of a schema, where it is the only one with that name."""
+    return place[1] or place[0] or "main"
 
 
 def _own_name(name: str) -> str:

@@ -24,6 +24,7 @@ class SourceOption:
 
 _POOL: Final = SourceOption("pool_size", "connections at once, 1 to 1000", "8")
 _QUOTE: Final = SourceOption("quote", "the character around identifiers", '"')
+_DIALECTS: Final = "datafusion, postgres, sqlite, duckdb or none"
 _CONNECT: Final = SourceOption("connect_timeout", "seconds until a connection must be made", "10")
 
 OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
@@ -59,6 +60,7 @@ OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
         SourceOption("tls_skip_verify", "true: the server's certificate is not looked at", "false"),
         SourceOption("tls_override_hostname", "the name that the certificate must have"),
         SourceOption("headers", "header=value pairs with , between them, sent with each call", secret=True),
+        SourceOption("dialect", f"{_DIALECTS}: in which queries are pushed; as the server says, where it is not given"),
         _QUOTE,
         _CONNECT,
         _POOL,
@@ -66,7 +68,7 @@ OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
     "adbc": (
         SourceOption("driver", "name or path of the driver, or of its Python package"),
         SourceOption("entrypoint", "the function of the shared library that makes the driver"),
-        SourceOption("dialect", "postgres, sqlite, duckdb or none: in which queries are pushed", "none"),
+        SourceOption("dialect", f"{_DIALECTS}: in which queries are pushed", "none"),
         _QUOTE,
         SourceOption("password", "the driver's password", secret=True),
         _POOL,

@@ -44,6 +44,8 @@ class RemoteRelation:
     """The source's own estimate."""
     keys: tuple[tuple[str, ...], ...] = ()
     """Columns that are unique and never NULL, by primary key and unique constraints; the primary key comes first."""
+    path: tuple[str, ...] = ()
+    """Its names there, where they are others than ``schema`` and ``name``: a server may have several catalogs."""
 
     @property
     def arrow_schema(self) -> pa.Schema:

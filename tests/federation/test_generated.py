@@ -56,6 +56,18 @@ def test_duckdb(attached: Connection, text: str) -> None:
 
 
 @QUIET
+@given(text=queries(("far.public",)))
+def test_another_jammi(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
+@given(text=queries(("far.public", "pg.public")))
+def test_another_jammi_and_postgres(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
 @given(text=queries(("pg.public", "duck.main", "lite.main")))
 def test_all_three(attached: Connection, text: str) -> None:
     agree(attached, text)

@@ -12,7 +12,7 @@ from tests.servers.postgres import PostgresServer
 
 from .bothways import code_of, explained, pushed_and_not
 
-PG, LITE, DUCK = "pg.public", "lite.main", "duck.main"
+PG, LITE, DUCK, FAR = "pg.public", "lite.main", "duck.main", "far.public"
 
 EACH = [
     "SELECT * FROM {s}.one",
@@ -132,7 +132,7 @@ ACROSS = [
 
 
 @pytest.mark.parametrize("text", EACH)
-@pytest.mark.parametrize("source", [PG, LITE, DUCK])
+@pytest.mark.parametrize("source", [PG, LITE, DUCK, FAR])
 def test_a_query_over_one_source(attached: Connection, source: str, text: str) -> None:
     pushed_and_not(attached, text.format(s=source))
 

@@ -77,7 +77,7 @@ class Dialect:
 
     def table(self, relation: RemoteRelation) -> str:
         """The path of a table."""
-        return f"{self.quote(relation.schema)}.{self.quote(relation.name)}"
+        return ".".join(self.quote(name) for name in relation.path or (relation.schema, relation.name))
 
     def literal(self, value: pa.Scalar) -> str:
         """A value, written so that no text of a user's can be anything but a value."""
