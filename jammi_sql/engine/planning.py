@@ -105,7 +105,7 @@ class Planning:
         """Whether topics and tables must come as relations with a name, none as a plan of its own."""
         self.sources: dict[str, Any] = {}
         """The attached sources that it asked for, by name; ``None`` for what is none."""
-        self.file_relations: dict[tuple[str, str, str], Any] = {}
+        self.file_relations: dict[tuple[str, ...], Any] = {}
         """The attached files that it names, by their paths."""
         self.file_tables: dict[tuple[str, str, str], Any] = {}
         """The attached files that it scans, as tables of DataFusion's, by their paths."""

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from datafusion import DataFrame, SessionContext
+from datafusion import DataFrame, SessionContext, col
 
 from ..arrow.dataset import LazyDataset
 from ..arrow.renamed_dataset import RenamedDataset
+from ..dialect import quote_identifier
 from ..federation.naming import renamed, shares_names
 from ..federation.null_aware import NULL_AWARE
 from ..federation.said import NotSaid
@@ -49,10 +50,18 @@ def with_own_names(
 
         def insert(path: tuple[str, ...], number: int) -> str:
             found = session.relations.at(path)
-            if not isinstance(found, LazyDataset):
+            name, prefix = f"__table_{number}", f"t{number}_"
+            files = planning.file_relations.get(
+                path
+            )  # of which what was found has the columns alone, while they have names
+            if files is not None:
+                planning.files.append(files)
+                columns = [col(quote_identifier(each)).alias(f"{prefix}{each}") for each in files.schema.names]
+                tables[name] = files.frame(context).select(*columns).into_view()
+            elif isinstance(found, LazyDataset):
+                tables[name] = RenamedDataset(found, prefix)
+            else:
                 raise NotSaid("a table of DataFusion's own keeps its names")
-            name = f"__table_{number}"
-            tables[name] = RenamedDataset(found, f"t{number}_")
             return name
 
         plan_of_own = renamed(json, insert)
