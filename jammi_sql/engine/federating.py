@@ -11,6 +11,7 @@ from datafusion import DataFrame, SessionContext
 
 from ..federation.cut import FoundTable
 from ..federation.cutting import cut
+from ..federation.naming import distinct, with_output
 from ..federation.said import NotSaid
 from ..topics.definition import CATALOG
 from .planning import Planning
@@ -49,7 +50,8 @@ def federated(
             return None
         optimized = frame.optimized_logical_plan()
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
-        json = substrait_of(optimized, context)
+        names = distinct(schema.names) if planning.once else schema.names
+        json = with_output(substrait_of(optimized, context), schema, names)
         found = cut(
             json,
             lambda names: table_of(session, planning, names),
@@ -72,11 +74,12 @@ def federated(
         return None
     finally:
         planning.named = False
-    if now.types != schema.types or now.names != schema.names:
+    if now.types != schema.types or now.names != names:
         planning.whole = "the columns of the result would be others"
         return None
     texts = [each for each in planning.providers if isinstance(each[1], TextProvider)]
     planning.providers = [*texts, *((each.source, providers[each.name]) for each in found.pushed)]
+    planning.shows(result, schema.names)
     return Federated(result, found.stayed)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from datafusion import SessionContext
+import pyarrow as pa
+from datafusion import DataFrame, SessionContext
 
 from ..arrow.dataset import failure_report
 from ..dialect.statements import Fragment
@@ -120,6 +121,7 @@ class Planning:
         self.whole: str | None = None
         """Why each table of a source is read by itself, where that is so."""
         self._copies: list[CachedTable] = []
+        self._shown: list[tuple[DataFrame, Sequence[str]]] = []
         self.files: list[FileRelation] = []
         """The attached files that DataFusion scans for it."""
         self.failure: BaseException | None = None
@@ -315,6 +317,20 @@ class Planning:
         return DataCorrupted(
             f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
         )
+
+    # --- results ---
+
+    def shows(self, frame: DataFrame, names: Sequence[str]) -> None:
+        """The columns of ``frame``, which all have other names there, are called ``names``, of which some may be the same."""
+        self._shown.append((frame, names))
+
+    def shown(self, frame: DataFrame, schema: pa.Schema) -> pa.Schema:
+        """``schema``, that of ``frame``, with the names that its columns are to have."""
+        for known, names in self._shown:
+            if known is frame:
+                fields = [field.with_name(name) for field, name in zip(schema, names, strict=True)]
+                return pa.schema(fields, metadata=schema.metadata)  # type: ignore[arg-type] # invariant in the stubs
+        return schema
 
     # --- attached databases ---
 

@@ -11,7 +11,7 @@ from datafusion import DataFrame, SessionContext, col
 from ..arrow.dataset import LazyDataset
 from ..arrow.renamed_dataset import RenamedDataset
 from ..dialect import quote_identifier
-from ..federation.naming import renamed, shares_names
+from ..federation.naming import distinct, renamed, shares_names, with_output
 from ..federation.null_aware import NULL_AWARE
 from ..federation.said import NotSaid
 from .planning import Planning
@@ -41,7 +41,8 @@ def with_own_names(
         frame = plan()
         optimized = frame.optimized_logical_plan()
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
-        json = substrait_of(optimized, context)
+        names = distinct(schema.names) if planning.once else schema.names
+        json = with_output(substrait_of(optimized, context), schema, names)
         if not shares_names(json):
             return None
         if NULL_AWARE in str(json):
@@ -74,4 +75,7 @@ def with_own_names(
         return None
     finally:
         planning.named = False
-    return result if now.types == schema.types and now.names == schema.names else None
+    if now.types != schema.types or now.names != names:
+        return None
+    planning.shows(result, schema.names)
+    return result

@@ -437,7 +437,7 @@ class Session:
             schema: pa.Schema = self.context.create_dataframe_from_logical_plan(optimized).schema()
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
-        return schema
+        return planning.shown(frame, schema)
 
     def stream(
         self,

@@ -7,12 +7,15 @@ mended after 55.2), and gives wrong rows. A plan whose tables share no name is o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .substrait_types import Json
+import pyarrow as pa
 
-__all__ = ["renamed", "shares_names"]
+from .said import NotSaid
+from .substrait_types import Json, names_of
+
+__all__ = ["distinct", "renamed", "shares_names", "with_output"]
 
 Names = tuple[str, ...]
 
@@ -42,6 +45,29 @@ def renamed(plan: Any, insert: Callable[[Names, int], str]) -> Any:
         return {key: walk(item) for key, item in value.items()}
 
     return walk(plan)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names of a result's columns, those that are there again with a number: a plan in Substrait has each name once."""
+    found: dict[str, None] = {}
+    for name in names:
+        other, number = name, 1
+        while other in found or (other != name and other in names):
+            number += 1
+            other = f"{name}_{number}"
+        found[other] = None
+    return list(found)
+
+
+def with_output(plan: Json, schema: pa.Schema, names: Sequence[str]) -> Json:
+    """The plan, whose result has ``schema``, with other names for its columns."""
+    if list(names) == schema.names:
+        return plan
+    (relation,) = plan["relations"]
+    listed = [each for field, name in zip(schema, names, strict=True) for each in (name, *names_of(field)[1:])]
+    if len(listed) != len(relation["root"]["names"]):
+        raise NotSaid("the names of the columns are not those of the plan")
+    return {**plan, "relations": [{"root": {**relation["root"], "names": listed}}]}
 
 
 def _reads(value: Any) -> list[Json]:

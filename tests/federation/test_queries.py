@@ -95,6 +95,7 @@ EACH = [
     "SELECT a.id, b.id FROM {s}.one AS a, {s}.two AS b, {s}.one AS c WHERE a.k = b.k AND b.id = c.id AND c.b",
     "WITH w AS (SELECT k, max(d) AS m FROM {s}.one GROUP BY k) SELECT w.k, w.m, t.id FROM w JOIN {s}.two t ON t.k = w.k",
     "SELECT 1 FROM {s}.one WHERE id < 3",
+    "SELECT * FROM {s}.one AS a FULL JOIN {s}.two AS b ON a.id = b.id",
     "SELECT id FROM {s}.one WHERE id = 1 AND 1 = 1 AND NULL IS NULL",
     "SELECT max(id) FROM {s}.one WHERE id < 0",
     "SELECT k, max(t), min(t) FROM {s}.one GROUP BY k",
@@ -181,6 +182,18 @@ def test_explain_shows_the_text_that_is_sent(
     assert [part for part in parts if part not in plan[name]] == []
     assert "rows: " in plan[name]
     assert "computed here" not in plan
+
+
+@pytest.mark.parametrize("source", [PG, FAR])
+def test_columns_of_the_same_name_do_not_keep_a_join_here(attached: Connection, source: str) -> None:
+    text = (
+        f"SELECT a.id, b.*, 1 AS id_2, a.t FROM {source}.one AS a JOIN {source}.two AS b ON a.id = b.id WHERE b.id < 4"
+    )
+    assert " JOIN " in explained(attached, text)[f"source {source.partition('.')[0]}"]
+    found = attached.execute(text).fetch_arrow_table()
+    assert found.schema.names.count("id") == 2 and found.schema.names.count("t") == 2
+    assert found.schema.names[0] == "id" and found.schema.names[-2:] == ["id_2", "t"]
+    assert len(pushed_and_not(attached, text)) == 4
 
 
 def test_explain_says_why_something_stays(attached: Connection) -> None:
