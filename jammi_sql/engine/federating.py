@@ -65,8 +65,8 @@ def federated(
         found = small.read()
         providers = providers_of(planning, found.pushed)
         with inserted_relations(session.relations, {**providers, **small.relations}):
-            result = plan_of(found.plan, context)
-            now: pa.Schema = context.create_dataframe_from_logical_plan(result.optimized_logical_plan()).schema()
+            result = plan_of(found.plan, session.in_given_order(context))
+            now: pa.Schema = result.schema()
     except NotSaid as why:
         if planning.failure is not None:
             raise planning.failure from why

@@ -173,6 +173,10 @@ class Session:
         """A context with one partition, which keeps rows in the order in which they are read."""
         return self._world.ordered_context
 
+    def in_given_order(self, context: SessionContext) -> SessionContext:
+        """As ``World.in_given_order``."""
+        return self._world.in_given_order(context)
+
     @property
     def building_context(self) -> SessionContext:
         """A context whose joins hold the side in memory that is known to be small, if it is."""

@@ -41,6 +41,7 @@ class World:
         self._prepare = prepare
         self._files = files
         self._contexts: dict[str, SessionContext] = {}
+        self._options: dict[str, Mapping[str, str]] = {}
 
     @property
     def context(self) -> SessionContext:
@@ -78,6 +79,16 @@ class World:
         context.sql("SET datafusion.execution.batch_size = 1024")
         return context
 
+    def in_given_order(self, context: SessionContext) -> SessionContext:
+        """One like ``context`` that makes joins in the order which a plan has: DataFusion has a rule that puts inner joins
+        into a row, in the order of their tables, whose results may be the largest ones. That of a single statement stays."""
+        for name, own in self._contexts.items():
+            if own is context:
+                twin = self._context(f"{name} in given order", self._options[name])
+                twin.remove_optimizer_rule("eliminate_cross_join")
+                return twin
+        return context
+
     @property
     def contexts(self) -> Iterable[SessionContext]:
         """Those that were made."""
@@ -87,6 +98,7 @@ class World:
         context = self._contexts.get(name)
         if context is None:
             context = self._contexts[name] = self._new_context(own)
+            self._options[name] = own
         return context
 
     def _new_context(self, own: Mapping[str, str], runtime: RuntimeEnvBuilder | None = None) -> SessionContext:

@@ -7,22 +7,26 @@ relation of a new name; the rest stays as it was. Nothing is left to a source wh
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from .cluster import Cluster, fields_of, gather, moved, selected, selection
+from .cluster import Cluster, fields_of, gather, selection
 from .cut import Cut, FoundTable, Pushed, SmallSide
 from .dialects import DIALECTS
-from .expression import Call, Column, Expression
+from .equalities import Equalities
+from .expression import Column, Expression
+from .extent import Extent
 from .joining import Item, in_order
 from .null_aware import NULL_AWARE
+from .part import Part
 from .remote import Remote, check_deliverable, emitted_columns
 from .said import NotSaid
 from .select import JoinKind, Select
 from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
 from .substrait_types import Json, literal, names_of, substrait_type
+from .together import Together
 from .width import width_of
 
 __all__ = ["cut", "whole_select"]
@@ -97,14 +101,6 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
 _Piece = Remote | Json
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Of a cluster: some of its relations in one, and which of its columns that has, in its order."""
-
-    piece: _Piece
-    columns: tuple[int, ...]
-
-
 class _Cutter:
     def __init__(self, functions: Functions, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
         self.pushed: list[Pushed] = []
@@ -112,6 +108,7 @@ class _Cutter:
         self.extensions: list[Json] = []
         """Functions that the plan did not have."""
         self._rows_of = rows
+        self._known: dict[tuple[str, ...], float | None] = {}
         self.stayed: list[tuple[str, str]] = []
         self._functions = dict(functions)
         self._lookup = lookup
@@ -171,13 +168,27 @@ class _Cutter:
             if left is None or right is None:
                 break
             columns = {"left": tuple(range(left)), "right": tuple(range(left, left + right))}
-            parts = [_Part(pieces[side], columns[side]) for side in (small, large)]
-            found = self._reduced(parts, self._parts(body["expression"]), {1})
+            parts = [self._part(pieces[side], columns[side]) for side in (small, large)]
+            found = self._reduced(parts, self._equalities(self._parts(body["expression"]), parts), {1})
             if found:
                 return {small: found[0], large: found[1]}
         return {key: self._here(piece) for key, piece in pieces.items()}
 
-    def _reduced(self, parts: Sequence[_Part], conditions: Sequence[Json], which: Collection[int]) -> dict[int, Json]:
+    def _part(self, piece: _Piece, columns: tuple[int, ...]) -> Part:
+        return Part.remote(piece, columns) if isinstance(piece, Remote) else Part(piece, columns, self._extent(piece))
+
+    def _equalities(self, conditions: Sequence[Json], parts: Sequence[Part]) -> Equalities:
+        owners = {column: place for place, part in enumerate(parts) for column in part.columns}
+        exact = {
+            column
+            for part in parts
+            if isinstance(part.piece, Remote)
+            for column, data_type in zip(part.columns, part.piece.types, strict=True)
+            if _is_exact(data_type)
+        }
+        return Equalities(conditions, owners.__getitem__, lambda part: self._is(part, "equal"), exact.__contains__)
+
+    def _reduced(self, parts: Sequence[Part], equalities: Equalities, which: Collection[int]) -> dict[int, Json]:
         """For some of ``parts``, by their places, what stands for them: a small one that is read first, and one of a source
         that is asked for the rows with its keys, which may be one of ``which``."""
         found: dict[int, Json] = {}
@@ -194,14 +205,12 @@ class _Cutter:
             rows = piece.select.rows
             if rows is None or rows < _LARGE:
                 continue
-            sizes = [
-                (self._rows(other.piece), place) for place, other in enumerate(parts) if place not in (*found, large)
-            ]
+            sizes = [(other.extent.rows, place) for place, other in enumerate(parts) if place not in (*found, large)]
             for size, small in sorted((size, place) for size, place in sizes if size is not None):
                 if size > _SMALL or size * _TIMES > rows:
                     break
-                keys = self._keys(parts[small], part, conditions)
-                if keys is None:
+                keys = _keys(parts[small], part, equalities)
+                if keys is None or not _leaves_few(parts[small].extent, part, keys[1]):
                     continue
                 rel = self._here(parts[small].piece)
                 place: Json = {"read": {"namedTable": {"names": [f"__small_{len(self.small) + 1}"]}}}
@@ -213,18 +222,6 @@ class _Cutter:
                 break
         return found
 
-    def _keys(self, small: _Part, large: _Part, conditions: Sequence[Json]) -> tuple[int, int] | None:
-        """The columns of two parts that are equal, each by its place in the part."""
-        for condition in conditions:
-            call = condition.get("scalarFunction", {})
-            if self._functions.get(int(call.get("functionReference", 0))) != "equal" or not call:
-                continue
-            sides = [selected(argument["value"]) for argument in call["arguments"]]
-            for one, other in (sides, sides[::-1]):
-                if one in small.columns and other in large.columns:
-                    return small.columns.index(one), large.columns.index(other)
-        return None
-
     def _cluster(self, cluster: Cluster) -> _Piece | None:
         """Inner joins: those of tables of one source are made there, the rest in an order that suits what is known of their
         sizes. ``None`` where none of the relations is a source's: the order is DataFusion's business then."""
@@ -234,19 +231,10 @@ class _Cutter:
         columns = [
             tuple(range(start, start + width)) for start, width in zip(cluster.starts, cluster.widths, strict=True)
         ]
-        conditions = list(cluster.conditions)
-        parts: list[_Part] = [_Part(piece, own) for piece, own in zip(pieces, columns, strict=True)]
-        place = 0
-        while place < len(parts):
-            for other in range(place + 1, len(parts)):
-                joined = self._pair(parts[place], parts[other], conditions)
-                if joined is not None:
-                    parts[place] = joined
-                    del parts[other]
-                    break
-            else:
-                place += 1
-        conditions = [part for part in conditions if not self._filters(parts, part)]
+        parts = [self._part(piece, own) for piece, own in zip(pieces, columns, strict=True)]
+        equalities = self._equalities(cluster.conditions, parts)
+        together = Together(parts, equalities, read=self._read_expression, stays=self._stays)
+        parts, conditions = together.parts, together.conditions
         if len(parts) == 1 and not conditions and isinstance(parts[0].piece, Remote):
             piece, own = parts[0].piece, parts[0].columns
             chosen = [Column(own.index(column), piece.types[own.index(column)]) for column in cluster.outputs]
@@ -254,66 +242,12 @@ class _Cutter:
         sources = sorted({part.piece.source for part in parts if isinstance(part.piece, Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
-        reduced = self._reduced(parts, conditions, range(len(parts)))
+        reduced = self._reduced(parts, equalities, range(len(parts)))
         items = [
-            Item(reduced[place] if place in reduced else self._here(part.piece), part.columns, self._rows(part.piece))
+            Item(reduced[place] if place in reduced else self._here(part.piece), part.columns, part.extent)
             for place, part in enumerate(parts)
         ]
-        return self._chosen(*in_order(items, conditions, self._all), cluster.outputs)
-
-    def _pair(self, left: _Part, right: _Part, conditions: list[Json]) -> _Part | None:
-        """Two tables of one source, joined there; what was said of them is taken out of ``conditions``."""
-        first, second = left.piece, right.piece
-        if not isinstance(first, Remote) or not isinstance(second, Remote) or first.source != second.source:
-            return None
-        if first.sorts or second.sorts:
-            return None
-        together = (*left.columns, *right.columns)
-        position = {column: index for index, column in enumerate(together)}
-        types = [*first.types, *second.types]
-        own, theirs = set(left.columns), set(right.columns)
-        used = [
-            part for part in conditions
-            if (fields := fields_of(part)) <= set(together) and fields & own and fields & theirs
-        ]  # fmt: skip
-        said: list[tuple[Json, Expression]] = []
-        for part in used:
-            try:
-                expression = self._read_expression(moved(part, position.__getitem__), types)
-                first.select.dialect.value(expression, (*first.select.columns, *second.select.columns))
-            except NotSaid as why:
-                self._stays(first.source, "join", why)
-                continue
-            said.append((part, expression))
-        if not said:
-            return None
-        condition = said[0][1]
-        for _, expression in said[1:]:
-            condition = Call("and", (condition, expression), pa.bool_())
-        try:
-            select = first.select.join("inner", second.select, condition)
-        except NotSaid as why:
-            self._stays(first.source, "join", why)
-            return None
-        taken = [part for part, _ in said]
-        conditions[:] = [part for part in conditions if not any(part is each for each in taken)]
-        return _Part(Remote(first.source, select), together)
-
-    def _filters(self, parts: list[_Part], condition: Json) -> bool:
-        """Whether a condition that is about one relation of a source alone was told to it."""
-        fields = fields_of(condition)
-        for place, part in enumerate(parts):
-            piece = part.piece
-            if isinstance(piece, Remote) and not piece.sorts and fields and fields <= set(part.columns):
-                position = {column: index for index, column in enumerate(part.columns)}
-                try:
-                    expression = self._read_expression(moved(condition, position.__getitem__), piece.types)
-                    parts[place] = _Part(replace(piece, select=piece.select.filter(expression)), part.columns)
-                except NotSaid as why:
-                    self._stays(piece.source, "filter", why)
-                    return False
-                return True
-        return False
+        return self._chosen(*in_order(items, equalities, conditions, self._all), cluster.outputs)
 
     def _again(self, cluster: Cluster, pieces: Sequence[_Piece]) -> Json:
         """The joins in the order in which they were."""
@@ -336,22 +270,19 @@ class _Cutter:
         expressions = [selection(columns.index(column)) for column in outputs]
         return {"project": {"common": emit, "input": rel, "expressions": expressions}}
 
-    def _rows(self, piece: _Piece) -> float | None:
-        return piece.select.rows if isinstance(piece, Remote) else self._size(piece)
-
-    def _size(self, rel: Json) -> float | None:
-        """Rows of a relation that is here, roughly."""
+    def _extent(self, rel: Json) -> Extent:
+        """How many rows a relation has that is here, roughly."""
         ((kind, body),) = rel.items()
         if kind == "read":
             names = tuple(body.get("namedTable", {}).get("names", ()))
             rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
-            rows = self._rows_of(names) if rows is None else rows
-            return rows if rows is None or "filter" not in body else rows * 0.2
-        inner = body.get("input")
-        rows = None if inner is None else self._size(inner)
-        if kind in ("filter", "aggregate") and rows is not None:
-            return rows * 0.2
-        return rows
+            if rows is None:
+                if names not in self._known:
+                    self._known[names] = self._rows_of(names)
+                rows = self._known[names]
+            return Extent(rows)
+        inner = Extent(None) if "input" not in body else self._extent(body["input"])
+        return inner.filtered(0.2) if kind in ("filter", "aggregate") else inner
 
     def _stays(self, source: str, kind: str, why: NotSaid) -> None:
         self.stayed.append((source, f"{_CLAUSES.get(kind, kind)}: {why}"))
@@ -423,7 +354,7 @@ class _Cutter:
         names = tuple(body.get("namedTable", {}).get("names", ()))
         table = self._lookup(names) if names else None
         if table is None or table.dialect not in DIALECTS:
-            return {"read": self._within(body, {})}
+            return self._scan(self._within(body, {}))
         relation = table.relation
         everything = range(len(relation.columns))
         piece = Remote(table.source, Select.of(DIALECTS[table.dialect], relation, everything, self._aliases))
@@ -432,16 +363,23 @@ class _Cutter:
             if key in body:
                 piece, stays = self._filtered(body[key], piece)
                 local += stays
-        items = body["projection"]["select"].get("structItems", ()) if "projection" in body else None
-        wanted = list(everything) if items is None else [int(item.get("field", 0)) for item in items]
+        wanted = _projected(body, len(relation.columns))
         if not local:
             return replace(piece, select=piece.select.project([Column(index, piece.types[index]) for index in wanted]))
         filtered: Json = {"filter": {"input": self._here(piece), "condition": self._all(local)}}
-        width = len(piece.types)
-        mapping = {"emit": {"outputMapping": [width + place for place in range(len(wanted))]}}
-        return {
-            "project": {"common": mapping, "input": filtered, "expressions": [selection(index) for index in wanted]}
-        }
+        return self._chosen(filtered, range(len(piece.types)), wanted)
+
+    def _scan(self, body: Json) -> Json:
+        """A table that is read here. Its filters stand above it: DataFusion takes those in a scan for granted, which are so
+        where what stood for the table took them, and not where the table itself does not."""
+        conditions = [body[key] for key in ("filter", "bestEffortFilter") if key in body]
+        if not conditions:
+            return {"read": body}
+        kept = {key: value for key, value in body.items() if key not in ("filter", "bestEffortFilter", "projection")}
+        everything = range(len(body["baseSchema"]["struct"]["types"]))
+        wanted = _projected(body, len(everything))
+        filtered = {"filter": {"input": {"read": kept}, "condition": self._all(conditions)}}
+        return self._chosen(filtered, everything, wanted)
 
     def _filter(self, body: Json, piece: Remote) -> _Piece:
         piece, local = self._filtered(body["condition"], piece)
@@ -461,10 +399,14 @@ class _Cutter:
         return piece, local
 
     def _parts(self, condition: Json) -> list[Json]:
-        call = condition.get("scalarFunction")
-        if call is None or self._functions.get(int(call.get("functionReference", 0))) != "and":
+        if not self._is(condition, "and"):
             return [condition]
-        return [part for argument in call["arguments"] for part in self._parts(argument["value"])]
+        arguments = condition["scalarFunction"]["arguments"]
+        return [part for argument in arguments for part in self._parts(argument["value"])]
+
+    def _is(self, expression: Json, function: str) -> bool:
+        call = expression.get("scalarFunction")
+        return call is not None and self._functions.get(int(call.get("functionReference", 0))) == function
 
     def _all(self, parts: Sequence[Json]) -> Json:
         if len(parts) == 1:
@@ -531,6 +473,34 @@ class _Cutter:
 
     def _read_expression(self, json: Json, types: Sequence[Any]) -> Expression:
         return read_expression(json, types, self._functions)
+
+
+def _projected(read: Json, width: int) -> list[int]:
+    """Which of its columns a scan gives."""
+    if "projection" not in read:
+        return list(range(width))
+    return [int(item.get("field", 0)) for item in read["projection"]["select"].get("structItems", ())]
+
+
+def _keys(small: Part, large: Part, equalities: Equalities) -> tuple[int, int] | None:
+    """The columns of two parts that are equal, each by its place in the part."""
+    for each in equalities.between(small.columns, large.columns):
+        one, other = each.columns if each.columns[0] in small.columns else each.columns[::-1]
+        return small.columns.index(one), large.columns.index(other)
+    return None
+
+
+def _leaves_few(small: Extent, large: Part, key: int) -> bool:
+    """Whether few rows of ``large`` have a key of ``small``: there are many more keys, or a filter took most of them away."""
+    if frozenset((large.columns[key],)) in large.extent.keys:
+        return True
+    return small.share * _TIMES <= 1
+
+
+def _is_exact(data_type: pa.DataType) -> bool:
+    """Whether values are equal here and everywhere by the same rule, which is not so of floating point numbers."""
+    types = pa.types
+    return any(is_one(data_type) for is_one in (types.is_integer, types.is_string, types.is_boolean, types.is_date32))
 
 
 def _all_columns(types: Sequence[Any]) -> list[Expression]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from .cluster import fields_of, moved
+from .equalities import Equalities
+from .extent import Extent
 from .substrait_types import Json
 
 __all__ = ["Item", "in_order"]
@@ -18,50 +21,61 @@ _UNKNOWN = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A relation to be joined. ``columns`` are those of the cluster that it has, in its own order."""
+    """A relation to be joined, or several that were. ``columns`` are those of the cluster that it has, in its own order;
+    so are the keys of ``extent``."""
 
     rel: Json
     columns: tuple[int, ...]
-    rows: float | None
+    extent: Extent
+
+    @property
+    def rows(self) -> float:
+        """To be expected."""
+        return _UNKNOWN if self.extent.rows is None else self.extent.rows
 
 
 def in_order(
-    items: Sequence[Item], conditions: Sequence[Json], conjunction: Conjunction
+    items: Sequence[Item], equalities: Equalities, conditions: Sequence[Json], conjunction: Conjunction
 ) -> tuple[Json, tuple[int, ...]]:
     """One relation of all, and the columns of the cluster that it has, in its order; ``conjunction`` is AND.
 
-    The largest is the one whose rows pass by tables of the others: DataFusion builds a table of a join's left side.
+    What gives the fewest rows is joined first, so that the large relations meet others that are small by then. The smaller
+    side is the left one, of which DataFusion builds a table in memory, by which the rows of the other pass.
     """
     left = list(items)
-    waiting = list(conditions)
-    left.sort(key=_size)
-    done = left.pop()
-    rel, columns = done.rel, done.columns
-    while left:
-        have = set(columns)
-        place = next((place for place, item in enumerate(left) if _meets(item, have, waiting)), 0)
-        item = left.pop(place)
-        together = (*item.columns, *columns)
+    waiting = [(frozenset(fields_of(condition)), condition) for condition in conditions]
+    while len(left) > 1:
+        found = [(_outlook(one, other, equalities, waiting), one, other) for one, other in combinations(left, 2)]
+        (_, _, extent), one, other = min(found, key=lambda each: each[0][:2])
+        small, large = (one, other) if one.rows <= other.rows else (other, one)
+        together = (*small.columns, *large.columns)
         position = {column: index for index, column in enumerate(together)}
-        now = [part for part in waiting if fields_of(part) <= set(together)]
-        waiting = [part for part in waiting if not any(part is taken for taken in now)]
+        equal = equalities.between(small.columns, large.columns)
+        now = [each.condition for each in equal] + [part for used, part in waiting if used <= position.keys()]
+        waiting = [each for each in waiting if not each[0] <= position.keys()]
         if now:
             condition = conjunction([moved(part, position.__getitem__) for part in now])
-            rel = {"join": {"left": item.rel, "right": rel, "expression": condition, "type": "JOIN_TYPE_INNER"}}
+            rel = {"join": {"left": small.rel, "right": large.rel, "expression": condition, "type": "JOIN_TYPE_INNER"}}
         else:
-            rel = {"cross": {"left": item.rel, "right": rel}}
-        columns = together
-    if waiting:
-        position = {column: index for index, column in enumerate(columns)}
-        condition = conjunction([moved(part, position.__getitem__) for part in waiting])
-        rel = {"filter": {"input": rel, "condition": condition}}
-    return rel, columns
+            rel = {"cross": {"left": small.rel, "right": large.rel}}
+        equalities.hold(equal)
+        left = [Item(rel, together, extent), *(item for item in left if item is not one and item is not other)]
+    (joined,) = left
+    rest = [*equalities.rest(), *(part for _, part in waiting)]
+    if rest:
+        position = {column: index for index, column in enumerate(joined.columns)}
+        condition = conjunction([moved(part, position.__getitem__) for part in rest])
+        return {"filter": {"input": joined.rel, "condition": condition}}, joined.columns
+    return joined.rel, joined.columns
 
 
-def _size(item: Item) -> float:
-    return _UNKNOWN if item.rows is None else item.rows
-
-
-def _meets(item: Item, have: set[int], conditions: Sequence[Json]) -> bool:
-    own = set(item.columns)
-    return any((used := fields_of(part)) & own and used & have and used <= own | have for part in conditions)
+def _outlook(
+    one: Item, other: Item, equalities: Equalities, waiting: Sequence[tuple[frozenset[int], Json]]
+) -> tuple[bool, float, Extent]:
+    """Of the join of two: whether nothing links them, how many rows it takes, and how many it gives."""
+    equal = {column for each in equalities.between(one.columns, other.columns) for column in each.columns}
+    together = {*one.columns, *other.columns}
+    links = any(used <= together and used & set(one.columns) and used & set(other.columns) for used, _ in waiting)
+    known = Extent(one.rows, one.extent.share, one.extent.keys)
+    extent = known.joined(Extent(other.rows, other.extent.share, other.extent.keys), equal)
+    return not equal and not links, extent.rows or 0.0, extent

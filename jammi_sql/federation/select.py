@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, product
 from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
 from .expression import Call, Column, Expression, columns_of, conjuncts
 from .expression import Literal as Constant
+from .extent import Extent
 from .said import NotSaid, Said
 
 __all__ = ["JoinKind", "Measure", "Select", "SortKey"]
@@ -48,23 +49,21 @@ class SortKey:
 class Select:
     """One SELECT in the dialect of a source. Each method gives a new one, or raises ``NotSaid`` and changes nothing.
 
-    ``aliases`` numbers the tables of the whole statement. ``rows`` is how many rows are to be expected, ``None`` for
-    nobody knows. ``table`` is the one that it reads where it reads but one as it is, so that its rows may be read in shares.
+    ``aliases`` numbers the tables of the whole statement. ``extent`` is how many rows are to be expected. ``table`` is the one
+    that it reads where it reads but one as it is, so that its rows may be read in shares.
     """
 
     dialect: Dialect
     aliases: Callable[[], int]
     source: str
     columns: tuple[Said, ...]
-    rows: float | None
+    extent: Extent
     table: tuple[str, RemoteRelation] | None = None
     where: tuple[str, ...] = ()
     group: tuple[str, ...] | None = None
     having: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     limit: str = ""
-    keys: tuple[frozenset[int], ...] = ()
-    """Sets of columns whose values together are unique."""
     joined: bool = False
     """Whether ``source`` is a join, which stands in parentheses as the side of another one."""
 
@@ -88,13 +87,13 @@ class Select:
         )
         source = f"{dialect.table(relation)} AS {alias}"
         rows = None if relation.rows is None else float(relation.rows)
-        return cls(dialect, aliases, source, said, rows, (alias, relation), keys=keys)
+        return cls(dialect, aliases, source, said, Extent(rows, keys=keys), (alias, relation))
 
     @classmethod
     def of_text(cls, dialect: Dialect, text: str, columns: Sequence[RemoteColumn]) -> Select:
         """The columns of a query in the source's own dialect."""
         said = tuple(Said(f"t0.{dialect.quote(column.name)}", column.type, column) for column in columns)
-        return cls(dialect, cls.numbering(), f"(\n{text}\n) AS t0", said, None)
+        return cls(dialect, cls.numbering(), f"(\n{text}\n) AS t0", said, Extent(None))
 
     @staticmethod
     def numbering() -> Callable[[], int]:
@@ -102,31 +101,37 @@ class Select:
         numbers = count(1)
         return lambda: next(numbers)
 
+    @property
+    def rows(self) -> float | None:
+        """How many are to be expected, ``None`` for nobody knows."""
+        return self.extent.rows
+
     # --- growing ---
 
     def filter(self, condition: Expression) -> Select:
         """WHERE, or HAVING above a GROUP BY."""
         base = self._nested() if self.limit else self
         texts = tuple(base.dialect.value(part, base.columns).text for part in conjuncts(condition))
-        rows = None if base.rows is None else max(1.0, base.rows * base._share(condition))
+        extent = base.extent.filtered(base._share(condition))
         if base.group is not None:
-            return replace(base, having=(*base.having, *texts), rows=rows)
-        return replace(base, where=(*base.where, *texts), rows=rows)
+            return replace(base, having=(*base.having, *texts), extent=extent)
+        return replace(base, where=(*base.where, *texts), extent=extent)
 
     def project(self, expressions: Sequence[Expression]) -> Select:
         """Other columns over those there are."""
         columns = tuple(self.dialect.say(expression, self.columns) for expression in expressions)
         if any(len(column.text) > _LONGEST for column in columns):
             raise NotSaid("the expression is long")
-        moved: dict[int, int] = {}
+        moved: dict[int, list[int]] = {}
         for place, expression in enumerate(expressions):
-            for column in columns_of(expression):
-                if expression == column:
-                    moved.setdefault(column.index, place)
+            if isinstance(expression, Column):
+                moved.setdefault(expression.index, []).append(place)
         keys = tuple(
-            frozenset(moved[column] for column in key) for key in self.keys if all(column in moved for column in key)
+            frozenset(places)
+            for key in self.extent.keys
+            for places in product(*(moved.get(column, ()) for column in sorted(key)))
         )
-        return replace(self, columns=columns, keys=keys)
+        return replace(self, columns=columns, extent=replace(self.extent, keys=keys))
 
     def join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
         """A join on ``condition``, over the columns of both sides, those of the left first."""
@@ -148,8 +153,14 @@ class Select:
         elif kind == "right":
             on, where = (*texts, *left.where), right.where
         source = f"{left.source} {_JOINS[kind]} {right._in_parentheses()} ON {' AND '.join(on)}"
-        rows, keys = _joined_rows(left, right, condition, kind)
-        return replace(left, source=source, columns=columns, where=where, rows=rows, keys=keys, table=None, joined=True)
+        equal = {
+            column.index
+            for part in conjuncts(condition)
+            if getattr(part, "function", "") == "equal"
+            for column in columns_of(part)
+        }
+        extent = left.extent.joined(right.extent.shifted(len(left.columns)), equal, kind)
+        return replace(left, source=source, columns=columns, where=where, extent=extent, table=None, joined=True)
 
     def not_in(self, right: Select, condition: Expression) -> Select:
         """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
@@ -165,8 +176,8 @@ class Select:
         value, other = (left.dialect.value(side, columns) for side in sides)
         left.dialect.compare("equal", value, other)
         inner = f"SELECT {other.text} {right._rest()}"
-        rows = None if left.rows is None else left.rows / 2
-        return replace(left, where=(*left.where, f"({value.text} NOT IN ({inner}))"), rows=rows)
+        where = (*left.where, f"({value.text} NOT IN ({inner}))")
+        return replace(left, where=where, extent=left.extent.filtered(0.5))
 
     def _half_join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
         columns = (*self.columns, *right.columns)
@@ -174,8 +185,7 @@ class Select:
         inner = " AND ".join((*right.where, *texts)) or "TRUE"
         word = "EXISTS" if kind == "semi" else "NOT EXISTS"
         text = f"({word} (SELECT 1 FROM {right.source} WHERE {inner}))"
-        rows = None if self.rows is None else self.rows / 2
-        return replace(self, where=(*self.where, text), rows=rows)
+        return replace(self, where=(*self.where, text), extent=self.extent.filtered(0.5))
 
     def aggregate(self, keys: Sequence[Expression], measures: Sequence[Measure]) -> Select:
         """GROUP BY ``keys``; the columns are the keys, then the measures."""
@@ -195,8 +205,8 @@ class Select:
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
-        unique = (frozenset(range(len(keys))),)
-        return replace(base, columns=tuple(columns), group=group, rows=rows, table=None, keys=unique)
+        extent = Extent(rows, base.extent.share, (frozenset(range(len(keys))),))
+        return replace(base, columns=tuple(columns), group=group, extent=extent, table=None)
 
     def sort(self, keys: Sequence[SortKey]) -> Select:
         """ORDER BY; it lasts until something is put around it."""
@@ -212,10 +222,8 @@ class Select:
     def fetch(self, count: int | None, offset: int) -> Select:
         """LIMIT and OFFSET."""
         base = self._nested() if self.limit else self
-        rows = base.rows if count is None or base.rows is None else min(base.rows, float(count))
-        if base.rows is None and count is not None:
-            rows = float(count)
-        return replace(base, limit=base.dialect.limit(count, offset), rows=rows, table=None)
+        extent = base.extent.limited(None if count is None else float(count))
+        return replace(base, limit=base.dialect.limit(count, offset), extent=extent, table=None)
 
     def union(self, others: Sequence[Select]) -> Select:
         """UNION ALL with others of the same types."""
@@ -233,7 +241,7 @@ class Select:
         known = [part.rows for part in parts]
         rows = None if None in known else sum(row for row in known if row is not None)
         source = f"({' UNION ALL '.join(texts)}) AS {alias}"
-        return Select(self.dialect, self.aliases, source, given, rows)
+        return Select(self.dialect, self.aliases, source, given, Extent(rows))
 
     def _meaning(self, places: Set[int]) -> Select:
         """With the values that the columns at ``places`` mean here, in whatever form they are kept there."""
@@ -313,7 +321,7 @@ class Select:
         columns = tuple(
             Said(f"{alias}.c{place}", column.type, column.column) for place, column in enumerate(self.columns)
         )
-        return Select(self.dialect, self.aliases, source, columns, self.rows, keys=self.keys)
+        return Select(self.dialect, self.aliases, source, columns, self.extent)
 
     def _plain(self) -> Select:
         """Without GROUP BY, ORDER BY and LIMIT of its own. An order without a limit means nothing to what is around it."""
@@ -336,7 +344,7 @@ class Select:
             function = getattr(part, "function", "")
             if function == "equal":
                 used = {column.index for column in columns_of(part)}
-                single = self.rows and any(key <= used and len(key) == 1 for key in self.keys)
+                single = self.rows and any(key <= used and len(key) == 1 for key in self.extent.keys)
                 share *= 1.0 / self.rows if single and self.rows else 0.05
             elif function == "not_equal":
                 share *= 0.9
@@ -348,33 +356,3 @@ class Select:
 def _wanted(condition: Expression) -> list[Expression]:
     """The parts of a join's condition that say something."""
     return [part for part in conjuncts(condition) if not (isinstance(part, Constant) and part.value.as_py() is True)]
-
-
-def _joined_rows(
-    left: Select, right: Select, condition: Expression, kind: JoinKind
-) -> tuple[float | None, tuple[frozenset[int], ...]]:
-    """Rows of a join to be expected, and its keys: where one side is met by a key, each row of the other stays one."""
-    width = len(left.columns)
-    on_left: set[int] = set()
-    on_right: set[int] = set()
-    for part in conjuncts(condition):
-        if getattr(part, "function", "") == "equal":
-            for column in columns_of(part):
-                side, first = (on_left, 0) if column.index < width else (on_right, width)
-                side.add(column.index - first)
-    right_once = any(key <= on_right for key in right.keys)
-    left_once = any(key <= on_left for key in left.keys)
-    keys: list[frozenset[int]] = []
-    if kind in ("inner", "left") and right_once:
-        keys += left.keys
-    if kind in ("inner", "right") and left_once:
-        keys += [frozenset(column + width for column in key) for key in right.keys]
-    if left.rows is None or right.rows is None:
-        return None, tuple(keys)
-    if right_once and left_once:
-        return min(left.rows, right.rows), tuple(keys)
-    if right_once:
-        return left.rows, tuple(keys)
-    if left_once:
-        return right.rows, tuple(keys)
-    return max(left.rows, right.rows), tuple(keys)

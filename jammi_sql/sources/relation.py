@@ -43,7 +43,8 @@ class RemoteRelation:
     rows: int | None = None
     """The source's own estimate."""
     keys: tuple[tuple[str, ...], ...] = ()
-    """Columns that are unique and never NULL, by primary key and unique constraints; the primary key comes first."""
+    """Columns whose values together are unique where none is NULL, by primary key and unique constraints; the primary key
+    comes first."""
     path: tuple[str, ...] = ()
     """Its names there, where they are others than ``schema`` and ``name``: a server may have several catalogs."""
 

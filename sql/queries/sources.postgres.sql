@@ -53,7 +53,7 @@ WHERE b.typtype <> 'd'
 ORDER BY a.attnum;
 
 -- name: keys
--- One row for each column of each key whose columns are never NULL.
+-- One row for each column of each key.
 -- returns: key int64, name utf8
 SELECT i.indexrelid::bigint AS key, a.attname::text AS name
 FROM pg_catalog.pg_index AS i
@@ -61,11 +61,6 @@ CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (att
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
 WHERE i.indrelid = $1::bigint::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
   AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
-  AND NOT EXISTS (
-      SELECT FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS o (attnum, place)
-      JOIN pg_catalog.pg_attribute AS p ON p.attrelid = i.indrelid AND p.attnum = o.attnum
-      WHERE o.place <= i.indnkeyatts AND NOT p.attnotnull
-  )
 ORDER BY i.indisprimary DESC, i.indexrelid, k.place;
 
 -- name: pages

@@ -101,7 +101,6 @@ class DuckdbSource(AttachedFile):
             for row, field in zip(rows, arrow, strict=True)
         )
         kind = "table" if tables else "view"
-        never_null = {each.name for each in columns if not each.nullable}
         text = (
             f"SELECT constraint_column_names AS names FROM duckdb_constraints() WHERE {named}"
             " AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') ORDER BY constraint_type"
@@ -113,7 +112,7 @@ class DuckdbSource(AttachedFile):
             "table" if kind == "table" else "view",
             columns,
             int(tables[0]["estimated_size"]) if tables else None,
-            tuple(key for key in keys if set(key) <= never_null),
+            tuple(keys),
         )
 
     def _describe(self, link: Link, text: str) -> tuple[RemoteColumn, ...]:

@@ -86,7 +86,7 @@ class SqliteSource(AttachedFile):
             "view" if is_view else "table",
             columns,
             None if is_view else self._rows(link, name, counted=bool(found[0]["rowid"])),
-            () if is_view else self._keys(link, schema, name, columns),
+            () if is_view else self._keys(link, schema, name),
         )
 
     def _columns(self, link: Link, schema: str, name: str, *, strict: bool) -> tuple[RemoteColumn, ...]:
@@ -105,10 +105,7 @@ class SqliteSource(AttachedFile):
             for row in rows
         )
 
-    def _keys(
-        self, link: Link, schema: str, name: str, columns: tuple[RemoteColumn, ...]
-    ) -> tuple[tuple[str, ...], ...]:
-        never_null = {column.name for column in columns if not column.nullable}
+    def _keys(self, link: Link, schema: str, name: str) -> tuple[tuple[str, ...], ...]:
         keys: dict[int, list[str]] = {}
         rows = link.query(self._queries["columns"], (schema, name)).to_pylist()
         primary = [row["name"] for row in sorted(rows, key=lambda row: row["key"]) if row["key"]]
@@ -116,8 +113,9 @@ class SqliteSource(AttachedFile):
             keys[-1] = primary
         for row in link.query(self._queries["keys"], (schema, name)).to_pylist():
             keys.setdefault(row["key"], []).append(row["name"])
+        names = {row["name"] for row in rows}  # of an expression, and of the row's number, an index has none
         found = (tuple(key) for key in keys.values())
-        return tuple(dict.fromkeys(key for key in found if set(key) <= never_null))
+        return tuple(dict.fromkeys(key for key in found if set(key) <= names))
 
     def _rows(self, link: Link, name: str, *, counted: bool) -> int | None:
         """By ANALYZE, else the highest number of a row, which is too high where rows were deleted."""

@@ -1,0 +1,64 @@
+"""How many rows a relation has, as far as that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+__all__ = ["Extent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """``rows`` to be expected, ``None`` for nobody knows; the ``share`` of its rows that filters leave of all that it had.
+
+    ``keys`` are sets of its columns whose values together are unique.
+    """
+
+    rows: float | None
+    share: float = 1.0
+    keys: tuple[frozenset[int], ...] = ()
+
+    def filtered(self, share: float) -> Extent:
+        """Of which a filter leaves that share."""
+        rows = None if self.rows is None else max(1.0, self.rows * share)
+        return replace(self, rows=rows, share=self.share * share)
+
+    def limited(self, most: float | None) -> Extent:
+        """Of which there are at most so many rows."""
+        if most is None or (self.rows is not None and self.rows <= most):
+            return self
+        return Extent(most, 1.0 if self.rows is None else self.share * most / self.rows, self.keys)
+
+    def shifted(self, by: int) -> Extent:
+        """With its columns behind ``by`` others."""
+        return replace(self, keys=tuple(frozenset(column + by for column in key) for key in self.keys))
+
+    def joined(self, other: Extent, equal: Set[int], kind: str = "inner") -> Extent:
+        """The join with a relation that has other columns, where those of ``equal`` are equal to one of the other side.
+
+        Where one side is met by a key, each row of the other is there once, if its partner was not filtered away.
+        """
+        on_self = any(key <= equal for key in self.keys)
+        on_other = any(key <= equal for key in other.keys)
+        keys: tuple[frozenset[int], ...] = ()
+        if kind in ("inner", "left") and on_other:
+            keys += self.keys
+        if kind in ("inner", "right") and on_self:
+            keys += other.keys
+        share = {"left": self.share, "right": other.share, "full": 1.0}.get(kind, self.share * other.share)
+        if self.rows is None or other.rows is None:
+            return Extent(None, share, keys)
+        if not equal:
+            rows = self.rows * other.rows
+        elif on_self == on_other:  # without keys: the one with fewer rows is taken for the one that has them
+            few, many = sorted(((self.rows / self.share, self), (other.rows / other.share, other)), key=_size)
+            rows = (few[0] if on_self else many[0]) * self.share * other.share
+        else:
+            rows = self.rows * other.share if on_other else other.rows * self.share
+        least = {"left": self.rows, "right": other.rows, "full": max(self.rows, other.rows)}.get(kind, 1.0)
+        return Extent(max(least, rows), share, keys)
+
+
+def _size(item: tuple[float, Extent]) -> float:
+    return item[0]
