@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["SessionRelations", "inserted_relations"]
 
 _ALL_ROWS = 2**62
+_SCAN_OF_FILES = re.compile(r"(.+)#([0-9a-f]{16})", re.DOTALL)
 
 
 class SessionRelations:
@@ -142,17 +144,24 @@ class SessionRelations:
 
     def _file(self, planning: Planning, path: tuple[str, str, str], source: Any) -> Any:
         """A relation of attached files, which a statement looks at once: the catalogue is asked several times."""
-        if path not in planning.file_relations:
-            planning.file_relations[path] = source.relation(path[1], path[2])
-        found = planning.file_relations[path]
+        found = self._files_of(planning, path, source)
         if found is None:
             return None
         if planning.named:
             return RowsRelation(found.schema)
         if path not in planning.file_tables:
             planning.files.append(found)
-            planning.file_tables[path] = found.table(self._session.context)
+            # What is kept, as a view is, may have to be said with names later.
+            planning.file_tables[path] = found.table(self._session.context, None if planning.once else path)
         return planning.file_tables[path]
+
+    def _files_of(self, planning: Planning, path: tuple[str, str, str], source: Any) -> Any:
+        if path not in planning.file_relations:
+            scan = _SCAN_OF_FILES.fullmatch(path[2])
+            whole = None if scan is None else self._files_of(planning, (path[0], path[1], scan[1]), source)
+            part = None if whole is None or scan is None else whole.part(scan[2])
+            planning.file_relations[path] = source.relation(path[1], path[2]) if part is None else part
+        return planning.file_relations[path]
 
     def at(self, path: Sequence[str]) -> Any:
         """The relation that a path of a plan leads to, ``None`` where that is none in Python."""

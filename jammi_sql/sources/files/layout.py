@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from .merging import merged_schema
 from .options import FileOptions
 from .partitions import Partitions, partition_types
 from .places import Place
-from .reading import BY_NAME, GUESSED, read_files, scratch_context, union
+from .reading import BY_NAME, GUESSED, named, read_files, scratch_context, union
 
 __all__ = ["DataFile", "Layout", "Schemas", "Types"]
 
@@ -92,6 +93,12 @@ class _Group:
     schema: pa.Schema
     addresses: tuple[str, ...]
 
+    @property
+    def digest(self) -> str:
+        """The same for a scan that reads the same files in the same way."""
+        told = "\0".join((repr(self.format), str(self.schema), *self.addresses))
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -162,12 +169,25 @@ class Layout:
         plain = group.format.name == "parquet" and len(group.addresses) == 1 and group.schema.equals(self.schema)
         return group.addresses[0] if plain else None
 
-    def frame(self, context: SessionContext) -> DataFrame:
-        """The rows of all files."""
-        return union([self._read(context, group) for group in self._groups])
+    def frame(self, context: SessionContext, name: tuple[str, str, str] | None = None) -> DataFrame:
+        """The rows of all files. With ``name``, each scan has that name with its ``digest``, so that plans in which it stands
+        can be said in Substrait."""
+        return union([self._read(context, group, name) for group in self._groups])
 
-    def _read(self, context: SessionContext, group: _Group) -> DataFrame:
+    def part(self, digest: str) -> tuple[pa.Schema, tuple[str, ...]] | None:
+        """Columns and addresses of the files that are read by the scan with that digest; ``None``: no scan has it any more."""
+        group = next((each for each in self._groups if each.digest == digest), None)
+        return None if group is None else (group.schema, group.addresses)
+
+    def scan(self, context: SessionContext, digest: str) -> DataFrame:
+        """That scan alone, its columns as they are in the files. ``digest`` MUST be one of a part."""
+        (group,) = (each for each in self._groups if each.digest == digest)
+        return read_files(context, group.addresses, group.format, self._options, group.schema)
+
+    def _read(self, context: SessionContext, group: _Group, name: tuple[str, str, str] | None) -> DataFrame:
         frame = read_files(context, group.addresses, group.format, self._options, group.schema)
+        if name is not None:
+            frame = named(context, frame, (name[0], name[1], f"{name[2]}#{group.digest}"))
         marked = _marks_null(group.format.name, self._options)
         if not marked and frame.schema().equals(self.schema):
             return frame

@@ -10,9 +10,9 @@ from datafusion import CsvReadOptions, DataFrame, LogicalPlan, SessionContext
 
 from .formats import FileFormat
 from .options import FileOptions
-from .paths import with_paths
+from .paths import with_name, with_paths
 
-__all__ = ["BY_NAME", "GUESSED", "parquet_table", "read_files", "scratch_context"]
+__all__ = ["BY_NAME", "GUESSED", "named", "parquet_table", "read_files", "scratch_context"]
 
 BY_NAME: Final = frozenset({"parquet", "json"})
 """Formats whose scan finds the columns of each file by name, and gives NULL for those that it lacks."""
@@ -68,6 +68,17 @@ def parquet_table(address: str, schema: pa.Schema) -> Any:
     scratch = scratch_context()
     scratch.register_parquet(_TABLE, address, file_extension="", schema=schema)
     return scratch.catalog("datafusion").schema("public").table(_TABLE)
+
+
+def named(context: SessionContext, scan: DataFrame, name: tuple[str, str, str]) -> DataFrame:
+    """A scan of files as that of a table with a name; as it is, where its protobuf form would not be the same scan."""
+    try:
+        plan = with_name(scan.logical_plan().to_bytes(context), name)
+        found = context.create_dataframe_from_logical_plan(LogicalPlan.from_bytes(context, plan))
+        same = found.schema().equals(scan.schema())
+    except Exception:  # a type, or an option, that its protobuf form lacks
+        return scan
+    return found if same else scan
 
 
 def union(frames: Sequence[DataFrame]) -> DataFrame:

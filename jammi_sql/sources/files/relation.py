@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -18,7 +19,7 @@ from .layout import DataFile, Layout
 from .places import Place
 from .reading import parquet_table
 
-__all__ = ["FileRelation"]
+__all__ = ["FilePart", "FileRelation"]
 
 _FOOTERS: Final = 256
 """Files whose rows are counted for an estimate."""
@@ -57,7 +58,10 @@ class FileRelation:
     @property
     def rows(self) -> int | None:
         """How many rows the footers of local Parquet files count; ``None`` where that is not known, or not cheap."""
-        files = self.files
+        return self.counted(self.files)
+
+    def counted(self, files: Sequence[DataFile]) -> int | None:
+        """As ``rows``, of some of the files."""
         known = self._place.is_local and 0 < len(files) <= _FOOTERS
         if not known or any(file.format.name != "parquet" for file in files):
             return None
@@ -69,24 +73,41 @@ class FileRelation:
                 raise unreadable(file.path, error) from error
         return count
 
-    def frame(self, context: SessionContext) -> DataFrame:
-        """DataFusion's own scan of the files. May be called while ``context`` plans."""
+    def frame(self, context: SessionContext, path: tuple[str, str, str] | None = None) -> DataFrame:
+        """DataFusion's own scan of the files. May be called while ``context`` plans. ``path`` is as for ``table``."""
         layout = self._planned()
+        return self._made(context, lambda: layout.frame(context, path))
 
-        def make() -> DataFrame:
+    def _made(self, context: SessionContext, make: Callable[[], DataFrame]) -> DataFrame:
+        def made() -> DataFrame:
             try:
                 self._place.reach(context)
-                return layout.frame(context)
+                return make()
             except Exception as error:
                 raise unreadable(self.location, error) from error
 
-        return aside(make)
+        return aside(made)
 
-    def table(self, context: SessionContext) -> Any:
+    def table(self, context: SessionContext, path: tuple[str, str, str] | None = None) -> Any:
         """The same as a table, for a catalogue; of one local Parquet file a table with the name under which it is found, so that
-        plans in which it stands can be cut, through views too."""
+        plans in which it stands can be cut, through views too. With ``path``, that name, so are those of all others."""
         address = self._planned().single_parquet if self._place.is_local else None
-        return self.frame(context).into_view() if address is None else aside(lambda: self._scanned(address))
+        return self.frame(context, path).into_view() if address is None else aside(lambda: self._scanned(address))
+
+    def part(self, digest: str) -> FilePart | None:
+        """The files that one scan reads, as a plan with names has it; ``None`` where they are no longer read like that."""
+        layout = self._planned()
+        found = layout.part(digest)
+        if found is None:
+            return None
+        schema, addresses = found
+        files = [file for file in self.files if file.address in set(addresses)]
+        return FilePart(self, digest, schema, files)
+
+    def scan(self, context: SessionContext, digest: str) -> DataFrame:
+        """The scan of a part alone."""
+        layout = self._planned()
+        return self._made(context, lambda: layout.scan(context, digest))
 
     def _scanned(self, address: str) -> Any:
         try:
@@ -99,9 +120,13 @@ class FileRelation:
 
         58P01 for one that is gone, 55000 for one that is another since.
         """
+        self.check(self.files)
+
+    def check(self, files: Sequence[DataFile]) -> None:
+        """As ``check_files``, of some of the files."""
         if not self._place.is_local:
             return
-        for file in self.files:
+        for file in files:
             now = self._place.look(file.path)
             if now is None:
                 raise missing(file.path)
@@ -127,3 +152,30 @@ class FileRelation:
                 return self._layout
 
         return self._layout or aside(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """Files of a relation that are read by one scan, as a view's plan has it: a relation of its own."""
+
+    whole: FileRelation
+    digest: str
+    schema: pa.Schema
+    files: list[DataFile]
+
+    @property
+    def rows(self) -> int | None:
+        """As ``FileRelation.rows``."""
+        return self.whole.counted(self.files)
+
+    def frame(self, context: SessionContext) -> DataFrame:
+        """As ``FileRelation.frame``."""
+        return self.whole.scan(context, self.digest)
+
+    def table(self, context: SessionContext, path: tuple[str, str, str] | None = None) -> Any:
+        """As ``FileRelation.table``."""
+        return self.frame(context).into_view()
+
+    def check_files(self) -> None:
+        """As ``FileRelation.check_files``."""
+        self.whole.check(self.files)
