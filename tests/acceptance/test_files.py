@@ -164,8 +164,8 @@ def test_a_file_that_goes_while_the_statement_is_planned_is_an_error(
 ) -> None:
     scanned = FileRelation.table
 
-    def table(relation: FileRelation, context: SessionContext) -> Any:
-        found = scanned(relation, context)
+    def table(relation: FileRelation, context: SessionContext, path: Any = None) -> Any:
+        found = scanned(relation, context, path)
         (lake / "people.csv").unlink()
         return found
 
