@@ -290,6 +290,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str, int | None], errors.Error
         _kind(errors.NumericValueOutOfRange, "nullif(divisor, 0) gives NULL instead", "22012"),
     ),
     (
+        re.compile(r"Timestamp -?\d+ out of range"),  # date_trunc counts nanoseconds
+        _kind(errors.DataError, "date_trunc to a week or more takes times of the years 1678 to 2261 here", "22008"),
+    ),
+    (
         re.compile(r"[Oo]verflow|out of range|Can't cast value|does not fit|too large"),
         _kind(errors.NumericValueOutOfRange, "use try_cast, or a wider type"),
     ),

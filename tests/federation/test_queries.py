@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from jammi_sql import Connection
@@ -194,6 +195,25 @@ def test_columns_of_the_same_name_do_not_keep_a_join_here(attached: Connection, 
     assert found.schema.names.count("id") == 2 and found.schema.names.count("t") == 2
     assert found.schema.names[0] == "id" and found.schema.names[-2:] == ["id_2", "t"]
     assert len(pushed_and_not(attached, text)) == 4
+
+
+@pytest.mark.parametrize("unit", ["year", "quarter", "month", "week", "day", "hour", "minute", "second"])
+@pytest.mark.parametrize("source", [PG, DUCK])
+def test_a_source_truncates_any_time_and_here_those_are_refused_that_nanoseconds_cannot_count(
+    attached: Connection, source: str, unit: str
+) -> None:
+    text = f"SELECT ts, date_trunc('{unit}', ts) AS cut FROM {source}.one WHERE ts IS NOT NULL"
+    found = attached.execute(text).fetch_arrow_table()
+    assert str(pc.min(found["ts"]).as_py()).startswith("0001-01-01")
+    assert found["cut"].equals(pc.floor_temporal(found["ts"], unit=unit, week_starts_monday=True))
+    attached.execute("SET jammi.pushdown = off")
+    try:
+        if unit in ("day", "hour", "minute", "second"):
+            assert attached.execute(text).fetch_arrow_table().sort_by("ts").equals(found.sort_by("ts"))
+        else:
+            assert code_of(attached, text) == "22008"
+    finally:
+        attached.execute("RESET jammi.pushdown")
 
 
 def test_explain_says_why_something_stays(attached: Connection) -> None:
