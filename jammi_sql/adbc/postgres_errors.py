@@ -37,6 +37,8 @@ __all__ = ["translated"]
 _REPORT: Final = re.compile(r"\b[A-Z]{4,}:  ([^\n]*)")  # "ERROR:  ", in the server's language, and its first line
 _LIBPQ: Final = re.compile(r"\[libpq\] (?:[^:]*: )?([^\n]*)")
 
+_NO_DATABASE: Final = re.compile(r'database "[^"]*" does not exist')
+
 _LONG_KEY: Final = (
     "a key or an indexed value is at most some 2,700 bytes in PostgreSQL: shorten it, or index another column"
 )
@@ -112,6 +114,8 @@ def translated(error: BaseException, doing: str) -> Error:
         if prefix in _KINDS:
             kind, hint = _KINDS[prefix]
             return kind(message, hint=hint)
+    if _NO_DATABASE.search(message):
+        return OperationalError(message, sqlstate="3D000", hint="check the name of the database, or create it first")
     if "connection to server" in text:  # refused at the door, of which the driver gives no SQLSTATE
         return OperationalError(message, sqlstate="28000", hint=_REFUSED)
     return OperationalError(message, sqlstate=state or None)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from datafusion.catalog import CatalogProvider, CatalogProviderList, SchemaProvider, Table
 
 from ..arrow.dataset import LazyDataset, failure_report
-from ..errors import Error, FeatureNotSupported
+from ..errors import Error, FeatureNotSupported, OperationalError, QueryCanceled
 from ..logs import about, reason
+from ..sources.waiting import asked_once
 from ..topics.definition import CATALOG
 from .catalog_provider import JammiCatalog
 
@@ -18,7 +21,11 @@ __all__ = ["AttachedRelations", "Catalogs", "listed"]
 
 _T = TypeVar("_T")
 
+_LEFT_OUT: Final = 30.0  # seconds
+
 _logger = logging.getLogger("jammi_sql.sources")
+_unreachable: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+"""Sources that could not be listed, and when."""
 
 
 class AttachedRelations(Protocol):
@@ -66,7 +73,7 @@ class AttachedCatalog(CatalogProvider):
 
     def schema_names(self) -> set[str]:
         """All schemas; none of a source that cannot be reached, whose absence must not fail a list of all catalogs."""
-        return set(listed(self._name, self._source.schemas))
+        return set(listed(self._name, self._source.schemas, self._source))
 
     def schema(self, name: str) -> Any:
         """One schema. A name that has nothing is given too: then the error is about the table."""
@@ -90,7 +97,7 @@ class AttachedSchema(SchemaProvider):
     @property
     def table_names(self) -> list[str]:  # type: ignore[override] # DataFusion takes a list and no set
         """All relations; must be a list."""
-        return listed(self._catalog, lambda: self._source.relation_names(self._name))
+        return listed(self._catalog, lambda: self._source.relation_names(self._name), self._source)
 
     def table(self, name: str) -> Any:
         """The relation, as DataFusion's ``Table`` over a Python dataset."""
@@ -111,13 +118,26 @@ class AttachedSchema(SchemaProvider):
         )
 
 
-def listed(catalog: str, names: Callable[[], list[_T]]) -> list[_T]:
-    """What a source lists; nothing, with a word in the log, where it cannot: it must not fail a list of all catalogs."""
+def listed(catalog: str, names: Callable[[], list[_T]], source: Any = None) -> list[_T]:
+    """What a source lists; nothing, with a word in the log, where it cannot: it must not fail a list of all catalogs.
+
+    One that cannot be reached is tried once, and not asked for a list again for a while: each would take long to say so.
+    """
+    if source is not None and time.monotonic() - _unreachable.get(source, -_LEFT_OUT) < _LEFT_OUT:
+        return []
+    once = asked_once.set(True)
     try:
-        return names()
+        found = names()
     except Error as error:
         _logger.warning("source %s cannot be listed: %s", catalog, reason(error), extra=about(error, source=catalog))
+        if source is not None and isinstance(error, OperationalError) and not isinstance(error, QueryCanceled):
+            _unreachable[source] = time.monotonic()
         return []
+    finally:
+        asked_once.reset(once)
+    if source is not None:
+        _unreachable.pop(source, None)
+    return found
 
 
 def _reported(ask: Callable[[], Any]) -> Any:

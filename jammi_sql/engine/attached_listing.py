@@ -20,7 +20,9 @@ Wanted = Callable[[str], bool]
 def attached_schemas(session: Session, catalog: str | None) -> list[tuple[str, str]]:
     """Catalog and schema of the attached sources, or of one of them; a source that cannot be reached has none."""
     return [
-        (name, schema) for name, source in _sources(session, catalog) for schema in sorted(listed(name, source.schemas))
+        (name, schema)
+        for name, source in _sources(session, catalog)
+        for schema in sorted(listed(name, source.schemas, source))
     ]
 
 
@@ -32,8 +34,8 @@ def attached_relations(
     Only those whose schema and name are wanted are looked at; those that cannot be are left out, with a word in the log.
     """
     for name, source in _sources(session, catalog):
-        for schema in sorted(filter(in_schema, listed(name, source.schemas))):
-            names = listed(name, lambda source=source, schema=schema: source.relation_names(schema))  # type: ignore[misc]
+        for schema in sorted(filter(in_schema, listed(name, source.schemas, source))):
+            names = listed(name, lambda source=source, schema=schema: source.relation_names(schema), source)  # type: ignore[misc]
             for relation in sorted(filter(called, names)):
                 for found in _looked_at(name, source, schema, relation):
                     columns = found.arrow_schema if hasattr(found, "arrow_schema") else found.schema
@@ -49,7 +51,7 @@ def _looked_at(catalog: str, source: Any, schema: str, relation: str) -> list[An
             found.schema  # noqa: B018 - of files it is read now, and may fail
         return [found]
 
-    return listed(catalog, look)
+    return listed(catalog, look, source)
 
 
 def _sources(session: Session, catalog: str | None) -> Iterator[tuple[str, Any]]:

@@ -65,6 +65,15 @@ class Attachments:
             stale.close()
         return source
 
+    def forget_remembered(self, tenant: TenantId | None, text: str) -> bool:
+        """Let the opened sources that ``text`` may name forget what they remember; whether there was something."""
+        with self._lock:
+            sources = [
+                source for (owner, name), (_, source) in self._open.items()
+                if owner in ("", tenant_text(tenant)) and name in text
+            ]  # fmt: skip
+        return any([bool(source.refresh()) for source in sources])
+
     def forget(self, definition: SourceDefinition) -> None:
         """Close it: it was detached."""
         with self._lock:

@@ -101,9 +101,10 @@ class CompanionProvider(LazyDataset):
     ) -> Iterator[pa.RecordBatch]:
         names = self._schema.names if columns is None else list(columns)
         if not scan.needed:
-            yield from self._counted(scan)
-            return
-        for batch in self._cached_batches(scan, partition) if scan.batches is not None else self._read(scan):
+            batches = self._counted(scan)  # the filter may be a constant, NULL or false
+        else:
+            batches = self._cached_batches(scan, partition) if scan.batches is not None else self._read(scan)
+        for batch in batches:
             kept = batch if scan.wanted is None else scan.wanted.apply(batch)
             if kept.num_rows:
                 yield kept if list(scan.needed) == names else kept.select(names)

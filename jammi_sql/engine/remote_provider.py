@@ -110,10 +110,8 @@ class SourceProvider(LazyDataset):
         names = self._schema.names if columns is None else list(columns)
         schema = pa.schema([self._schema.field(name) for name in scan.needed])
         for received in self._timed(scan.open(partition).stream(partition)):
-            if not scan.needed:
-                yield received.select([])  # a column without meaning told how many rows there are
-                continue
-            batch = pa.RecordBatch.from_arrays(received.columns, schema=schema)
+            # Without columns, one without meaning told how many rows there are; a filter may be a constant.
+            batch = pa.RecordBatch.from_arrays(received.columns, schema=schema) if scan.needed else received.select([])
             kept = batch if scan.wanted is None else scan.wanted.apply(batch)
             if kept.num_rows:
                 yield kept if list(scan.needed) == names else kept.select(names)

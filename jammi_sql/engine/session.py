@@ -322,7 +322,18 @@ class Session:
             if self.scope.is_open:
                 return handler(self, statement, parameters)
             store = self.engine.services.store
-            return retried(lambda: handler(self, statement, parameters), self.running.check, store.on_retry)
+
+            def run() -> Result:
+                return retried(lambda: handler(self, statement, parameters), self.running.check, store.on_retry)
+
+            try:
+                return run()
+            except ProgrammingError:
+                # Of an attached database's tables something else may have been remembered than is there now.
+                if not self.engine.attachments.forget_remembered(self.tenant, parsed.text):
+                    raise
+                self.running.check()
+                return run()
 
     def _check_open(self) -> None:
         if self.closed:

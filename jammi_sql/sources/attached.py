@@ -17,7 +17,16 @@ import pyarrow as pa
 from ..adbc.driver import DRIVER_ERRORS, close_database
 from ..adbc.pool import ConnectionPool
 from ..checking import current_check
-from ..errors import ConnectionClosed, ConnectionLost, Error, FeatureNotSupported, LockNotAvailable, OperationalError
+from ..errors import (
+    ConnectionClosed,
+    ConnectionLost,
+    DataError,
+    Error,
+    FeatureNotSupported,
+    LockNotAvailable,
+    OperationalError,
+    ProgrammingError,
+)
 from .casting import exactly
 from .credentials import Secrets, resolved
 from .definition import SourceDefinition
@@ -26,7 +35,7 @@ from .options import whole
 from .relation import RemoteColumn, RemoteRelation
 from .scan import ThreadedScan
 from .source import Check, IngestMode
-from .waiting import Ended, attended
+from .waiting import Ended, asked_once, attended
 
 __all__ = ["AttachedDatabase"]
 
@@ -175,9 +184,11 @@ class AttachedDatabase(ABC):
             self._memory[schema, name] = (time.monotonic(), found)
         return found
 
-    def refresh(self) -> None:
+    def refresh(self) -> bool:
         """As ``Source.refresh``."""
+        found = bool(self._memory)
         self._memory.clear()
+        return found
 
     def partitions(self, relation: RemoteRelation, alias: str, most: int) -> list[str]:
         """As ``Source.partitions``: none, unless the kind of source knows better."""
@@ -321,6 +332,7 @@ class _Lease:
         self._source = source
         self._link: Link | None = None
         self._ended = False
+        self._retry_for = 0.0 if asked_once.get() else source.retry_for
 
     def end(self) -> None:
         self._ended = True
@@ -373,7 +385,7 @@ class _Lease:
     ) -> _T:
         """What ``then`` returns. A connection that is lost is tried again; after ``begin``, where there is one, no more."""
         source = self._source
-        deadline = time.monotonic() + source.retry_for
+        deadline = time.monotonic() + self._retry_for
         while True:
             usable, begun = False, False
             try:
@@ -431,6 +443,9 @@ class _SourceReading:
             usable = self._keeps and not link.closed
         except ConnectionLost:
             source.lost()
+            raise
+        except (ProgrammingError, DataError):
+            source.refresh()  # its tables may be others than was remembered: the next statement sees them
             raise
         finally:
             source.give_back(link, usable=usable)

@@ -45,8 +45,8 @@ _HINTS: Final[dict[type[Error], str | None]] = {
     LockNotAvailable: "somebody else has the lock: try again",
     SerializationFailure: "run it again",
     ConnectionLost: "run it again: a new connection is made",
-    UndefinedTable: "look at it with SHOW SOURCES and information_schema; REFRESH SOURCE forgets what was remembered",
-    UndefinedColumn: "REFRESH SOURCE forgets what was remembered of the source's tables",
+    UndefinedTable: "if it was changed there, run it again: what was remembered of the source's tables is forgotten",
+    UndefinedColumn: "if it was changed there, run it again: what was remembered of the source's tables is forgotten",
     QueryCanceled: "the source has a statement_timeout, or somebody cancelled it there",
 }
 """Instead of those for a store."""
@@ -74,7 +74,11 @@ def of_postgres(error: BaseException, doing: str) -> Error:
     state = (getattr(error, "sqlstate", None) or "").strip("\0")
     if state.strip("0"):
         found.sqlstate = state
-    if type(found) in _HINTS:
+    if "no password supplied" in text:
+        return OperationalError(found.message, sqlstate="28000", hint="name it: (password 'env:NAME') or 'file:path'")
+    if isinstance(found, ConnectionLost) and doing.startswith("connecting"):
+        found.hint = "check the address, and that the server runs"
+    elif type(found) in _HINTS:
         found.hint = _HINTS[type(found)]
     elif type(found) is OperationalError and found.sqlstate == "53300":
         found.hint = "raise max_connections on the server, or attach it with a smaller pool_size"

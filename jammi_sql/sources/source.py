@@ -63,8 +63,8 @@ class Source(Protocol):
         one that is not there is asked for again, so that a table which appears later is found."""
         ...
 
-    def refresh(self) -> None:
-        """Forget what is remembered."""
+    def refresh(self) -> bool:
+        """Forget what is remembered; whether there was something."""
         ...
 
     def partitions(self, relation: RemoteRelation, alias: str, most: int) -> list[str]:

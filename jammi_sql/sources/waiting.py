@@ -5,15 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import Final, Generic, TypeVar
 
 from .source import Check
 
-__all__ = ["STRETCH", "Ended", "attended"]
+__all__ = ["STRETCH", "Ended", "asked_once", "attended"]
 
 STRETCH: Final = 0.2
 """Seconds that a wait lasts at most before its check is asked."""
+
+asked_once: ContextVar[bool] = ContextVar("asked_once", default=False)
+"""Whether a source that cannot be reached is not tried again: it is one of many that are listed."""
 
 _T = TypeVar("_T")
 

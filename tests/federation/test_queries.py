@@ -96,6 +96,7 @@ EACH = [
     "SELECT a.id, b.id FROM {s}.one AS a, {s}.two AS b, {s}.one AS c WHERE a.k = b.k AND b.id = c.id AND c.b",
     "WITH w AS (SELECT k, max(d) AS m FROM {s}.one GROUP BY k) SELECT w.k, w.m, t.id FROM w JOIN {s}.two t ON t.k = w.k",
     "SELECT 1 FROM {s}.one WHERE id < 3",
+    "SELECT count(*) FROM {s}.one WHERE b IN (NULL) AND b NOT IN (TRUE)",
     "SELECT * FROM {s}.one AS a FULL JOIN {s}.two AS b ON a.id = b.id",
     "SELECT id FROM {s}.one WHERE id = 1 AND 1 = 1 AND NULL IS NULL",
     "SELECT max(id) FROM {s}.one WHERE id < 0",
@@ -212,6 +213,19 @@ def test_a_source_truncates_any_time_and_here_those_are_refused_that_nanoseconds
             assert attached.execute(text).fetch_arrow_table().sort_by("ts").equals(found.sort_by("ts"))
         else:
             assert code_of(attached, text) == "22008"
+    finally:
+        attached.execute("RESET jammi.pushdown")
+
+
+@pytest.mark.parametrize("relation", ["companion", "events", "pg.public.one", "lite.main.one", "far.public.one"])
+@pytest.mark.parametrize("pushdown", ["on", "off"])
+def test_a_condition_that_is_null_for_every_row_has_no_rows_to_count(
+    attached: Connection, relation: str, pushdown: str
+) -> None:
+    attached.execute(f"SET jammi.pushdown = {pushdown}")
+    try:
+        for condition in ("id IN (NULL)", "id IN (NULL, 5) AND id NOT IN (5)"):
+            assert attached.execute(f"SELECT count(*) FROM {relation} WHERE {condition}").fetchall() == [(0,)]
     finally:
         attached.execute("RESET jammi.pushdown")
 

@@ -82,11 +82,13 @@ class FileSource:
         found = self._named(inside).get(name) or next((each for each in inside if each.name == name), None)
         return None if found is None else self._of(name, found)
 
-    def refresh(self) -> None:
-        """Forget what was found, and what the files have."""
+    def refresh(self) -> bool:
+        """Forget what was found, and what the files have; whether there was something that may be otherwise now."""
         with self._lock:
+            found = bool(self._listings)
             self._listings.clear()
             self._schemas = Schemas(self._place, self._options)
+        return found
 
     def close(self) -> None:
         """Nothing stays open."""
