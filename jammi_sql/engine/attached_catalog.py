@@ -17,7 +17,7 @@ from ..sources.waiting import asked_once
 from ..topics.definition import CATALOG
 from .catalog_provider import JammiCatalog
 
-__all__ = ["AttachedRelations", "Catalogs", "listed"]
+__all__ = ["AttachedRelations", "Catalogs", "list_again", "listed"]
 
 _T = TypeVar("_T")
 
@@ -138,6 +138,11 @@ def listed(catalog: str, names: Callable[[], list[_T]], source: Any = None) -> l
     if source is not None:
         _unreachable.pop(source, None)
     return found
+
+
+def list_again(source: Any) -> None:
+    """Ask it for its list at the next occasion, though it could not be reached before."""
+    _unreachable.pop(source, None)
 
 
 def _reported(ask: Callable[[], Any]) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from ..errors import UndefinedObject
+from ..errors import Error, UndefinedObject
 from ..ports import Reader
 from ..sources.catalog import AttachedSource, SourceCatalog
 from ..sources.definition import SourceDefinition
@@ -80,6 +81,16 @@ class Attachments:
             known = self._open.pop((tenant_text(definition.tenant), definition.name), None)
         if known is not None:
             known[1].close()
+
+    def close_undone(self, reader: Reader, definition: SourceDefinition) -> None:
+        """Close the source unless it is attached: a transaction in which it was may have been rolled back."""
+        key = (tenant_text(definition.tenant), definition.name)
+        with suppress(Error):  # then it is closed with the engine
+            now = self.catalog.lookup(reader, definition.tenant, definition.name)
+            with self._lock:
+                known = self._open.get(key)
+            if known is not None and known[0] == definition and (now is None or now.definition != definition):
+                self.forget(definition)
 
     def close(self) -> None:
         """Close all."""

@@ -16,6 +16,7 @@ from ..sources.catalog import AttachedSource
 from ..sources.definition import SourceDefinition
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
 from .access import check_source
+from .attached_catalog import list_again
 from .source_kinds import checked_definition
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ def attach(session: Session, statement: statements.Attach, parameters: Parameter
             error.position = statement.position
         raise
     with session.scope.writing() as transaction:
-        if not session.engine.attachments.catalog.attach(transaction, definition) and not statement.if_not_exists:
+        if session.engine.attachments.catalog.attach(transaction, definition):
+            session.scope.after_rollback(lambda: session.engine.attachments.close_undone(session.reader, definition))
+        elif not statement.if_not_exists:
             raise DuplicateObject(
                 f"source {statement.name} exists already",
                 position=statement.name_position,
@@ -101,5 +104,7 @@ def show_sources(session: Session, statement: statements.ShowSources, parameters
 
 def refresh_source(session: Session, statement: statements.RefreshSource, parameters: Parameters) -> Result:
     """Forget what is remembered of a source's catalogue."""
-    session.engine.attachments.source(session.reader, session.tenant, statement.name, statement.position).refresh()
+    source = session.engine.attachments.source(session.reader, session.tenant, statement.name, statement.position)
+    source.refresh()
+    list_again(source)
     return CommandResult()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import pyarrow as pa
@@ -75,6 +75,7 @@ class TransactionScope:
         self._open = False
         self._transaction: Transaction | None = None
         self._pinned: _PinnedReader | None = None
+        self._undone: list[Callable[[], None]] = []
 
     @property
     def is_open(self) -> bool:
@@ -109,15 +110,28 @@ class TransactionScope:
 
     def rollback(self) -> None:
         """``NoActiveTransaction`` (25P01) outside one."""
+        undone = self._undone
         transaction, pinned = self._close("ROLLBACK")
         if transaction is not None and pinned is not None:
             pinned.ended = _ROLLED_BACK
             transaction.rollback()
+        self._look(undone)
+
+    def after_rollback(self, look: Callable[[], None]) -> None:
+        """Have ``look`` called after each rollback of the open transaction, all of it or to a savepoint. It MUST NOT raise."""
+        if self._open:
+            self._undone.append(look)
+
+    @staticmethod
+    def _look(undone: Sequence[Callable[[], None]]) -> None:
+        for look in undone:
+            look()
 
     def _close(self, what: str) -> tuple[Transaction | None, _PinnedReader | None]:
         self._require(what)
         closed = self._transaction, self._pinned
         self._transaction, self._pinned, self._open, self._versions = None, None, False, {}
+        self._undone = []
         return closed
 
     def read(self, table: CatalogTable) -> None:
@@ -138,6 +152,7 @@ class TransactionScope:
         """``UndefinedObject`` where there is no such savepoint."""
         self._require("ROLLBACK TO")
         self.written().rollback_to(name)
+        self._look(self._undone)
 
     def release(self, name: str) -> None:
         """``UndefinedObject`` where there is no such savepoint."""

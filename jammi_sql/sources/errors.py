@@ -74,6 +74,9 @@ def of_postgres(error: BaseException, doing: str) -> Error:
     state = (getattr(error, "sqlstate", None) or "").strip("\0")
     if state.strip("0"):
         found.sqlstate = state
+    if type(found) is OperationalError and state.startswith("42"):
+        kind = StatementSyntaxError if state == "42601" else ProgrammingError
+        return kind(found.message, sqlstate=state, hint=_HINTS[UndefinedColumn])
     if "no password supplied" in text:
         return OperationalError(found.message, sqlstate="28000", hint="name it: (password 'env:NAME') or 'file:path'")
     if isinstance(found, ConnectionLost) and doing.startswith("connecting"):
