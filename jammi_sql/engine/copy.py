@@ -1,4 +1,4 @@
-"""COPY ... FROM: files into a topic or a companion table."""
+"""COPY ... FROM: files into a topic, a companion table or a table of an attached database."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from .changes import is_own
 from .file_access import readable
 from .insert import insert_from, insert_target, target_schema
 from .insert_source import InsertSource, planned
+from .remote_changes import copy_remote, remote_columns, remote_target
 from .staging import RowsRelation
 
 if TYPE_CHECKING:
@@ -45,15 +46,27 @@ _NOTHING = Query("SELECT", Fragment("", ((0, 0),)), (), frozenset())
 
 def copy_from(session: Session, statement: statements.CopyFrom, parameters: Parameters) -> Result:
     """Run it: all rows of the files or none."""
-    if is_own(session, statement.target):
+    remote = remote_target(session, statement.target)
+    if remote is None and is_own(session, statement.target):
         raise FeatureNotSupported(
             "COPY ... FROM into an in-memory table, or another catalog",
             position=statement.target.position,
             hint="use INSERT INTO name SELECT ... FROM 'file'",
         )
-    insert = _insert(statement)
-    target = insert_target(session, insert)
-    schema = target_schema(target)
+    if remote is not None:
+        schema = remote_columns(remote)
+
+        def write(rows: InsertSource) -> Result:
+            return copy_remote(session, remote, rows)
+
+    else:
+        insert = _insert(statement)
+        target = insert_target(session, insert)
+        schema = target_schema(target)
+
+        def write(rows: InsertSource) -> Result:
+            return insert_from(session, insert, target, rows, {})
+
     shown = "standard input"
     try:
         options = FileOptions.of(statement.options)
@@ -70,7 +83,7 @@ def copy_from(session: Session, statement: statements.CopyFrom, parameters: Para
             error.position = statement.position
         raise
     try:
-        return insert_from(session, insert, target, rows, {})
+        return write(rows)
     except _OF_A_VALUE as error:
         raise copy.blamed(error) from error
 

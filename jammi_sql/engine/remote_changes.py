@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 __all__ = [
     "RemoteTarget",
     "change_remote",
+    "copy_remote",
     "create_remote",
     "drop_remote",
     "ingest_remote",
     "insert_many_remote",
     "insert_remote",
+    "remote_columns",
     "remote_target",
 ]
 
@@ -119,7 +121,7 @@ def insert_remote(
     session: Session, target: RemoteTarget, statement: statements.Insert, parameters: Parameters
 ) -> Result:
     """INSERT INTO a table of a source: the rows are computed first, then written."""
-    schema = _columns(target)
+    schema = remote_columns(target)
     _refuse_clauses(target, statement)
     source = statement_source(session, statement, schema, _no_default(target), parameters)
     return CommandResult(_write(session, target, source, schema))
@@ -129,7 +131,7 @@ def insert_many_remote(
     session: Session, target: RemoteTarget, statement: statements.Insert, rows: pa.RecordBatchReader
 ) -> int:
     """INSERT ... VALUES (...) for each row of parameters, all or nothing."""
-    schema = _columns(target)
+    schema = remote_columns(target)
     _refuse_clauses(target, statement)
     given = Staged(rows.schema)
     try:
@@ -141,8 +143,14 @@ def insert_many_remote(
         given.close()
 
 
-def _columns(target: RemoteTarget) -> pa.Schema:
+def remote_columns(target: RemoteTarget) -> pa.Schema:
+    """The columns of the table as they are here."""
     return pa.schema([pa.field(column.name, column.type) for column in target.found().columns])
+
+
+def copy_remote(session: Session, target: RemoteTarget, source: InsertSource) -> Result:
+    """COPY ... FROM into a table of a source: all rows or none."""
+    return CommandResult(_write(session, target, source, remote_columns(target)))
 
 
 def _refuse_clauses(target: RemoteTarget, statement: statements.Insert) -> None:

@@ -220,7 +220,7 @@ class GenericSource(AttachedDatabase):
         if catalog and (not self._is_plain(schema) if own else catalog != "main"):
             options["adbc.ingest.target_catalog"] = catalog
         try:
-            link.ingest(outgoing.reader(), f"writing to {schema}.{name}", {} if text else options, text)
+            link.ingest(outgoing.reader(never_empty=True), f"writing to {schema}.{name}", {} if text else options, text)
         except Exception:
             outgoing.raise_failure()
             raise

@@ -29,9 +29,16 @@ class Outgoing:
         self.count = 0
         self._failure: BaseException | None = None
 
-    def reader(self) -> pa.RecordBatchReader:
-        """The converted rows, once."""
-        return pa.RecordBatchReader.from_batches(self.schema, self._batches())
+    def reader(self, *, never_empty: bool = False) -> pa.RecordBatchReader:
+        """The converted rows, once; with ``never_empty`` a batch without rows where there are none: the Flight SQL driver sends
+        nothing at all of a stream without batches."""
+        batches = self._batches()
+        return pa.RecordBatchReader.from_batches(self.schema, self._one_at_least(batches) if never_empty else batches)
+
+    def _one_at_least(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        first = next(batches, None)
+        yield pa.RecordBatch.from_pylist([], schema=self.schema) if first is None else first
+        yield from batches
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:

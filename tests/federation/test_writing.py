@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import adbc_driver_sqlite.dbapi
 import pyarrow as pa
 import pytest
 
 from jammi_sql import Connection, connect
-from jammi_sql.errors import DuplicateObject, Error, FeatureNotSupported, IntegrityError, UndefinedTable
+from jammi_sql.errors import DataError, DuplicateObject, Error, FeatureNotSupported, IntegrityError, UndefinedTable
 from tests.servers.postgres import PostgresServer
 
 PLACES = ["pg.public", "lite.main"]
@@ -258,3 +259,45 @@ def test_a_table_that_is_not_there_is_unknown(pg: Connection) -> None:
         with pytest.raises(UndefinedTable) as caught:
             pg.execute(text)
         assert caught.value.sqlstate == "42P01"
+
+
+EVERYWHERE = ["pg.public", "lite.main", "duck.main", "far.public"]
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_columns_of_an_insert_go_by_their_names(attached: Connection, place: str) -> None:
+    attached.execute(f"CREATE TABLE {place}.named AS SELECT 'a' AS a, 'b' AS b, 1 AS n WHERE false")
+    try:
+        assert attached.execute(f"INSERT INTO {place}.named (b, a, n) VALUES ('b', 'a', 1)").rowcount == 1
+        assert attached.execute(f"INSERT INTO {place}.named (n, b) VALUES (2, 'c'), (3, NULL)").rowcount == 2
+        found = attached.execute(f"SELECT a, b, n FROM {place}.named ORDER BY n").fetchall()
+        assert found == [("a", "b", 1), (None, "c", 2), (None, None, 3)]
+    finally:
+        attached.execute(f"DROP TABLE {place}.named")
+
+
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_files_go_into_a_source_and_out_of_it_again(attached: Connection, place: str, tmp_path: Path) -> None:
+    rows = attached.execute("SELECT id, d, t, b FROM pg.public.one ORDER BY id").fetchall()
+    attached.execute(f"CREATE TABLE {place}.copied AS SELECT id, d, t, b FROM pg.public.one WHERE false")
+    try:
+        for kind in ("parquet", "csv", "json", "arrow"):
+            file = tmp_path / f"rows.{kind}"
+            assert attached.execute(f"COPY (SELECT id, d, t, b FROM pg.public.one) TO '{file}'").rowcount == 60
+            assert attached.execute(f"COPY {place}.copied FROM '{file}'").rowcount == 60
+            wanted = rows if kind != "csv" else [(*row[:2], row[2] or None, row[3]) for row in rows]
+            found = attached.execute(f"SELECT id, d, t, b FROM {place}.copied ORDER BY id").fetchall()
+            assert [row if kind != "csv" else (*row[:2], row[2] or None, row[3]) for row in found] == wanted
+            assert attached.execute(f"COPY {place}.copied TO '{tmp_path / 'again'}.{kind}'").rowcount == 60
+            assert attached.execute(f"DELETE FROM {place}.copied").rowcount == 60
+        (tmp_path / "wrong.csv").write_text("id,t\n1,x\nseven,y\n")
+        with pytest.raises(DataError) as caught:
+            attached.execute(f"COPY {place}.copied FROM '{tmp_path / 'wrong.csv'}'")
+        assert caught.value.sqlstate == "22P02" and "line 3" in str(caught.value)
+        assert attached.execute(f"SELECT count(*) FROM {place}.copied").fetchone() == (0,)
+        attached.execute("BEGIN")
+        with pytest.raises(FeatureNotSupported):
+            attached.execute(f"COPY {place}.copied FROM '{file}'")
+        attached.execute("ROLLBACK")
+    finally:
+        attached.execute(f"DROP TABLE {place}.copied")

@@ -132,7 +132,9 @@ class DuckdbSource(AttachedFile):
             yield exactly(batch, schema, within_range)
 
     def _ingest(self, link: Link, schema: str, name: str, rows: pa.RecordBatchReader, mode: IngestMode) -> int:
-        return write(link, schema, name, rows, mode)
+        found = None if mode == "create" else self._relation(link, schema, name)
+        columns = [] if found is None else [column.name for column in found.columns]
+        return write(link, schema, name, rows, mode, columns)
 
 
 def _here(column_name: str, schema: str) -> str:
