@@ -16,7 +16,7 @@ from ..federation.said import NotSaid
 from ..topics.definition import CATALOG
 from .planning import Planning
 from .relations import inserted_relations
-from .remote_provider import TextProvider, providers_of
+from .remote_provider import TextProvider
 from .small_sides import SmallSides
 from .substrait import plan_of, substrait_of
 
@@ -63,8 +63,7 @@ def federated(
         planning.named = False  # what is not a source's is scanned as in any other query
         small = SmallSides(session, planning, context, found)
         found = small.read()
-        providers = providers_of(planning, found.pushed)
-        with inserted_relations(session.relations, {**providers, **small.relations}):
+        with inserted_relations(session.relations, small.relations):
             result = plan_of(found.plan, session.in_given_order(context))
             now: pa.Schema = result.schema()
     except NotSaid as why:
@@ -78,7 +77,7 @@ def federated(
         planning.whole = "the columns of the result would be others"
         return None
     texts = [each for each in planning.providers if isinstance(each[1], TextProvider)]
-    planning.providers = [*texts, *((each.source, providers[each.name]) for each in found.pushed)]
+    planning.providers = [*texts, *((each.source, small.providers[each.name]) for each in found.pushed)]
     planning.shows(result, schema.names)
     return Federated(result, found.stayed)
 

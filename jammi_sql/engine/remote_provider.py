@@ -23,7 +23,7 @@ from ..sources.relation import RemoteColumn, RemoteRelation
 from ..sources.source import Check, RemoteScan, Source
 from .planning import Planning
 
-__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "providers_of"]
+__all__ = ["PushedProvider", "RemoteProvider", "SourceProvider", "TextProvider", "dialect_of", "provider_of"]
 
 _LARGE = 100_000
 """Rows from which a table is read in several shares."""
@@ -183,6 +183,20 @@ class PushedProvider(SourceProvider):
         check_readable(self.select.columns[place].column for place in places)
         return self._told(self.select, wanted, places)
 
+    def begin(self, check: Check) -> Iterator[pa.RecordBatch]:
+        """All rows, to be read by this thread, which ``check`` is for; the source begins at once."""
+        names = self._schema.names
+        texts = self.sent = [self.select.text(range(len(names)))]
+        self.expected = self.select.rows
+        scan = self._scan(texts, pa.schema([field.with_name(self.shown(field.name)) for field in self._schema]), check)
+        self._planning.at_end(scan.close)
+        batches = self._timed(scan.stream(0))
+        return (pa.RecordBatch.from_arrays(batch.columns, schema=self._schema) for batch in batches)
+
+    def anew(self) -> PushedProvider:
+        """The same, of which nothing was read."""
+        return PushedProvider(self.source, self.select, self._schema, self._planning)
+
 
 class TextProvider(SourceProvider):
     """The rows of a query in the source's own dialect, which is sent as it is."""
@@ -202,10 +216,10 @@ class TextProvider(SourceProvider):
         return [select.text(places)]
 
 
-def providers_of(planning: Planning, parts: Iterable[Pushed]) -> dict[str, PushedProvider]:
-    """What reads the relations that sources compute, by the names that the plan has for them."""
-    sources = {path[0]: table.source for path, table in planning.remote.items()}
-    return {each.name: PushedProvider(sources[each.source], each.select, each.schema, planning) for each in parts}
+def provider_of(planning: Planning, part: Pushed) -> PushedProvider:
+    """What reads a relation that a source computes."""
+    source = next(table.source for path, table in planning.remote.items() if path[0] == part.source)
+    return PushedProvider(source, part.select, part.schema, planning)
 
 
 def shares(source: Source, select: Select, places: Sequence[int]) -> list[str]:

@@ -10,7 +10,7 @@ from ..sources.relation import RemoteRelation
 from .select import Select
 from .substrait_types import Json
 
-__all__ = ["Cut", "FoundTable", "Pushed", "SmallSide"]
+__all__ = ["Cut", "FoundTable", "LocalSide", "Pushed", "SmallSide"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,18 @@ class Pushed:
     source: str
     select: Select
     schema: pa.Schema
+    beside: bool
+    """Whether it is the side of a join."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSide:
+    """A table of this engine's that is the side of a join, or that under a filter. ``read`` is its scan in the plan: whoever
+    reads it first puts another name there."""
+
+    names: tuple[str, ...]
+    read: Json
+    rows: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +78,4 @@ class Cut:
     pushed: tuple[Pushed, ...]
     stayed: tuple[tuple[str, str], ...]
     small: tuple[SmallSide, ...] = ()
+    local: tuple[LocalSide, ...] = ()

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from .cluster import Cluster, fields_of, gather, selection
-from .cut import Cut, FoundTable, Pushed, SmallSide
+from .cut import Cut, FoundTable, LocalSide, Pushed, SmallSide
 from .dialects import DIALECTS
 from .equalities import Equalities
 from .expression import Column, Expression
@@ -95,6 +95,7 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
         tuple(cutter.pushed),
         tuple(dict.fromkeys(cutter.stayed)),
         tuple(cutter.small),
+        tuple(cutter.local),
     )
 
 
@@ -105,6 +106,7 @@ class _Cutter:
     def __init__(self, functions: Functions, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
         self.pushed: list[Pushed] = []
         self.small: list[SmallSide] = []
+        self.local: list[LocalSide] = []
         self.extensions: list[Json] = []
         """Functions that the plan did not have."""
         self._rows_of = rows
@@ -172,7 +174,22 @@ class _Cutter:
             found = self._reduced(parts, self._equalities(self._parts(body["expression"]), parts), {1})
             if found:
                 return {small: found[0], large: found[1]}
-        return {key: self._here(piece) for key, piece in pieces.items()}
+        if kind not in ("join", "cross"):
+            return {key: self._here(piece) for key, piece in pieces.items()}
+        return {key: self._beside(piece) for key, piece in pieces.items()}
+
+    def _beside(self, piece: _Piece) -> Json:
+        """A part of the plan, as the side of a join that is made here."""
+        if isinstance(piece, Remote):
+            return self._here(piece, beside=True)
+        below = piece
+        while (kind := next(iter(below))) in ("filter", "project"):
+            below = below[kind]["input"]
+        names = tuple(below.get("read", {}).get("namedTable", {}).get("names", ()))
+        rows = self._known_rows(names) if names else None
+        if rows is not None:
+            self.local.append(LocalSide(names, below["read"], rows))
+        return piece
 
     def _part(self, piece: _Piece, columns: tuple[int, ...]) -> Part:
         return Part.remote(piece, columns) if isinstance(piece, Remote) else Part(piece, columns, self._extent(piece))
@@ -212,9 +229,9 @@ class _Cutter:
                 keys = _keys(parts[small], part, equalities)
                 if keys is None or not _leaves_few(parts[small].extent, part, keys[1]):
                     continue
-                rel = self._here(parts[small].piece)
+                rel = self._beside(parts[small].piece)
                 place: Json = {"read": {"namedTable": {"names": [f"__small_{len(self.small) + 1}"]}}}
-                found[small], found[large] = place, self._here(piece)
+                found[small], found[large] = place, self._beside(piece)
                 width = len(parts[small].columns)
                 self.small.append(SmallSide(place, rel, width, keys[0], self.pushed[-1].name, keys[1]))
                 why = "join: the rows with the keys of the other side are asked for, which is read first"
@@ -244,7 +261,7 @@ class _Cutter:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
         reduced = self._reduced(parts, equalities, range(len(parts)))
         items = [
-            Item(reduced[place] if place in reduced else self._here(part.piece), part.columns, part.extent)
+            Item(reduced[place] if place in reduced else self._beside(part.piece), part.columns, part.extent)
             for place, part in enumerate(parts)
         ]
         return self._chosen(*in_order(items, equalities, conditions, self._all), cluster.outputs)
@@ -276,13 +293,14 @@ class _Cutter:
         if kind == "read":
             names = tuple(body.get("namedTable", {}).get("names", ()))
             rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
-            if rows is None:
-                if names not in self._known:
-                    self._known[names] = self._rows_of(names)
-                rows = self._known[names]
-            return Extent(rows)
+            return Extent(self._known_rows(names) if rows is None else rows)
         inner = Extent(None) if "input" not in body else self._extent(body["input"])
         return inner.filtered(0.2) if kind in ("filter", "aggregate") else inner
+
+    def _known_rows(self, names: tuple[str, ...]) -> float | None:
+        if names not in self._known:
+            self._known[names] = self._rows_of(names)
+        return self._known[names]
 
     def _stays(self, source: str, kind: str, why: NotSaid) -> None:
         self.stayed.append((source, f"{_CLAUSES.get(kind, kind)}: {why}"))
@@ -418,8 +436,8 @@ class _Cutter:
 
     # --- what stays ---
 
-    def _here(self, piece: _Piece) -> Json:
-        """A part of the plan, as a relation that is read here."""
+    def _here(self, piece: _Piece, *, beside: bool = False) -> Json:
+        """A part of the plan, as a relation that is read here, ``beside`` others."""
         if not isinstance(piece, Remote):
             return piece
         select = piece.select
@@ -432,7 +450,7 @@ class _Cutter:
         name = f"__pushed_{number}"
         while name in self._taken:
             name += "_"
-        self.pushed.append(Pushed(name, piece.source, select, schema))
+        self.pushed.append(Pushed(name, piece.source, select, schema, beside))
         struct = {"types": [substrait_type(item.type) for item in fields], "nullability": "NULLABILITY_REQUIRED"}
         names = [name for item in fields for name in names_of(item)]
         read: Json = {"read": {"baseSchema": {"names": names, "struct": struct}, "namedTable": {"names": [name]}}}

@@ -150,7 +150,7 @@ class ThreadedScan:
         self._check = check
 
     def stream(self, part: int) -> Iterator[pa.RecordBatch]:
-        """As ``RemoteScan.stream``. A part is read once."""
+        """As ``RemoteScan.stream``. A part is read once, from now on."""
         work = self._work
         mine = work.parts[part]
         with work.mutex:
@@ -158,6 +158,9 @@ class ThreadedScan:
                 raise ConnectionClosed("the scan is closed, or this part of it was read before")
             mine.thread = threading.Thread(target=work.read, args=(mine,), name="jammi-source-scan", daemon=True)
             mine.thread.start()
+        return self._taken(mine)
+
+    def _taken(self, mine: _Part) -> Iterator[pa.RecordBatch]:
         complete = False
         try:
             while (batch := mine.handover.take(self._watch)) is not None:

@@ -74,6 +74,12 @@ def test_all_three(attached: Connection, text: str) -> None:
 
 
 @QUIET
+@given(text=queries(("pg.public", "filed.public", "lite.main")))
+def test_files_beside_databases(attached: Connection, text: str) -> None:
+    agree(attached, text)
+
+
+@QUIET
 @given(text=queries(("pg.public", "lite.main")))
 def test_small_sides_first(attached: Connection, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

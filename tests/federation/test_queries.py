@@ -333,23 +333,23 @@ def test_a_view_over_a_source_is_cut_like_the_query_in_it(attached: Connection) 
 
 def test_a_view_over_a_file_is_cut_with_what_it_is_joined_with(attached: Connection, tmp_path: Path) -> None:
     attached.execute(f"COPY (SELECT id, t FROM pg.public.one) TO '{tmp_path / 'rows.parquet'}'")
-    attached.execute("ATTACH ? AS filed", (str(tmp_path / "rows.parquet"),))
-    attached.execute("CREATE VIEW seen AS SELECT f.id, f.t FROM filed.public.filed AS f WHERE f.id < 4")
+    attached.execute("ATTACH ? AS own_files", (str(tmp_path / "rows.parquet"),))
+    attached.execute("CREATE VIEW seen AS SELECT f.id, f.t FROM own_files.public.own_files AS f WHERE f.id < 4")
     try:
         text = "SELECT s.t, count(*) FROM seen AS s JOIN pg.public.one AS a ON a.id = s.id JOIN pg.public.two AS b ON b.id = a.id GROUP BY s.t"
         assert ' JOIN "public"."two"' in explained(attached, text)["source pg"]
         pushed_and_not(attached, text)
     finally:
         attached.execute("DROP VIEW seen")
-        attached.execute("DETACH filed")
+        attached.execute("DETACH own_files")
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_filters_of_a_file_hold_in_a_plan_that_is_cut(attached: Connection, tmp_path: Path, form: str) -> None:
     path = tmp_path / f"rows.{form}"
     attached.execute(f"COPY (SELECT id, k, t FROM pg.public.one) TO '{path}'")
-    attached.execute("ATTACH ? AS filed", (str(path),))
-    text = "SELECT f.t, a.id FROM filed.public.filed AS f {} pg.public.one AS a ON a.id = f.id WHERE {}"
+    attached.execute("ATTACH ? AS own_files", (str(path),))
+    text = "SELECT f.t, a.id FROM own_files.public.own_files AS f {} pg.public.one AS a ON a.id = f.id WHERE {}"
     try:
         counts = [
             len(pushed_and_not(attached, text.format(join, condition)))
@@ -364,7 +364,7 @@ def test_filters_of_a_file_hold_in_a_plan_that_is_cut(attached: Connection, tmp_
         ]
         assert len({*counts[:5]}) > 3
     finally:
-        attached.execute("DETACH filed")
+        attached.execute("DETACH own_files")
 
 
 def test_what_a_third_table_links_is_joined_in_its_source_where_that_leaves_less(attached: Connection) -> None:
