@@ -36,7 +36,7 @@ venv: $(STAMP)
 
 # The messages of Flight SQL, compiled: the result is checked in.
 protocol: $(STAMP)
-	$(BIN)/python -m grpc_tools.protoc -I $(PROTOCOL) --descriptor_set_out=$(PROTOCOL)/protocol.binpb flight.proto flight_sql.proto
+	$(BIN)/python -m grpc_tools.protoc -I $(PROTOCOL) --descriptor_set_out=$(PROTOCOL)/protocol.binpb flight.proto flight_sql.proto session.proto
 
 demo: $(STAMP)
 	$(BIN)/python -m jammi_sql.console.demo

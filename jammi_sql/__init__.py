@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         paramstyle,
         threadsafety,
     )
+    from .dbapi.port import SessionPort
     from .engine import Engine
     from .errors import (
         DatabaseError,
@@ -113,12 +114,16 @@ def connect(
 ) -> Connection:
     """Open a session on ``target`` with an engine of its own, which closes with it.
 
-    ``target``: a folder, made if missing; ``":memory:"`` or ``None`` for a private temporary store. ``broker``: an
-    object
-    with the ``Broker`` contract, or ``"memory"``; without one, publishes of other processes on the same store arrive
-    too. ``options``: ``udfs`` (a folder of functions), ``lock_timeout`` (seconds), ``max_bytes``.
+    ``target``: a folder, made if missing; ``":memory:"`` or ``None`` for a private temporary store; a
+    ``postgresql://`` URL; ``grpc://host:port`` or ``grpc+tls://host:port`` for a server of ``jammi-sql serve``, whose
+    engine it is then. ``broker``: an object with the ``Broker`` contract, or ``"memory"``; without one, publishes of
+    other processes on the same store arrive too. ``options``: ``udfs`` (a folder of functions), ``lock_timeout``
+    (seconds), ``max_bytes``; of a server ``token``, ``tls_root_certs`` and others.
     """
     from .dbapi import Connection  # noqa: PLC0415 - with the first use, see above
+
+    if isinstance(target, str) and target.startswith(("grpc://", "grpc+tcp://", "grpc+tls://")):
+        return Connection(_remote(target, tenant, broker, read_only=read_only, autocommit=autocommit, options=options))
     from .engine import Engine  # noqa: PLC0415
 
     engine = Engine.open(target, broker, read_only=read_only, **options)
@@ -127,3 +132,26 @@ def connect(
     except BaseException:
         engine.close()
         raise
+
+
+def _remote(
+    target: str,
+    tenant: TenantId | str | None,
+    broker: object,
+    *,
+    read_only: bool,
+    autocommit: bool,
+    options: dict[str, Any],
+) -> SessionPort:
+    from .errors import FeatureNotSupported  # noqa: PLC0415 - as in connect
+    from .tenancy import TenantId as Tenant  # noqa: PLC0415
+
+    try:
+        from .wire import WireOptions, WireSession, refuse_local  # noqa: PLC0415 - grpcio is an extra
+    except ImportError as error:
+        raise FeatureNotSupported(
+            f"connections to servers need a package that is not here: {error.name}",
+            hint="pip install 'jammi-sql[flight]'",
+        ) from error
+    refuse_local(broker=broker, read_only=read_only)
+    return WireSession(WireOptions.of(target, options), Tenant.optional(tenant), autocommit=autocommit)

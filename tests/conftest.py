@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from tests.servers.nats import NatsServer
 from tests.servers.postgres import postgres, postgres_database
 from tests.targets import parametrize_stores as pytest_generate_tests
-from tests.targets import postgres_target, schemas, store_kind, store_target
+from tests.targets import postgres_target, schemas, store_kind, store_target, wire_servers, wire_target
 
 __all__ = [
     "postgres",
@@ -24,6 +24,8 @@ __all__ = [
     "schemas",
     "store_kind",
     "store_target",
+    "wire_servers",
+    "wire_target",
 ]
 
 # The default is the same on every run, so that a red test is red for everybody; soak runs look for new cases.
@@ -58,9 +60,9 @@ ast.parse = _parse_undisturbed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--store postgres`` runs the tests of the language on a real server instead of a private folder; ``--both-stores``
-    those of tables on either."""
-    parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite")
+    """``--store postgres`` runs the tests of the language on a real server instead of a private folder, ``--store wire``
+    through a server of ours in another process; ``--both-stores`` those of tables on either."""
+    parser.addoption("--store", choices=("sqlite", "postgres", "wire"), default="sqlite")
     parser.addoption("--both-stores", action="store_true")
 
 

@@ -16,8 +16,20 @@ import pytest
 import jammi_sql
 from jammi_sql import Engine
 from jammi_sql.dbapi import Connection
+from tests.servers.wire import WireServers
 
-__all__ = ["Schemas", "StoreTarget", "parametrize_stores", "postgres_target", "schemas", "store_kind", "store_target"]
+__all__ = [
+    "Schemas",
+    "StoreTarget",
+    "another",
+    "parametrize_stores",
+    "postgres_target",
+    "schemas",
+    "store_kind",
+    "store_target",
+    "wire_servers",
+    "wire_target",
+]
 
 
 @dataclass(frozen=True)
@@ -29,12 +41,18 @@ class StoreTarget:
     options: dict[str, Any] = field(default_factory=dict)
 
     def connect(self, **options: Any) -> Connection:
-        """A connection with an engine of its own."""
+        """A connection with an engine of its own, or, of kind ``wire``, with that of the server."""
         return jammi_sql.connect(self.target, **self.options, **options)
 
     def open(self, **options: Any) -> Engine:
-        """An engine."""
+        """An engine; there is none of kind ``wire``."""
         return Engine.open(self.target, **self.options, **options)
+
+
+def another(conn: Connection, tenant: object = None) -> Connection:
+    """Another session on the store of ``conn``, in process or through the same server."""
+    uri = getattr(conn._port, "uri", None)
+    return conn.engine.session(tenant) if uri is None else jammi_sql.connect(uri, tenant=tenant)
 
 
 def parametrize_stores(metafunc: pytest.Metafunc) -> None:
@@ -42,16 +60,23 @@ def parametrize_stores(metafunc: pytest.Metafunc) -> None:
     what ``--store`` names."""
     marked = metafunc.definition.get_closest_marker
     both = marked("both_stores") and metafunc.config.getoption("--both-stores") and not marked("sqlite_only")
-    if "store_kind" in metafunc.fixturenames and both:
+    if "store_kind" not in metafunc.fixturenames:
+        return
+    if both:
         metafunc.parametrize("store_kind", ["sqlite", "postgres"], indirect=True)
+    elif marked("wire_too") and metafunc.config.getoption("--store") == "sqlite":
+        metafunc.parametrize("store_kind", ["sqlite", "wire"], indirect=True)
 
 
 @pytest.fixture
 def store_kind(request: pytest.FixtureRequest) -> str:
-    """``sqlite`` or ``postgres``; where the test is not marked, what ``--store`` names."""
-    if request.node.get_closest_marker("sqlite_only"):
-        return "sqlite"
-    return str(getattr(request, "param", request.config.getoption("--store")))
+    """``sqlite``, ``postgres`` or ``wire``; where the test is not marked, what ``--store`` names."""
+    marked = request.node.get_closest_marker
+    kind = str(getattr(request, "param", request.config.getoption("--store")))
+    local = marked("in_process")
+    if kind == "wire" and local:
+        pytest.skip(f"in process: {local.args[0]}")
+    return "sqlite" if marked("sqlite_only") else kind
 
 
 class Schemas:
@@ -117,10 +142,25 @@ def postgres_target(schemas: Schemas) -> Iterator[StoreTarget]:
     schemas.give_back(target)
 
 
+@pytest.fixture(scope="session")
+def wire_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WireServers]:
+    """The process that serves stores over the wire."""
+    with WireServers(tmp_path_factory.mktemp("wire") / "log") as servers:
+        yield servers
+
+
+@pytest.fixture
+def wire_target(wire_servers: WireServers) -> Iterator[StoreTarget]:
+    """An empty store behind a server."""
+    uri = wire_servers.open()
+    yield StoreTarget("wire", uri)
+    wire_servers.close(uri)
+
+
 @pytest.fixture
 def store_target(store_kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> StoreTarget:
     """A new store of the kind that the test runs on."""
     if store_kind == "sqlite":
         return StoreTarget("sqlite", str(tmp_path / "store"))
-    target: StoreTarget = request.getfixturevalue("postgres_target")
+    target: StoreTarget = request.getfixturevalue(f"{store_kind}_target")
     return target

@@ -71,7 +71,9 @@ def copy_from(session: Session, statement: statements.CopyFrom, parameters: Para
     try:
         options = FileOptions.of(statement.options)
         uri, shown = _location(session, statement, options, parameters)
-        source = open_files(SourceDefinition("copy", "files", uri, statement.options), readable(session))
+        definition = SourceDefinition("copy", "files", uri, statement.options)
+        # What came by stdin is the caller's own, wherever it was put down.
+        source = open_files(definition) if statement.source is None else open_files(definition, readable(session))
         relation = source.whole(lambda file_format, field: _read_as(file_format, field, schema))
         copy = _Copy(session, relation, _pairs(statement, schema, relation, shown, options), schema, shown, options)
         rows = copy.source(relation)

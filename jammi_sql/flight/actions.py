@@ -12,7 +12,8 @@ from ..errors import Error, FeatureNotSupported, InvalidParameter, PermissionDen
 from ..tenancy import TenantId
 from .calls import Call, going_down
 from .framing import ipc_schema
-from .protocol import flight, sql, unwrap, wrap
+from .protocol import flight, session, sql, unwrap, wrap
+from .protocol.headers import ACTION
 
 if TYPE_CHECKING:
     from .service import Service
@@ -139,6 +140,10 @@ async def _get_options(service: Service, call: Call, request: Any) -> bytes:
     return data
 
 
+async def _session(service: Service, call: Call, request: Any) -> bytes | None:
+    return await service.sessions.answer(call, request)
+
+
 async def _close_session(service: Service, call: Call, request: Any) -> bytes:
     await service.drop(call.client)
     data: bytes = flight.CloseSessionResult(status=_CLOSED).SerializeToString()
@@ -163,6 +168,7 @@ ACTIONS: Final[Mapping[str, tuple[_Act, str, Any]]] = MappingProxyType(
         "CancelFlightInfo": (_cancel_info, "Cancel a statement", flight.CancelFlightInfoRequest),
         "SetSessionOptions": (_set_options, "Choose schema and tenant", flight.SetSessionOptionsRequest),
         "GetSessionOptions": (_get_options, "Say which they are", flight.GetSessionOptionsRequest),
+        ACTION: (_session, "Do what jammi_sql.connect asks for", session.Request),
         "CloseSession": (_close_session, "Forget this client", flight.CloseSessionRequest),
     }
 )

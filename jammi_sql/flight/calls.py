@@ -16,6 +16,7 @@ from ..logs import about
 from .clients import Client, Clients
 from .fingerprint import fingerprint
 from .identity import ANYBODY, Identities, Identity, bearer_token
+from .protocol.headers import SESSION
 from .status import code_of, text_of, trailers_of
 
 __all__ = ["COOKIE", "Call", "Door", "going_down"]
@@ -36,6 +37,8 @@ class Call:
     context: Any
     text: str | None = None
     rows: int = 0
+    trailers: tuple[tuple[str, str | bytes], ...] = ()
+    """Trailing metadata beside that of an error."""
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -76,7 +79,8 @@ class Door:
         except Exception as error:
             shown = self._shown(method, error)
             code = code_of(shown).name
-            await context.abort(code_of(shown), text_of(shown), trailers_of(shown))
+            trailers = trailers_of(shown) if call is None else trailers_of(shown) + call.trailers
+            await context.abort(code_of(shown), text_of(shown), trailers)
         finally:
             self.open_calls -= 1
             if call is not None:
@@ -91,6 +95,9 @@ class Door:
                 headers.setdefault(name.lower(), []).append(value)
         identity = self.identify(headers.get("authorization", ()), context)
         self._meter(identity)
+        named = headers.get(SESSION)
+        if named is not None:  # by a client of ours, which keeps its own account of them
+            return Call(self._clients.attended(named[-1], identity), context)
         cookie = _cookie(headers.get("cookie", ()))
         client = self._clients.find(cookie, context.peer(), identity)
         if not client.greeted or (cookie is not None and cookie != client.key):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from ..engine.session import Session
-from ..errors import FailedTransaction, InvalidParameter, NoActiveTransaction, UndefinedObject
+from ..errors import ConnectionLost, FailedTransaction, InvalidParameter, NoActiveTransaction, UndefinedObject
 from ..results import Result
 from .identity import Identity
 from .options import Limits
@@ -43,6 +43,8 @@ class Client:
     peers: set[str] = field(default_factory=set)
     greeted: bool = False
     """Whether it was given its cookie."""
+    attended: bool = False
+    """Whether it is one of ours, which names its session in each call."""
 
     @property
     def session(self) -> Session:
@@ -146,6 +148,24 @@ class Clients:
             client.peers.add(peer)
         client.touched = time.monotonic()
         return client
+
+    def attended(self, key: str, identity: Identity) -> Client:
+        """The client of a session that one of ours names, a new one where it names none; ``ConnectionLost`` (08006) for a
+        session that is over: its successor would have neither its tenant nor its settings.
+        """
+        if not key:
+            client = Client(identity, Seat(self._new_session(identity)), attended=True)
+            self._by_key[client.key] = client
+            return client
+        found = self._by_key.get(key)
+        if found is None or found.identity != identity or not found.attended:
+            raise ConnectionLost("the session is over: the server let go of it", hint="connect again")
+        found.touched = time.monotonic()
+        return found
+
+    def is_reading(self, client: Client) -> bool:
+        """Whether a result that has an end is being fetched by it, or waits to be."""
+        return any(each.client is client and each.result.bounded for each in self._waiting.values())
 
     def drop(self, client: Client) -> list[Session]:
         """Forget a client and all that it has; returns its sessions, whose end undoes its transactions."""

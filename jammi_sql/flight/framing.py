@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-__all__ = ["MESSAGE_BYTES", "Framing", "encapsulated", "ipc_schema"]
+__all__ = ["MESSAGE_BYTES", "Framing", "encapsulated", "ipc_schema", "unframed"]
 
 MESSAGE_BYTES: Final = 8 << 20
 """Bytes of rows in one message at most, one row of more excepted: clients take 16 MiB."""
 
 _HEADER: Final = b"\x12"  # field 2, of bytes
 _BODY: Final = b"\xc2\x3e"  # field 1000, of bytes
+_HEADER_FIELD, _BODY_FIELD, _BYTES = 2, 1000, 2
 _CONTINUATION: Final = b"\xff\xff\xff\xff"
 _SMALL_ROWS: Final = 1  # a row cannot be split
 
@@ -29,10 +30,44 @@ def ipc_schema(schema: pa.Schema) -> bytes:
     return data
 
 
-def encapsulated(header: bytes, body: bytes) -> bytes:
+def encapsulated(header: bytes | memoryview, body: bytes | memoryview) -> bytes:
     """The two parts of a message as they stand in an IPC stream."""
     padding = -len(header) % 8
     return b"".join((_CONTINUATION, (len(header) + padding).to_bytes(4, "little"), header, bytes(padding), body))
+
+
+def unframed(data: bytes) -> tuple[memoryview, memoryview]:
+    """Header and body of a serialized ``FlightData``, without a copy; fields that it may have beside them are passed over.
+
+    ``ValueError`` for what is none.
+    """
+    view, at, header, body = memoryview(data), 0, memoryview(b""), memoryview(b"")
+    while at < len(view):
+        key, at = _number(view, at)
+        if key & 7 != _BYTES:
+            raise ValueError("no message of Flight")
+        length, at = _number(view, at)
+        if at + length > len(view):
+            raise ValueError("a message of Flight that is cut short")
+        field, at = view[at : at + length], at + length
+        if key >> 3 == _HEADER_FIELD:
+            header = field
+        elif key >> 3 == _BODY_FIELD:
+            body = field
+    return header, body
+
+
+def _number(view: memoryview, at: int) -> tuple[int, int]:
+    """A varint and where it ends."""
+    number = shift = 0
+    while True:
+        if at >= len(view) or shift > 63:
+            raise ValueError("no message of Flight")
+        byte = view[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return number, at
 
 
 class Framing:

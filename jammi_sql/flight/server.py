@@ -71,7 +71,7 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
         await stopped.wait()
     finally:
         operations.draining = True
-        service.end_streams()
+        service.end_streams(_PATIENCE)
         await service.drain(_PATIENCE)
         await server.stop(_GRACE)
         sweeping.cancel()

@@ -26,7 +26,9 @@ from .framing import Framing, ipc_schema
 from .identity import Identities, Identity, bearer_token
 from .metadata import METADATA, metadata, metadata_schema
 from .options import Limits
-from .protocol import flight, sql, unwrap, wrap
+from .protocol import flight, session, sql, unwrap, wrap
+from .protocol.headers import PUT
+from .sessions import Sessions
 from .statements import Statements
 from .transactions import Transactions
 from .upload import Upload
@@ -76,6 +78,11 @@ class Service:
         self.door = Door(self.clients, identities, limits.rate, "" if store.folder is None else str(store.folder))
         self.statements = Statements(self.clients, self.work, limits.bound_bytes)
         self.transactions = Transactions(self.clients, self.work)
+        self.sessions = Sessions(self)
+        self.ending = asyncio.Event()
+        """Set when the server goes down."""
+        self.patience = 0.0
+        """Seconds that what was begun has to end then."""
         self._polls: dict[bytes, _Poll] = {}
 
     def _new_session(self, identity: Identity) -> Session:
@@ -276,6 +283,11 @@ class Service:
 
     async def _put(self, call: Call, messages: Any) -> None:
         upload = await Upload.begin(messages)
+        asked = upload.first.flight_descriptor.cmd
+        if asked.startswith(PUT):
+            reply = await self.sessions.answer(call, _request(asked[len(PUT) :]), upload)
+            await call.context.write(flight.PutResult(app_metadata=reply))
+            return
         command = _command(upload.first.flight_descriptor)
         match command.DESCRIPTOR.name:
             case "CommandStatementUpdate":
@@ -319,8 +331,8 @@ class Service:
             if poll.client is client:
                 del self._polls[handle]
                 poll.task.cancel()
-        for session in self.clients.drop(client):
-            await self.work.run(Seat(session), session.close)
+        for own in self.clients.drop(client):
+            await self.work.run(Seat(own), own.close)
 
     async def expel(self, identities: Identities) -> None:
         """End the streams and sessions of those who are nobody any more."""
@@ -352,9 +364,11 @@ class Service:
                 del self._polls[handle]
                 poll.task.cancel()
 
-    def end_streams(self) -> None:
-        """End the live streams, and let nobody in any more."""
+    def end_streams(self, patience: float) -> None:
+        """End the live streams, and let nobody in any more; what was begun has ``patience`` seconds."""
         self.door.closed = True
+        self.patience = patience
+        self.ending.set()
         for waiting in self.clients.results:
             if not waiting.result.bounded:
                 waiting.result.cancel()
@@ -375,6 +389,7 @@ class Service:
             client.session.interrupt()
         for client in self.clients.all():
             await self.drop(client)
+        await self.sessions.end()
         await self.work.end()
 
 
@@ -418,6 +433,13 @@ def _info(descriptor: Any, waiting: Waiting) -> Any:
         total_bytes=-1,
         ordered=True,
     )
+
+
+def _request(data: bytes) -> Any:
+    try:
+        return session.Request.FromString(data)
+    except Exception as error:  # protobuf's own error has no public name in every implementation of it
+        raise InvalidParameter("the command is no request of a session") from error
 
 
 def _command(descriptor: Any) -> Any:

@@ -16,7 +16,7 @@ from .clients import Clients, Prepared, Waiting
 from .upload import Upload
 from .work import Seat, Work
 
-__all__ = ["Statements"]
+__all__ = ["Begun", "Statements"]
 
 _T = TypeVar("_T")
 _GLANCE = 0.01  # seconds that a thread waits for the first rows
@@ -80,7 +80,7 @@ class Statements:
             seat = Seat(own)
         session = seat.session
         try:
-            begun = await self._work.run(seat, lambda: _Begun(run(session)))
+            begun = await self._work.run(seat, lambda: Begun(run(session)))
         except BaseException:
             if own is not None:
                 own.close()
@@ -205,7 +205,7 @@ class Statements:
         return seat
 
 
-class _Begun:
+class Begun:
     """A result and what of it came at once, pulled in the thread that ran the statement: a small one is all there then."""
 
     def __init__(self, result: Result) -> None:

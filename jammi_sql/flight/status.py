@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import grpc
@@ -9,7 +11,20 @@ import grpc
 from ..errors import Error
 from .protocol import sql
 
-__all__ = ["code_of", "details_of", "text_of", "trailers_of"]
+__all__ = ["ATTRIBUTES", "code_of", "details_of", "text_of", "trailers_of"]
+
+ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "OffsetEvicted": ("topic", "requested", "oldest"),
+        "PublishTenantMismatch": ("topic", "topic_tenant", "publish_tenant"),
+    }
+)
+"""What errors have beside SQLSTATE, position and hint, by their class."""
+
+_KINDS: Final = frozenset(
+    {"DataError", "DatabaseError", "Error", "IntegrityError", "InterfaceError", "InternalError"}
+    | {"NotSupportedError", "OperationalError", "ProgrammingError"}
+)
 
 _CODES: Final[dict[str, Any]] = {
     # the longest prefix of the SQLSTATE that is here
@@ -57,8 +72,14 @@ def text_of(error: Error) -> str:
 
 
 def details_of(error: Error) -> bytes:
-    """A ``google.rpc.Status`` with an ``ErrorInfo``: ``reason`` is the SQLSTATE, ``position`` and ``hint`` are metadata."""
-    metadata = {"sqlstate": error.sqlstate, "class": type(error).__name__, "message": error.message}
+    """A ``google.rpc.Status`` with an ``ErrorInfo``: ``reason`` is the SQLSTATE; ``class``, ``kind`` (its class in PEP 249),
+    ``message``, ``position`` and ``hint`` are metadata."""
+    kind = next(base.__name__ for base in type(error).__mro__ if base.__name__ in _KINDS)
+    metadata = {"sqlstate": error.sqlstate, "class": type(error).__name__, "kind": kind, "message": error.message}
+    for name in ATTRIBUTES.get(type(error).__name__, ()):
+        value = getattr(error, name)
+        if value is not None:
+            metadata[name] = str(value)
     if error.hint:
         metadata["hint"] = error.hint
     if error.position is not None:

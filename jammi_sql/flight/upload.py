@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from ..errors import InvalidParameter, QueryCanceled
 from .framing import encapsulated
+from .protocol.headers import RAW
 
-__all__ = ["Upload"]
+__all__ = ["RAW", "Upload"]
 
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
@@ -29,6 +30,7 @@ class Upload(io.RawIOBase):
         self.first = first
         self._messages = messages.__aiter__()
         self._loop = asyncio.get_running_loop()
+        self._raw = first.app_metadata == RAW
         self._held = memoryview(encapsulated(first.data_header, first.data_body) if first.data_header else b"")
         self._over = False
         self._stopped = False
@@ -40,7 +42,7 @@ class Upload(io.RawIOBase):
         if first is None:
             raise InvalidParameter("the call brought no message")
         upload = cls(messages, first)
-        if not first.data_header:  # the descriptor alone: rows may follow
+        if not first.data_header and not upload._raw:  # the descriptor alone: rows may follow
             await upload._next()
         return upload
 
@@ -87,11 +89,15 @@ class Upload(io.RawIOBase):
             raise QueryCanceled("the client left before it had sent all rows")
         if not more:
             self._over = True
-            self._held = memoryview(_END)
+            self._held = memoryview(b"" if self._raw else _END)
+            return not self._raw
         return True
 
     async def _next(self) -> bool:
         while (message := await anext(self._messages, None)) is not None:
+            if self._raw and message.data_body:
+                self._held = memoryview(message.data_body)
+                return True
             if message.data_header:
                 self._held = memoryview(encapsulated(message.data_header, message.data_body))
                 return True

@@ -8,6 +8,7 @@ import pytest
 
 import jammi_sql
 from jammi_sql.dbapi import Connection
+from tests.targets import another
 
 
 @pytest.fixture
@@ -17,12 +18,12 @@ def conn(store_kind: str, request: pytest.FixtureRequest) -> Iterator[Connection
         with jammi_sql.connect() as connection:
             yield connection
         return
-    with request.getfixturevalue("postgres_target").connect() as connection:
+    with request.getfixturevalue(f"{store_kind}_target").connect() as connection:
         yield connection
 
 
 @pytest.fixture
 def other(conn: Connection) -> Iterator[Connection]:
     """Another session on the same store."""
-    with conn.engine.session() as connection:
+    with another(conn) as connection:
         yield connection

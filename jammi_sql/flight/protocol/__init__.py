@@ -1,7 +1,7 @@
-"""The messages of Arrow Flight and Flight SQL.
+"""The messages of Arrow Flight and Flight SQL, and our own beside them.
 
 Their classes are made at run time, of descriptors in a pool of their own: a process may hold other copies of the same
-protocol, and one pool takes a name once only. ``flight.proto`` and ``flight_sql.proto`` are the source.
+protocol, and one pool takes a name once only. ``flight.proto``, ``flight_sql.proto`` and ``session.proto`` are the source.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-__all__ = ["flight", "sql", "unwrap", "wrap"]
+__all__ = ["flight", "session", "sql", "unwrap", "wrap"]
 
 _TYPE: Final = "type.googleapis.com/"
 _PACKAGE: Final = "arrow.flight.protocol.sql."
@@ -47,6 +47,8 @@ flight: Any = _Messages(_descriptors, "arrow.flight.protocol")
 """The messages of ``arrow.flight.protocol``, as attributes."""
 sql: Any = _Messages(_descriptors, "arrow.flight.protocol.sql")
 """Those of ``arrow.flight.protocol.sql``."""
+session: Any = _Messages(_descriptors, "jammi.session")
+"""Those of our own clients."""
 
 
 def wrap(message: Any) -> bytes:
