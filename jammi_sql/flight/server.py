@@ -20,10 +20,10 @@ from ..logs import about, reason
 from .files import AllowedFiles
 from .identity import Identities
 from .operations import Operations
-from .options import ServerOptions
+from .options import Limits, ServerOptions
 from .service import Service
 
-__all__ = ["serve"]
+__all__ = ["channel_options", "serve"]
 
 _logger = logging.getLogger("jammi_sql.flight")
 _PATIENCE = 10.0  # seconds that running statements have to end
@@ -44,15 +44,7 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_LIVE_THREADS, "jammi-flight-live"))  # what live streams do in threads
     service = Service(engine, options.limits, identities, files)
-    server = grpc.aio.server(
-        options=(
-            ("grpc.so_reuseport", 0),  # or else a second server on the same port would take half of the calls
-            ("grpc.max_receive_message_length", options.limits.message_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.keepalive_time_ms", 60_000),
-            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        )
-    )
+    server = grpc.aio.server(options=channel_options(options.limits))
     server.add_generic_rpc_handlers((service.handler(),))
     port = _bind(server, options)
     operations = Operations(service, options.host, options.metrics_port)
@@ -79,6 +71,17 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
             await sweeping
         await service.close()
         await operations.stop()
+
+
+def channel_options(limits: Limits) -> tuple[tuple[str, int], ...]:
+    """How gRPC is set up."""
+    return (
+        ("grpc.so_reuseport", 0),  # or else a second server on the same port would take half of the calls
+        ("grpc.max_receive_message_length", limits.message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    )
 
 
 def _warm(engine: Engine) -> None:

@@ -59,6 +59,8 @@ class Link:
         self._asked: _Asked | None = None
         self._lost: Error | None = None
         self._closing = False
+        self.was_cancelled = False
+        """Whether the end of the last call was asked for before its reply came."""
         self._headers = options.headers
         self._channel = _channel(options)
         self._action = self._channel.unary_unary(
@@ -202,6 +204,7 @@ class Link:
 
     def _forget(self, asked: _Asked) -> None:
         with self._lock:
+            self.was_cancelled = asked.cancelled is not None
             if self._asked is asked:
                 self._asked = None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from os import PathLike
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -40,6 +42,8 @@ class WireSession:
         """Where the server is."""
         self._link = Link(options, session.Request(open=opening))
         self._closed = False
+        self._lock = threading.RLock()  # a garbage collection may end a result on the thread that holds it
+        self._results: WeakSet[Result] = WeakSet()
 
     # --- what it is in ---
 
@@ -107,7 +111,13 @@ class WireSession:
             reply = self._link.send(session.Request(execute=request), lambda asked: of_file(asked, stdin))
         else:
             reply = self._link.ask(session.Request(execute=request))
-        return result_of(reply, self._link)
+        result = result_of(reply, self._link)
+        if result.schema is not None:
+            with self._lock:
+                self._results.add(result)
+            if self._link.was_cancelled:  # too late for the call, and in time for its rows
+                result.cancel()
+        return result
 
     def execute_script(self, text: str) -> None:
         """Run many statements, up to the first error."""
@@ -177,8 +187,12 @@ class WireSession:
         )
 
     def cancel(self) -> None:
-        """Make the call that runs in another thread raise ``QueryCanceled``."""
+        """Make the call that runs in another thread, and whatever is being read, raise ``QueryCanceled``."""
         self._link.cancel()
+        with self._lock:
+            results = list(self._results)
+        for result in results:
+            result.cancel()
 
     def close(self) -> None:
         """Undo what is open and leave. May be called again."""

@@ -13,6 +13,7 @@ from jammi_sql import errors
 from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.dbapi import Connection
 from jammi_sql.topics import Predicate, TopicDefinition
+from tests.targets import another
 
 from .language import background, fails, rows, value, values
 
@@ -179,7 +180,7 @@ def test_a_closed_connection_and_cursor_say_so(conn: Connection) -> None:
     cursor.close()
     with pytest.raises(conn.InterfaceError):
         cursor.fetchone()
-    other = conn.engine.session()
+    other = another(conn)
     other.close()
     with pytest.raises(conn.InterfaceError):
         other.execute("SELECT 1")
@@ -297,7 +298,7 @@ def test_the_definition_of_a_topic_that_was_dropped_is_not_registered(conn: Conn
 
 def test_a_cancel_that_comes_while_a_statement_is_planned_is_not_lost(conn: Connection) -> None:
     conn.execute("CREATE TOPIC t (a BIGINT)")
-    session = conn.engine.session()
+    session = another(conn)
     try:
         running = session._port.running  # the only way to be exactly there
         watch = running.watch

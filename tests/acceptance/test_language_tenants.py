@@ -10,6 +10,7 @@ import pytest
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
 from jammi_sql.topics import TopicDefinition
+from tests.targets import another
 
 from .language import fails, rows, value, values
 
@@ -19,13 +20,13 @@ B = "0190b000-0000-7000-8000-00000000000b"
 
 @pytest.fixture
 def a(conn: Connection) -> Iterator[Connection]:
-    with conn.engine.session(A) as connection:
+    with another(conn, A) as connection:
         yield connection
 
 
 @pytest.fixture
 def b(conn: Connection) -> Iterator[Connection]:
-    with conn.engine.session(B) as connection:
+    with another(conn, B) as connection:
         yield connection
 
 

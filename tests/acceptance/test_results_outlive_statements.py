@@ -11,6 +11,7 @@ import pytest
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
 from jammi_sql.engine import live
+from tests.targets import another
 
 from .language import rows, value, values
 
@@ -207,7 +208,7 @@ def test_the_earliest_is_never_evicted_before_it_was_read(conn: Connection, othe
     for number in range(6):
         conn.execute("INSERT INTO t VALUES (?)", [number])
     earliest = other.execute("SELECT x FROM subscribe('t', from => 'earliest')")
-    first = other.engine.session().execute("SELECT x FROM subscribe('t', from => 0)")
+    first = another(other).execute("SELECT x FROM subscribe('t', from => 0)")
     conn.execute("TRUNCATE TOPIC t BEFORE 3")
     assert [earliest.fetchone(), earliest.fetchone()] == [(3,), (4,)]
     with pytest.raises(errors.OffsetEvicted):

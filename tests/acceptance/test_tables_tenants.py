@@ -11,6 +11,7 @@ from jammi_sql import errors
 from jammi_sql.dbapi import Connection
 from jammi_sql.tables import MutableTableDefinition
 from jammi_sql.tenancy import TenantId
+from tests.targets import another
 
 from .language import fails, rows, value, values
 
@@ -22,13 +23,13 @@ B = TenantId("6f1c1f0e-0000-4000-8000-00000000000b")
 
 @pytest.fixture
 def a(conn: Connection) -> Iterator[Connection]:
-    with conn.engine.session(A) as connection:
+    with another(conn, A) as connection:
         yield connection
 
 
 @pytest.fixture
 def b(conn: Connection) -> Iterator[Connection]:
-    with conn.engine.session(B) as connection:
+    with another(conn, B) as connection:
         yield connection
 
 

@@ -14,6 +14,7 @@ import pytest
 import jammi_sql
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
+from tests.targets import another
 
 from .language import LIMIT, background, fails, rows, until, value, values
 
@@ -339,7 +340,7 @@ def test_concurrent_read_modify_write_loses_nothing(conn: Connection) -> None:
     retried = []
 
     def count() -> None:
-        with conn.engine.session() as session:
+        with another(conn) as session:
             for _ in range(15):
                 while True:
                     try:
@@ -361,7 +362,7 @@ def test_updates_of_one_row_wait_for_each_other(conn: Connection) -> None:
     conn.execute("INSERT INTO counter VALUES (1, 0)")
 
     def count() -> None:
-        with conn.engine.session() as session:
+        with another(conn) as session:
             for _ in range(50):
                 session.execute("UPDATE counter SET n = n + 1")
                 session.execute(
@@ -384,7 +385,7 @@ def test_a_writer_waits_for_the_transaction_that_writes(t: Connection, other: Co
 
     with background(write):
         assert not done.wait(0.2)
-        assert values(other.engine.session(), "SELECT n FROM t ORDER BY id") == [10, 20]  # readers do not wait
+        assert values(another(other), "SELECT n FROM t ORDER BY id") == [10, 20]  # readers do not wait
         t.execute("COMMIT")
     assert value(t, "SELECT n FROM t WHERE id = 1") == 12
 
@@ -407,7 +408,7 @@ def test_a_wait_for_the_lock_can_be_limited(t: Connection, other: Connection, st
 
 @pytest.mark.parametrize("how", ["close", "forget"])
 def test_a_session_that_ends_inside_a_transaction_holds_nothing(t: Connection, how: str) -> None:
-    session = t.engine.session()
+    session = another(t)
     session.execute("BEGIN")
     session.execute("UPDATE t SET n = 0")
     cursor = session.execute("SELECT * FROM t")

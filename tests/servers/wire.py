@@ -74,6 +74,7 @@ async def _serve() -> None:
     from jammi_sql.engine.access import Access  # noqa: PLC0415 - as above
     from jammi_sql.flight.files import AllowedFiles  # noqa: PLC0415 - as above
     from jammi_sql.flight.options import Limits  # noqa: PLC0415 - as above
+    from jammi_sql.flight.server import channel_options  # noqa: PLC0415 - as above
     from jammi_sql.flight.service import Service  # noqa: PLC0415 - as above
 
     served: dict[int, tuple[Any, Any, Any]] = {}
@@ -82,8 +83,9 @@ async def _serve() -> None:
         engine = await asyncio.to_thread(Engine.open, **options)
         files = AllowedFiles(("/**",))
         engine.restrict(Access(files, files.covered, tenants=True, secrets=True))
-        service = Service(engine, Limits(threads=8), None, files)
-        server = grpc.aio.server()
+        limits = Limits(threads=8)
+        service = Service(engine, limits, None, files)
+        server = grpc.aio.server(options=channel_options(limits))
         server.add_generic_rpc_handlers((service.handler(),))
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
