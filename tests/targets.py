@@ -45,7 +45,9 @@ class StoreTarget:
         return jammi_sql.connect(self.target, **self.options, **options)
 
     def open(self, **options: Any) -> Engine:
-        """An engine; there is none of kind ``wire``."""
+        """An engine; of kind ``wire`` there is none, and the test is left out."""
+        if self.kind == "wire":
+            pytest.skip("in process: it opens an engine")
         return Engine.open(self.target, **self.options, **options)
 
 

@@ -266,8 +266,8 @@ def _store(target: str | None, *, read_only: bool, options: dict[str, Any]) -> S
         return _postgres(target, read_only=read_only, options=options)
     if "://" in target:
         raise FeatureNotSupported(
-            f"{target.split('://', 1)[0]}:// is not built yet",
-            hint="give a folder, a postgresql:// URL, or ':memory:' for a temporary store",
+            f"{target.split('://', 1)[0]}:// is no store that an engine in this process could open",
+            hint="give a folder, a postgresql:// URL, or ':memory:' for a temporary store; connect() takes grpc:// too",
         )
     _check_options(options, _FOLDER_OPTIONS, "a folder")
     return SqliteStore.open(target, read_only=read_only, **options)

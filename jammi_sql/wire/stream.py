@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import io
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -17,6 +19,9 @@ from ..flight.framing import encapsulated, unframed
 __all__ = ["Stream"]
 
 _AHEAD: Final = 2  # batches that wait here; more wait with the server
+_LEAVING: Final = 2.0  # seconds that a thread has to notice the end of the process
+_pumped: WeakSet[Stream] = WeakSet()
+_pumped_lock = threading.Lock()
 
 
 class Stream:
@@ -86,6 +91,8 @@ class Stream:
         if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._pump, name="jammi-wire-stream", daemon=True)
             self._thread.start()
+            with _pumped_lock:
+                _pumped.add(self)
 
     def _is_ready(self) -> bool:
         return bool(self._batches) or self._over or self._stopped
@@ -132,6 +139,18 @@ class Stream:
                 loop.call_soon_threadsafe(_settle, waiter)
             except RuntimeError:  # that event loop is over, and nobody waits in it
                 continue
+
+
+@atexit.register
+def _end() -> None:
+    """End the threads before the interpreter goes down: one that comes back from Arrow's code then aborts the process."""
+    with _pumped_lock:
+        streams = list(_pumped)
+    for stream in streams:
+        stream.cancel()
+    for stream in streams:
+        if stream._thread is not None:
+            stream._thread.join(_LEAVING)
 
 
 def _settle(waiter: asyncio.Future[None]) -> None:

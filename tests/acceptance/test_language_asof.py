@@ -325,6 +325,7 @@ class Watched(LazyDataset):
             yield batch if columns is None else batch.select(list(columns))
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_a_live_event_reads_only_its_own_keys_and_times_of_the_right_side(conn: Connection) -> None:
     conn.execute("CREATE TOPIC ev (k BIGINT, t BIGINT)")
     right = Watched(10, 100)
@@ -342,6 +343,7 @@ def test_a_live_event_reads_only_its_own_keys_and_times_of_the_right_side(conn: 
 # --- streams, bounded memory, and ends ---
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_the_left_side_is_read_as_a_stream_and_only_as_far_as_needed(conn: Connection) -> None:
     left, right = Watched(10_000, 1_000), Watched(5, 1_000)
     session: Any = conn._port
@@ -371,6 +373,7 @@ def test_a_right_side_larger_than_the_memory_limit_is_merged(conn: Connection, t
     assert (found, length, wrong) == (count, count * 500, 0)
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_cancelling_ends_it_while_the_right_side_is_read(conn: Connection) -> None:
     begun, go_on = threading.Event(), threading.Event()
 

@@ -114,6 +114,7 @@ def test_the_place_of_an_error_is_in_the_users_text(conn: Connection) -> None:
         conn.cursor().executescript(script)
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_a_batch_that_does_not_fit_says_which_column_and_how(conn: Connection) -> None:
     conn.execute("CREATE TOPIC t (a INT NOT NULL, b VARCHAR)")
     definition = conn.engine.topic_repo.lookup_by_name("t", None)
@@ -290,12 +291,14 @@ def test_statement_timeout_ends_a_live_wait(conn: Connection) -> None:
         conn.execute("SELECT a FROM subscribe('t')").fetchone()
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_the_definition_of_a_topic_that_was_dropped_is_not_registered(conn: Connection) -> None:
     definition = TopicDefinition("t", pa.schema([pa.field("a", pa.int32())]))
     with fails("42P01", errors.TopicNotFound):
         conn.engine.publisher.publish_scoped(definition, None, pa.record_batch({"a": pa.array([1], pa.int32())}))
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_a_cancel_that_comes_while_a_statement_is_planned_is_not_lost(conn: Connection) -> None:
     conn.execute("CREATE TOPIC t (a BIGINT)")
     session = another(conn)

@@ -86,6 +86,7 @@ def test_a_name_with_a_schema_is_the_same_in_every_statement(conn: Connection) -
         conn.execute("SELECT * FROM subscribe('changes', until => 'latest')")
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_the_api_and_sql_mean_the_same_topic_by_a_path(conn: Connection) -> None:
     import pyarrow as pa  # noqa: PLC0415
 

@@ -129,6 +129,7 @@ def test_another_tenants_topic_is_unknown_and_the_error_is_that_of_no_topic(
     assert values(a, "SELECT x FROM secret") == [42]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_no_list_shows_another_tenants_topics(conn: Connection, a: Connection, b: Connection) -> None:
     a.execute("CREATE TOPIC hidden.secret (x INT)")
     a.execute("CREATE SCHEMA alone")
@@ -200,6 +201,7 @@ def test_a_tenant_does_not_change_a_global_topic_for_everybody(conn: Connection,
     assert values(a, "SELECT x FROM g") == [1]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_with_its_definition_in_hand_publishing_is_a_tenant_mismatch(conn: Connection, a: Connection) -> None:
     schema = pa.schema([pa.field("x", pa.int32())])
     definition = TopicDefinition("secret", schema, a.tenant)

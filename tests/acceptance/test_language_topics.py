@@ -65,6 +65,7 @@ def test_another_schema_is_a_schema_conflict_that_names_the_column(
     assert conn.adbc_get_table_schema("t").names == [*COLUMNS, "a", "b"]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_registering_again_in_the_api_is_a_no_op_and_another_schema_a_conflict(conn: Connection) -> None:
     repo = conn.engine.topic_repo
     schema = pa.schema([pa.field("a", pa.int32())])
@@ -188,6 +189,7 @@ def test_a_retention_is_an_interval_or_forever(conn: Connection, option: str, sh
     assert values(conn, "SELECT retention FROM jammi.system.topics") == [shown]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_options_are_kept_as_metadata_and_set_and_reset(conn: Connection) -> None:
     conn.execute(
         "CREATE TOPIC t (a INT) WITH (retention = INTERVAL '7 days', retention_bytes = 1000, owner = 'me', replicas = 3)"
@@ -430,6 +432,7 @@ EVERY_TYPE = (
 )
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_the_statement_of_show_create_makes_the_same_topic_on_a_fresh_store(conn: Connection) -> None:
     import jammi_sql  # noqa: PLC0415
 

@@ -231,6 +231,7 @@ def ingest(conn: Connection, data: pa.Table) -> None:
         assert cursor.adbc_ingest("ingested", data, mode="append") == data.num_rows
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 @pytest.mark.parametrize("name", ARROW)
 def test_an_ingested_arrow_column_keeps_its_type_and_values(conn: Connection, name: str) -> None:
     data = pa.table({"v": ARROW[name]})
@@ -240,6 +241,7 @@ def test_an_ingested_arrow_column_keeps_its_type_and_values(conn: Connection, na
     assert back.column("v").to_pylist() == data.column("v").to_pylist()
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 @pytest.mark.parametrize("name", ARROW)
 def test_show_create_of_an_ingested_column_can_be_run_again_or_says_that_sql_has_no_name(
     conn: Connection, name: str

@@ -203,6 +203,7 @@ def test_results_that_have_begun_have_all_that_was_there(
     assert counts == dict.fromkeys(READS, expected)
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_the_earliest_is_never_evicted_before_it_was_read(conn: Connection, other: Connection) -> None:
     conn.execute("CREATE TOPIC t (x INT)")
     for number in range(6):
@@ -216,6 +217,7 @@ def test_the_earliest_is_never_evicted_before_it_was_read(conn: Connection, othe
     earliest.close()
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 @pytest.mark.parametrize(
     "statement",
     [
@@ -242,6 +244,7 @@ def test_the_earliest_is_not_evicted_while_its_statement_begins(
         assert result.fetchone() == (3,)
 
 
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
 def test_results_that_were_left_hold_no_snapshot(conn: Connection) -> None:
     conn.execute("CREATE TOPIC t (x INT)")
     conn.execute("INSERT INTO t VALUES (1)")

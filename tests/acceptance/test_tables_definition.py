@@ -168,6 +168,7 @@ def test_a_name_is_one_relation_whatever_its_kind(conn: Connection) -> None:
     ]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_a_temporary_table_is_the_sessions_own(conn: Connection, other: Connection) -> None:
     conn.execute("CREATE TEMP TABLE scratch AS SELECT 1 AS a")
     conn.execute("CREATE TEMPORARY TABLE typed (a INT)")

@@ -18,6 +18,8 @@ from jammi_sql.tables import MutableTableDefinition, MutableTableRegistry
 
 from .language import fails, rows, value, values
 
+pytestmark = pytest.mark.in_process("is about the engine's Python interface")
+
 SCHEMA = pa.schema([pa.field("id", pa.int64()), pa.field("v", pa.string()), pa.field("f", pa.float64())])
 
 

@@ -205,6 +205,7 @@ def test_the_tenant_may_change_inside_a_transaction(g: Connection, a: Connection
     assert values(b, "SELECT v FROM g WHERE id = 1 ORDER BY v") == ["global", "newer"]
 
 
+@pytest.mark.in_process("uses the engine's Python interface")
 def test_the_interface_keeps_tenants_apart(conn: Connection, a: Connection, b: Connection) -> None:
     registry = conn.engine.mutable_tables
     schema = pa.schema([pa.field("id", pa.int64())])
