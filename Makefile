@@ -12,10 +12,10 @@ PYTHON ?=
 .DEFAULT_GOAL := help
 PROTOCOL := jammi_sql/flight/protocol
 
-.PHONY: help venv demo test test-stores check bench soak format protocol clean
+.PHONY: help venv demo test test-stores test-wire check bench soak format protocol clean
 
 help:
-	@echo "make venv | demo | test | test-stores | check | bench | soak | format | clean"
+	@echo "make venv | demo | test | test-stores | test-wire | check | bench | soak | format | clean"
 
 # The first interpreter that is new enough and really starts: a pyenv shim may stand for no version at all.
 $(STAMP): pyproject.toml
@@ -48,6 +48,11 @@ test: $(STAMP)
 test-stores: $(STAMP)
 	$(BIN)/python -m pytest $(PARALLEL) --both-stores -m both_stores -k postgres tests
 
+# The tests of the language and of tables through a server in another process.
+WIRE := $(addprefix tests/acceptance/,test_language_*.py test_tables_*.py test_known_relations.py test_results_outlive_statements.py)
+test-wire: $(STAMP)
+	$(BIN)/python -m pytest $(PARALLEL) --store wire tests/wire $(WIRE)
+
 check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -61,6 +66,7 @@ bench: $(STAMP)
 soak: $(STAMP)
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "soak or not bench" --both-stores --timeout 3600
 	$(BIN)/python -m pytest --store postgres tests/acceptance -k "language or known or outlive"
+	$(BIN)/python -m pytest --store wire $(WIRE)
 
 format: $(STAMP)
 	$(BIN)/ruff format .

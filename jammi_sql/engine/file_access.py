@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
-from datafusion import SessionContext
+from datafusion import SessionConfig, SessionContext
 
 from ..shutdown import calling
 from .access import place_of_text
@@ -15,7 +16,15 @@ from .access import place_of_text
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["named_file", "readable"]
+__all__ = ["PLAIN_TEXT", "named_file", "readable"]
+
+PLAIN_TEXT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "datafusion.sql_parser.map_string_types_to_utf8view": "false",
+        "datafusion.execution.parquet.schema_force_view_types": "false",
+    }
+)
+"""Options with which text is ``utf8``: not all that reads it knows ``string_view``, pyarrow's own kernels included."""
 
 
 def readable(session: Session) -> Callable[[str], None]:
@@ -43,7 +52,7 @@ def named_file(session: Session, name: str) -> Any:
 
     def view() -> None:
         with calling():
-            found.append(getattr(SessionContext(), read)(place).into_view())
+            found.append(getattr(SessionContext(SessionConfig(dict(PLAIN_TEXT))), read)(place).into_view())
 
     # DataFusion asks for this name in the midst of planning, and must not be called on the same thread.
     thread = threading.Thread(target=view)

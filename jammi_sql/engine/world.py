@@ -10,6 +10,7 @@ from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .attached_catalog import Catalogs
 from .catalog_provider import JammiCatalog
+from .file_access import PLAIN_TEXT
 
 if TYPE_CHECKING:
     from .relations import SessionRelations
@@ -103,8 +104,7 @@ class World:
 
     def _new_context(self, own: Mapping[str, str], runtime: RuntimeEnvBuilder | None = None) -> SessionContext:
         options = {
-            "datafusion.sql_parser.map_string_types_to_utf8view": "false",
-            "datafusion.execution.parquet.schema_force_view_types": "false",
+            **PLAIN_TEXT,
             "datafusion.execution.time_zone": "UTC",
             **own,
         }

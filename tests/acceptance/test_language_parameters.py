@@ -13,6 +13,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, value, values
 
+pytestmark = pytest.mark.wire_too
+
 
 @pytest.mark.parametrize(
     ("statement", "parameters"),

@@ -12,6 +12,8 @@ from jammi_sql.dbapi import Connection
 
 from .language import LIMIT, fails, rows, value, values
 
+pytestmark = pytest.mark.wire_too
+
 
 @pytest.fixture
 def topic(conn: Connection) -> Iterator[Connection]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import jammi_sql
@@ -339,3 +340,9 @@ def test_autocommit_may_be_off_from_the_beginning(wire_target: StoreTarget, conn
         second.commit()
         assert not second.autocommit
     assert values(conn, "SELECT a FROM shared") == [1]
+
+
+def test_text_in_a_file_of_the_servers_is_plain_text(conn: Connection, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"k": [1, 2], "text": ["a", "b"]}), tmp_path / "f.parquet")
+    found = conn.execute(f"SELECT text FROM '{tmp_path}/f.parquet'").fetch_arrow_table()
+    assert found.schema.field("text").type == pa.string() and found.column(0).to_pylist() == ["a", "b"]
