@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from types import ModuleType
 
 __all__ = ["leave_out"]
@@ -20,7 +19,9 @@ def leave_out() -> None:
     sys.meta_path.insert(0, _Absent())
 
 
-class _Absent(MetaPathFinder):
+class _Absent:
+    """A finder of modules; no subclass of ``importlib.abc``'s, which takes longer to import than ``--help`` may last."""
+
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if fullname in _LIBRARIES:
             raise ModuleNotFoundError(f"{fullname} is left out of the console", name=fullname)

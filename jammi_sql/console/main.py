@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import os
 import sys
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         frames.leave_out()
+        # A start makes a few hundred thousand objects that stay: to look through them for garbage is a tenth of it.
+        gc.disable()
     if given[:1] == ["serve"]:
         from .serve import serve
 
@@ -127,6 +130,8 @@ def _run(options: argparse.Namespace) -> int:
         except Error as error:
             say(complaint(error, ""))
             return _SQL_ERROR
+        gc.freeze()
+        gc.enable()
         with connection:
             # What the statements were read from has no data left, and a person would wait for the end of them.
             free = scripts is not None and not any(script.name == _STDIN for script in scripts)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import urllib.error
-import urllib.request
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,6 +137,9 @@ class WebFile(_Remote):
         super().__init__(parts.scheme, lambda: web_store(f"{parts.scheme}://{parts.netloc}"))
 
     def look(self, path: str) -> Found | None:
+        import urllib.error  # noqa: PLC0415 - with all of http and email: too much for a start that reads no URL
+        import urllib.request  # noqa: PLC0415
+
         self._allowed(self.location)
         request = urllib.request.Request(self._uri, method="HEAD")
         try:
