@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow as pa
 from .errors import ConnectionClosed, InterfaceError, QueryCanceled
 from .finalizing import finalize, ready
 
-__all__ = ["INTERRUPT_INTERVAL", "BatchResult", "BatchSource", "CommandResult", "IterableSource", "Result"]
+__all__ = ["INTERRUPT_INTERVAL", "BatchResult", "BatchSource", "CommandResult", "IterableSource", "Progress", "Result"]
 
 INTERRUPT_INTERVAL = 0.2
 """Seconds that the main thread may wait at a stretch, or else Ctrl-C is not noticed.
@@ -25,6 +26,19 @@ INTERRUPT_INTERVAL = 0.2
 polars, which ADBC imports where it is installed, takes over SIGINT with SA_RESTART: a lock that the main thread waits
 for is then no longer interrupted, and Python sees the signal only when it runs again.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the queries of a statement are: ``rows`` and ``bytes`` that their scans have read, 0 where those do not
+    tell; ``most``: the rows that the busiest step has put out, which in a join may be many more."""
+
+    rows: int = 0
+    bytes: int = 0
+    most: int = 0
+
+    def __add__(self, other: Progress) -> Progress:
+        return Progress(self.rows + other.rows, self.bytes + other.bytes, max(self.most, other.most))
 
 
 class BatchSource(Protocol):

@@ -143,7 +143,12 @@ def _run(options: argparse.Namespace) -> int:
                 if connection.in_transaction:
                     say(LEFT_OPEN)
                 return _OK
-            runner = Runner(connection, FORMATS[options.format](out), sys.stdin.buffer if free else None)
+            runner = Runner(
+                connection,
+                FORMATS[options.format](out),
+                sys.stdin.buffer if free else None,
+                to_file=options.output is not None,
+            )
             return _run_all(runner, connection, scripts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from ..errors import Error
 from .complaint import complaint
 from .formats import Format
 from .narration import say
+from .progress import ProgressLine
 from .script import Script
 
 __all__ = ["Runner"]
@@ -23,11 +25,22 @@ _PATIENCE = 0.2  # seconds that the first rows of a table wait for more, to shar
 class Runner:
     """Runs scripts on a connection; results go to ``output``, everything else to standard error."""
 
-    def __init__(self, connection: Connection, output: Format, stdin: BinaryIO | None = None) -> None:
-        """``stdin`` is what COPY ... FROM stdin reads; ``None`` where the statements themselves come from there."""
+    def __init__(
+        self, connection: Connection, output: Format, stdin: BinaryIO | None = None, *, to_file: bool = False
+    ) -> None:
+        """``stdin`` is what COPY ... FROM stdin reads; ``None`` where the statements themselves come from there.
+
+        ``to_file``: ``output`` is no terminal, whatever standard output is.
+        """
         self._connection = connection
         self._stdin = stdin
+        self.to_file = to_file
         self.output = output
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether results are written to a terminal."""
+        return not self.to_file and sys.stdout.isatty()
 
     def run(self, script: Script) -> bool:
         """Run a script up to its first error, which is shown; ``False`` when there was one.
@@ -51,22 +64,30 @@ class Runner:
         return True
 
     def _run_one(self, text: str) -> None:
-        with self._connection.execute(text, stdin=self._stdin) as cursor:
-            if cursor.schema is not None:
-                self._write(cursor, cursor.schema)
-            elif cursor.rowcount >= 0:
-                say(f"{cursor.rowcount} row{'' if cursor.rowcount == 1 else 's'}")
+        with ProgressLine(self._connection.progress) as progress:
+            with self._connection.execute(text, stdin=self._stdin) as cursor:
+                if cursor.schema is not None:
+                    self._write(cursor, cursor.schema, progress)
+                elif cursor.rowcount >= 0:
+                    progress.stop()
+                    say(f"{cursor.rowcount} row{'' if cursor.rowcount == 1 else 's'}")
 
-    def _write(self, cursor: Cursor, schema: pa.Schema) -> None:
+    def _write(self, cursor: Cursor, schema: pa.Schema, progress: ProgressLine) -> None:
+        mixed = self.on_terminal  # a line that is written over would take rows with it
+        if not cursor.bounded or (mixed and not self.output.first_rows):
+            progress.stop()
         self.output.begin(schema)
         try:
-            if self.output.first_rows:
-                first = _at_hand(cursor, self.output.first_rows)
-                if first is not None:
-                    self.output.write(first)
-            while (batch := cursor.next_batch()) is not None:
+            batch = _at_hand(cursor, self.output.first_rows) if self.output.first_rows else cursor.next_batch()
+            while batch is not None:
+                progress.rows += batch.num_rows
+                if mixed:
+                    progress.stop()
                 self.output.write(batch)
+                batch = cursor.next_batch()
         finally:
+            if mixed:
+                progress.stop()
             self.output.end()
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import threading
-from collections.abc import Callable
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
-__all__ = ["Progress", "StatusLine", "colours", "room", "width"]
+__all__ = ["StatusLine", "colours", "room", "width"]
 
 _PROMPT = 10  # lines
 _CLEAR = "\r\x1b[K"
@@ -40,12 +38,13 @@ class StatusLine:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
-        self._on = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.on = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        """Whether anybody sees it."""
         self._shown = False
 
     def show(self, text: str) -> None:
         """Write the line anew."""
-        if self._on:
+        if self.on:
             room = width() - 1
             self._stream.write(_CLEAR + (text if cell_len(text) <= room else set_cell_size(text, room)))
             self._stream.flush()
@@ -57,40 +56,3 @@ class StatusLine:
             self._stream.write(_CLEAR)
             self._stream.flush()
             self._shown = False
-
-
-class Progress:
-    """Says, from half a second on, how long a statement has been running and how many rows it gave so far.
-
-    A context manager. A thread of its own writes the line, because the statement keeps the main one.
-    """
-
-    AFTER = 0.5  # seconds; what is quicker needs no words
-    EVERY = 0.25
-
-    def __init__(self, started: float, now: Callable[[], float]) -> None:
-        self.rows = 0
-        self._started, self._now = started, now
-        self._line = StatusLine()
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._tell, name="jammi-sql progress", daemon=True)
-
-    def stop(self) -> None:
-        """Take the line away, for good."""
-        self._over.set()
-        self._thread.join()
-        self._line.clear()
-
-    def __enter__(self) -> Progress:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def _tell(self) -> None:
-        wait = self.AFTER
-        while not self._over.wait(wait):
-            wait = self.EVERY
-            rows = f", {self.rows:,} rows so far" if self.rows else ""
-            self._line.show(f"running: {self._now() - self._started:.1f} s{rows}; Ctrl-C cancels")

@@ -18,8 +18,8 @@ from .interrupting import Statements
 from .layout import Layout, Row, rows_of
 from .live import LiveView
 from .narration import say
+from .progress import ProgressLine
 from .runner import Runner
-from .terminal import Progress
 
 __all__ = ["Viewer"]
 
@@ -40,14 +40,13 @@ class Viewer(Runner):
 
     def __init__(self, connection: Connection, out: BinaryIO, form: str = "table", *, to_file: bool = False) -> None:
         """Results go to ``out`` in the format ``form``; ``to_file``: it is no terminal, whatever standard output is."""
-        super().__init__(connection, FORMATS[form](out))
+        super().__init__(connection, FORMATS[form](out), to_file=to_file)
         self.statements = Statements(connection)
         self.timing = False
         self.paged = True
         self.limit: int | None = ROWS_SHOWN
         self.last: pa.Table | None = None
         self.statement = ""  # the last one that was run, for \watch
-        self.to_file = to_file
         self._format = form
         self._out = out
         self._opened: BinaryIO | None = None
@@ -85,7 +84,7 @@ class Viewer(Runner):
 
     @property
     def _on_screen(self) -> bool:
-        return self._format == "table" and not self.to_file and sys.stdout.isatty()
+        return self._format == "table" and self.on_terminal
 
     @contextmanager
     def unpaged(self) -> Iterator[None]:
@@ -97,9 +96,8 @@ class Viewer(Runner):
             self.paged = before
 
     def _run_one(self, text: str) -> None:
-        started = time.monotonic()
         self.statement = text
-        with Progress(started, time.monotonic) as progress:
+        with ProgressLine(self._connection.progress) as progress:
             with self.statements.execute(text) as cursor:
                 if cursor.schema is None:
                     progress.stop()
@@ -109,11 +107,11 @@ class Viewer(Runner):
                     progress.stop()
                     self._follow(cursor, cursor.schema)
                 elif self._on_screen:
-                    self._show(cursor, cursor.schema, progress, started)
+                    self._show(cursor, cursor.schema, progress)
                 else:
                     self._stream(cursor, cursor.schema, progress)
         if self.timing:
-            say(f"time: {(time.monotonic() - started) * 1000:,.1f} ms")
+            say(f"time: {(time.monotonic() - progress.started) * 1000:,.1f} ms")
 
     def _follow(self, cursor: Cursor, schema: pa.Schema) -> None:
         if not self._on_screen:
@@ -125,23 +123,23 @@ class Viewer(Runner):
         finally:
             self.last = pa.Table.from_batches(kept, schema=schema)
 
-    def _stream(self, cursor: Cursor, schema: pa.Schema, progress: Progress | None) -> None:
+    def _stream(self, cursor: Cursor, schema: pa.Schema, progress: ProgressLine | None) -> None:
         """Write a result as a script would, and keep its beginning."""
         kept = _Kept(schema)
+        if progress is not None and self.on_terminal:
+            progress.stop()
         self.output.begin(schema)
         try:
             while (batch := cursor.next_batch()) is not None:
                 if progress is not None:
                     progress.rows += batch.num_rows
-                    if not self.to_file:
-                        progress.stop()  # the rows themselves are on the terminal
                 kept.add(batch)
                 self.output.write(batch)
         finally:
             self.output.end()
             self.last = kept.table()
 
-    def _show(self, cursor: Cursor, schema: pa.Schema, progress: Progress, started: float) -> None:
+    def _show(self, cursor: Cursor, schema: pa.Schema, progress: ProgressLine) -> None:
         kept = _Kept(schema)
         limit, whole, counting = self.limit, False, None
         while True:

@@ -16,13 +16,13 @@ from adbc_driver_manager import dbapi as adbc
 
 from .. import errors
 from ..finalizing import finalize, ready
-from ..results import INTERRUPT_INTERVAL
+from ..results import INTERRUPT_INTERVAL, Progress
 from ..tenancy import TenantId
 from .buffer import RowBuffer
 from .cursor import Cursor
 from .info import connection_info
 from .objects import TABLE_TYPES, ObjectFilter, nested_objects
-from .port import SessionPort
+from .port import Observed, SessionPort
 
 __all__ = ["Connection"]
 
@@ -205,6 +205,10 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
         """Write a consistent copy of the store, which ``connect`` opens, while work goes on."""
         with self._session() as session:
             session.backup(path)
+
+    def progress(self) -> Progress:
+        """How far the statement is that runs in another thread: what its scans have read; nothing of a remote one."""
+        return self._port.progress() if isinstance(self._port, Observed) else Progress()
 
     # --- ADBC ---------------------------------------------------------------------------------------
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from ..results import Result
+from ..results import Progress, Result
 from ..tenancy import TenantId
 
-__all__ = ["OBJECTS_SCHEMA", "IngestMode", "MetadataPort", "SessionPort"]
+__all__ = ["OBJECTS_SCHEMA", "IngestMode", "MetadataPort", "Observed", "SessionPort"]
 
 IngestMode = Literal["append", "create", "replace", "create_append"]
 
@@ -147,4 +147,13 @@ class SessionPort(Protocol):
 
     def close(self) -> None:
         """Roll back what is open and release everything. May be called again."""
+        ...
+
+
+@runtime_checkable
+class Observed(Protocol):
+    """A session that can tell how far its statement is: one in process can."""
+
+    def progress(self) -> Progress:
+        """How far the statement is that runs in another thread."""
         ...

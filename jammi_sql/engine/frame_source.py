@@ -13,7 +13,9 @@ import pyarrow as pa
 from datafusion import DataFrame
 
 from ..arrow.layouts import converted
+from ..results import Progress
 from ..shutdown import at_shutdown, call_ended, calling, halt_at_end, may_call
+from .progress import measured
 
 __all__ = ["FrameSource"]
 
@@ -122,6 +124,7 @@ class FrameSource:
                 self._stream: Any = frame.execute_stream()
         except Exception as error:
             raise translate(error) from error
+        self._frame: DataFrame | None = frame
         _running.add(self)
 
     @property
@@ -172,6 +175,14 @@ class FrameSource:
         self._pending = None  # last: an interrupt before it loses nothing
         return batch
 
+    def progress(self) -> Progress:
+        """How far the query is, from any thread."""
+        frame = self._frame
+        if frame is None:
+            return Progress()
+        with calling():
+            return measured(frame.execution_plan())  # the plan that runs: a frame makes one, when it is executed
+
     def cancel(self) -> None:
         """Stop the query, from any thread."""
         pending = self._pending
@@ -181,7 +192,7 @@ class FrameSource:
     def close(self) -> None:
         """Drop the query."""
         self.cancel()
-        self._stream = None
+        self._stream = self._frame = None
         _running.discard(self)
         closed, self._closed = self._closed, None
         if closed is not None:

@@ -9,7 +9,8 @@ import weakref
 import pyarrow as pa
 
 from ..errors import QueryCanceled
-from ..results import BatchSource
+from ..results import BatchSource, Progress
+from .frame_source import FrameSource
 
 __all__ = ["Running"]
 
@@ -57,6 +58,12 @@ class Running:
         if self._cancelled.is_set():  # while the statement was planned
             watched.stop()
         return watched
+
+    def progress(self) -> Progress:
+        """How far the queries of the statement that was begun last are, from any thread."""
+        with self._lock:
+            sources = list(self._current)
+        return sum((source.progress() for source in sources), Progress())
 
     def cancel(self) -> None:
         """End everything that runs, from any thread."""
@@ -130,6 +137,9 @@ class _Watched:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._source.cancel()
             raise _timed_out(self._limit)
+
+    def progress(self) -> Progress:
+        return self._source.progress() if isinstance(self._source, FrameSource) else Progress()
 
     def stop(self) -> None:
         """As ``cancel``, asked for by the session."""

@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..errors_datafusion import translate
 from ..ports import Reader
-from ..results import BatchResult, Result
+from ..results import BatchResult, Progress, Result
 from ..shutdown import calling
 from ..tables.catalog import CatalogTable
 from ..tenancy import TenantBinding, TenantId
@@ -675,6 +675,10 @@ class Session:
         if self.tenant is not None:
             raise PermissionDenied("a backup holds the data of all tenants", hint="do it in a session without a tenant")
         back_up(self.engine.services, path)
+
+    def progress(self) -> Progress:
+        """How far the statement is that runs in another thread."""
+        return self.running.progress()
 
     def cancel(self) -> None:
         """Make the statement that runs in another thread raise ``QueryCanceled``."""

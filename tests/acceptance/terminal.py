@@ -88,11 +88,18 @@ class Terminal:
         self.type("\x0c")
         self.wait(lambda lines: lines == ["jammi>"], "an empty screen")
 
-    def closed(self) -> bool:
-        """Wait for the console to end by itself; whether it ended with exit code 0."""
-        self._child.expect(pexpect.EOF, timeout=_PATIENCE)
-        self._child.close()
-        return bool(self._child.exitstatus == 0)
+    def ended(self) -> int:
+        """Wait for the console to end by itself and give its exit code; ``lines`` is then all that it wrote."""
+        end = time.monotonic() + _PATIENCE
+        while time.monotonic() < end:
+            try:
+                self._stream.feed(self._child.read_nonblocking(65_536, 0.05))
+            except pexpect.TIMEOUT:
+                continue
+            except pexpect.EOF:
+                self._child.close()
+                return int(self._child.exitstatus)
+        raise AssertionError("the console did not end:\n" + "\n".join(self.lines))
 
     def __enter__(self) -> Terminal:
         return self

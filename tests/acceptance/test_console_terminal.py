@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import jammi_sql
 
 from .terminal import Terminal
 
+READING = r"running: \d+\.\d s, [\d,]+ rows read; Ctrl-C cancels"
 PAGER = "import sys; lines = sys.stdin.read().splitlines(); print('PAGED', len(lines), lines[-1])"
 
 
@@ -200,13 +202,21 @@ def test_a_live_result_scrolls_above_a_footer_until_ctrl_c(terminal: Terminal, s
 
 
 def test_a_long_statement_says_so_and_ctrl_c_ends_it(terminal: Terminal) -> None:
-    terminal.type("SELECT count(*) FROM generate_series(1, 1000000000) AS t(x);\r")
-    terminal.wait_for("running: ")
+    terminal.type("SELECT count(*) FROM generate_series(1, 1000000000000) AS t(x);\r")
+    terminal.wait(lambda lines: re.fullmatch(READING, lines[-1]) is not None, "how far it is")
     terminal.type("\x03")
     shown = terminal.wait_for_prompt()
     assert shown[-2].endswith("cancelled")
     assert not any("running" in line for line in shown)
     assert terminal.run("SELECT 1 AS one;")[-1] == "(1 row)"
+
+
+def test_a_script_at_a_terminal_says_how_far_it_is_too(store: Path) -> None:
+    with Terminal(str(store), "-c", "SELECT count(*) FROM generate_series(1, 1000000000000) AS t(x)") as terminal:
+        terminal.wait(lambda lines: bool(lines) and re.fullmatch(READING, lines[-1]) is not None, "how far it is")
+        terminal.type("\x03")
+        assert terminal.ended() == 130
+        assert not any("running" in line for line in terminal.lines)
 
 
 def test_watch_runs_the_last_statement_until_ctrl_c(terminal: Terminal) -> None:
@@ -230,7 +240,7 @@ def test_ctrl_d_leaves(store: Path) -> None:
     with Terminal(str(store)) as terminal:
         terminal.wait_for_prompt()
         terminal.type("\x04")
-        assert terminal.closed()
+        assert terminal.ended() == 0
 
 
 def test_a_dumb_terminal_gets_plain_lines(store: Path) -> None:
@@ -240,4 +250,4 @@ def test_a_dumb_terminal_gets_plain_lines(store: Path) -> None:
         shown = terminal.wait(lambda lines: lines[-1] == "jammi>" and "(1 row)" in lines)
         assert shown[1:-1] == ["jammi> SELECT 1 AS one;", "   one", "bigint", "------", "     1", "(1 row)"]
         terminal.type("\\q\r")
-        assert terminal.closed()
+        assert terminal.ended() == 0
