@@ -19,7 +19,9 @@ def measured(plan: Any) -> Progress:
 
 def _measured(node: Any) -> tuple[Progress, bool]:
     """The progress of a step and all below it, and whether one of them is a scan that told of itself."""
-    metrics = node.metrics()  # before those below, which run on: else it would seem to have put out more than it took in
+    metrics = (
+        node.metrics()
+    )  # before those below, which run on: else it would seem to have put out more than it took in
     rows = None if metrics is None else metrics.output_rows
     children = [_measured(child) for child in node.children()]
     below = sum((progress for progress, _ in children), Progress())

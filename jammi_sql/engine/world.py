@@ -11,6 +11,7 @@ from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .attached_catalog import Catalogs
 from .catalog_provider import JammiCatalog
 from .file_access import PLAIN_TEXT
+from .workers import keep_spare
 
 if TYPE_CHECKING:
     from .relations import SessionRelations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["World"]
 
 _SMALL_SIDE = 1 << 30
+
+keep_spare()
 
 
 class Prepare(Protocol):

@@ -16,6 +16,7 @@ from datafusion import SessionContext
 from jammi_sql import shutdown
 from jammi_sql.engine import frame_source
 from jammi_sql.engine.frame_source import FrameSource
+from jammi_sql.engine.progress import measured
 from tests.topic_support import LIMIT, until
 
 SCHEMA = pa.schema([("x", pa.int64())])
@@ -92,3 +93,31 @@ def test_who_waits_for_a_query_that_is_cancelled_is_told() -> None:
     assert raised
     until(lambda: shutdown._calls == calls, "the call is over")
     pulled.close()
+
+
+def test_a_query_that_cannot_be_ended_yet_keeps_no_other_one_waiting() -> None:
+    context = SessionContext()
+    sides = "generate_series(1, 10000) AS a, generate_series(1, 100000) AS b"
+    endless = context.sql(f"SELECT sum(a.value * b.value % 7) FROM {sides}")
+    joining = FrameSource(endless, endless.schema(), lambda error: error)
+    with pytest.raises(TimeoutError):
+        joining.next_batch(0)
+    plan = endless.execution_plan()
+    until(lambda: measured(plan).most > 1_000_000, "the join began")
+    joining.close()
+
+    other = context.sql("SELECT count(*) AS n FROM generate_series(1, 1000)")
+    assert _all(FrameSource(other, other.schema(), lambda error: error)) == [1_000]
+
+    batch = 10_000 * 8_192  # the rows that a part of the join makes of one batch, before it looks up
+    assert measured(plan).most < batch
+
+
+def _all(source: FrameSource) -> list[Any]:
+    try:
+        values: list[Any] = []
+        while (batch := source.next_batch(LIMIT)) is not None:
+            values += batch.column(0).to_pylist()
+        return values
+    finally:
+        source.close()
