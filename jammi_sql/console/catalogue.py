@@ -70,6 +70,10 @@ class Catalogue:
             return found
         return self._functions
 
+    def settings(self) -> list[str]:
+        """What SET, SHOW and RESET take: the session's settings, and DataFusion's."""
+        return self._look(("settings",), self._settings)
+
     def _look(self, key: tuple[str, ...], find: Callable[[], Sequence[str]]) -> list[str]:
         with self._lock:
             known = self._known
@@ -110,6 +114,12 @@ class Catalogue:
         catalog, schema, name = (None, None, *parts)[-3:]
         found = self._connection.adbc_get_table_schema(str(name), catalog_filter=catalog, db_schema_filter=schema)
         return list(found.names)
+
+    def _settings(self) -> list[str]:
+        with self._connection.execute("SELECT name FROM jammi.system.settings") as cursor:
+            own = [str(name) for (name,) in cursor]
+        with self._connection.execute("SELECT name FROM information_schema.df_settings") as cursor:
+            return ["tenant", *sorted(own), *sorted(str(name) for (name,) in cursor)]
 
     def _routines(self) -> list[str]:
         with self._connection.execute("SELECT DISTINCT routine_name FROM information_schema.routines") as cursor:

@@ -65,13 +65,15 @@ class Chart:
 
 
 def drawn(table: pa.Table, chart: Chart, width: int, height: int, *, colour: bool) -> str:
-    """The chart as lines. Rows in which one of its columns is NULL are left out."""
+    """The chart as lines. Rows in which one of its columns is NULL, NaN or infinite are left out."""
     import plotext  # noqa: PLC0415 - 0.4 s that only a chart needs
 
     used = [*([] if chart.along is None else [chart.along]), *chart.drawn]
     table = table.select(used)
     for name in used:
-        table = table.filter(pc.is_valid(table.column(name)))
+        column = table.column(name)
+        # NaN and the infinities have no place either.
+        table = table.filter(pc.is_finite(column) if pa.types.is_floating(column.type) else pc.is_valid(column))
     if not table.num_rows:
         raise ChartError("there are no values to draw")
     figure = plotext.figure

@@ -12,10 +12,10 @@ from pathlib import Path
 from ..dialect import format_identifier_path, parse_identifier_path
 from ..errors import Error, InvalidParameter
 from ..tenancy import TenantId
-from . import terminal
+from . import pager, terminal
 from .complaint import complaint
 from .formats import FORMATS
-from .narration import say
+from .narration import folded, room, say
 from .script import Script
 from .viewer import ROWS_SHOWN, Viewer
 
@@ -54,10 +54,12 @@ COMMANDS = (
     Command("\\q", "", "leave (or Ctrl-D)"),
 )
 
+_BARE = frozenset(command.name for command in COMMANDS if not command.argument)
+
 HELP = "\n".join(
     [
         "Statements end with ; and may take several lines. Ctrl-C ends the running statement, or drops what was typed.",
-        *(f"  {f'{command.name} {command.argument}':40} {command.meaning}" for command in COMMANDS),
+        *(f"  {f'{command.name} {command.argument}':24} {command.meaning}" for command in COMMANDS),
     ]
 )
 
@@ -86,18 +88,23 @@ class Commands:
             "\\chart": self._chart,
             "\\limit": self._limit,
             "\\pager": self._pager,
-            "\\?": lambda argument: say(HELP),
+            "\\?": lambda argument: self._explain(HELP, 27),
+            "\\q": lambda argument: None,  # the prompt knows it
         }
 
     def run(self, line: str) -> None:
         """Run one command; what is wrong with it is said."""
-        name, _, argument = line.strip().partition(" ")
+        name, _, argument = line.strip().rstrip("; ").partition(" ")
         command = self._run.get(name)
         if command is None:
             say(f"there is no {name}; \\? lists the commands")
             return
+        argument = argument.strip()
+        if argument and name in _BARE:
+            say(f"{name} takes nothing after it")
+            return
         try:
-            command(argument.strip().rstrip(";").rstrip())
+            command(argument)
         except _Refused as error:
             say(str(error))
         except Error as error:
@@ -140,16 +147,24 @@ class Commands:
         from .grammar import explained, statement_names  # noqa: PLC0415 - reads a file
 
         if not words:
-            say("\n".join(statement_names()))
+            self._explain("\n".join(statement_names()))
         else:
-            say(explained(words) or f"there is no help for {words}; \\h lists the statements")
+            self._explain(explained(words) or f"there is no help for {words}; \\h lists the statements", 4)
+
+    def _explain(self, text: str, indent: int = 0) -> None:
+        """Say what may be long, through the pager if it is."""
+        lines = folded(text, room(), indent).split("\n")
+        if self._viewer.pages(len(lines)):
+            pager.page(lines)
+        else:
+            say("\n".join(lines))
 
     def _timing(self, word: str) -> None:
-        self._viewer.timing = _switch(word, self._viewer.timing)
+        self._viewer.timing = _switch("\\timing", word, self._viewer.timing)
         say(f"timing is {'on' if self._viewer.timing else 'off'}")
 
     def _pager(self, word: str) -> None:
-        self._viewer.paged = _switch(word, self._viewer.paged)
+        self._viewer.paged = _switch("\\pager", word, self._viewer.paged)
         say(f"the pager is {'on' if self._viewer.paged else 'off'}")
 
     def _limit(self, word: str) -> None:
@@ -178,6 +193,7 @@ class Commands:
             self._viewer.write_to(str(Path(path).expanduser()) if path else None)
         except OSError as error:
             raise _Refused(f"{path}: {error.strerror}") from error
+        say(f"results go to {path or 'the terminal'}")
 
     def _input(self, path: str) -> None:
         if not path:
@@ -244,7 +260,7 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _switch(word: str, before: bool) -> bool:
+def _switch(name: str, word: str, before: bool) -> bool:
     if word not in ("", "on", "off"):
-        raise _Refused("on or off")
+        raise _Refused(f"{name} takes on or off")
     return not before if not word else word == "on"

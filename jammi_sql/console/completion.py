@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
-from ..dialect import quote_identifier
+from ..dialect import format_identifier_path
 from ..dialect.tokens import Token, single_tokens, tokenize
 from ..errors import StatementSyntaxError
 from .catalogue import OWN, Catalogue
-from .vocabulary import AFTER_RELATION_WORD, KEYWORDS, SUBSCRIBE_OPTIONS
+from .vocabulary import AFTER_RELATION_WORD, BEFORE_SOURCE, KEYWORDS, SETTING_WORDS, SUBSCRIBE_OPTIONS
 
 __all__ = ["StatementCompleter"]
 
@@ -68,7 +68,8 @@ class StatementCompleter(Completer):
             return  # nothing was begun: suggestions would only be in the way
         seen: set[str] = set()
         for candidate, kind in self._candidates(spot):
-            if candidate.lower().startswith(spot.typed.lower()) and candidate not in seen:
+            fits = candidate.lower().startswith((spot.typed.lower(), f'"{spot.typed.lower()}'))
+            if fits and candidate not in seen:
                 seen.add(candidate)
                 yield Completion(candidate, start_position=-len(spot.typed), display_meta=kind)
 
@@ -79,7 +80,11 @@ class StatementCompleter(Completer):
                 if name.startswith(command):
                     yield Completion(name, start_position=-len(command), display_meta=meaning)
             return
-        choices = self._arguments(command)
+        if command == "\\d":
+            asked = Document(f"DESCRIBE {argument}")
+            yield from self.get_completions(asked, event)
+            return
+        choices = self._catalogue.topics() if command == "\\topics" else self._arguments(command)
         if choices is None:
             yield from self._paths.get_completions(Document(argument), event)
             return
@@ -92,8 +97,15 @@ class StatementCompleter(Completer):
         if call is not None:
             yield from self._of_subscribe(call, spot)
             return
+        if len(spot.before) == 1 and spot.before[0].keyword in SETTING_WORDS:
+            yield from self._settings(spot)
+            return
         if spot.path:
             yield from self._below(spot)
+            return
+        if spot.before and spot.before[-1].keyword in BEFORE_SOURCE:
+            for source in self._catalogue.catalogs()[1:]:
+                yield quote_identifier_if_needed(source), "source"
             return
         last = spot.before[-1] if spot.before else None
         if last is not None and (last.keyword in AFTER_RELATION_WORD or _lists_relations(spot.before)):
@@ -112,6 +124,14 @@ class StatementCompleter(Completer):
             for function in self._catalogue.functions():
                 yield f"{function}(", _FUNCTION
         yield from _keywords(spot.typed, KEYWORDS)
+
+    def _settings(self, spot: _Spot) -> Iterator[tuple[str, str]]:
+        begun = "".join(f"{part}." for part in spot.path)
+        for setting in self._catalogue.settings():
+            if setting.startswith(begun):
+                yield setting.removeprefix(begun), "setting"
+        if not begun:
+            yield from _keywords(spot.typed, SETTING_WORDS[spot.before[0].keyword])
 
     def _relations(self) -> Iterator[tuple[str, str]]:
         for name in self._catalogue.relations(OWN, "public"):
@@ -164,8 +184,7 @@ class StatementCompleter(Completer):
 
 def quote_identifier_if_needed(name: str) -> str:
     """The name as it must be written: bare where that means the same."""
-    plain = name.isascii() and name.isidentifier() and name == name.lower() and name.upper() not in KEYWORDS
-    return name if plain else quote_identifier(name)
+    return format_identifier_path((name,))
 
 
 def _keywords(typed: str, words: Iterable[str]) -> Iterator[tuple[str, str]]:

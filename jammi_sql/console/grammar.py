@@ -2,10 +2,13 @@ r"""The language's own help, ``\h``: the grammar of each statement, as the refer
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib import resources
 
 __all__ = ["explained", "statement_names"]
+
+_BROKEN = re.compile(r"(?<!\n)\n(?=\S)")  # a line end inside of a paragraph
 
 
 def statement_names() -> list[str]:
@@ -20,7 +23,7 @@ def explained(words: str) -> str:
     exact = [name for name in sections if wanted in (part.strip() for part in name.upper().split(","))]
     begun = [name for name in sections if any(part.strip().startswith(wanted) for part in name.upper().split(","))]
     chosen = exact or begun or [name for name in sections if wanted in name.upper()]
-    return "\n\n".join(f"{name}\n{sections[name]}" for name in chosen)
+    return "\n\n".join(f"{name}\n{_BROKEN.sub(' ', sections[name])}" for name in chosen)
 
 
 @cache

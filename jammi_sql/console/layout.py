@@ -49,7 +49,7 @@ class Layout:
     def of(cls, schema: pa.Schema, first: Sequence[Row], width: int | None, *, colour: bool = False) -> Layout:
         """The layout for ``width`` cells; ``None`` is as wide as it takes."""
         names = tuple(cell(name) for name in schema.names)
-        types = tuple(cell(sql_type(field.type).lower()) for field in schema)
+        types = tuple(cell(sql_type(field.type).lower().removeprefix('"').removesuffix('"')) for field in schema)
         right = tuple(field.type == NUMBER for field in schema)
         wanted = [
             max(cell_len(name), min(cell_len(kind), _TYPE), *(cell_len(row[index] or _NULL) for row in first), 1)

@@ -46,7 +46,7 @@ class Prompt:
             complete_in_thread=True,  # an attached database may be slow to tell its tables
             multiline=True,
             key_bindings=self._keys(),
-            prompt_continuation="   ...> ",
+            prompt_continuation=_continued,
         )
 
     def read(self, prompt: str) -> str:
@@ -97,6 +97,11 @@ class Prompt:
         app = get_app()
         # While the history is searched, Enter takes what was found.
         return app.layout.has_focus(self._session.default_buffer) and self._complete(app.current_buffer.text)
+
+
+def _continued(width: int, line: int, wraps: int) -> str:
+    """What stands before a line that goes on: nothing where it is only the screen that is not wide enough."""
+    return " " * width if wraps else "   ...> ".rjust(width)
 
 
 def history_path() -> Path | None:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from ..dbapi import Connection, Cursor
+from ..dbapi.values import rows
 from . import pager, terminal
 from .formats import FORMATS
 from .interrupting import Statements
@@ -20,12 +21,14 @@ from .live import LiveView
 from .narration import say
 from .progress import ProgressLine
 from .runner import Runner
+from .text import cell
 
 __all__ = ["Viewer"]
 
 ROWS_SHOWN = 1_000
 """Rows of a result that are shown, unless the user says otherwise."""
 
+_PLAN_COLUMNS = ["plan_type", "plan"]
 _ROWS_KEPT = 100_000  # of the last result, for charts, and to find out how many there are
 _BYTES_KEPT = 64 << 20
 _COUNTING = 2.0  # seconds that the rows which are not shown are counted
@@ -155,6 +158,9 @@ class Viewer(Runner):
                     break
         progress.stop()
         self.last = kept.table()
+        if schema.names == _PLAN_COLUMNS:
+            self._print_plans(kept.batches)
+            return
         shown = [row for batch in self._first(kept.batches) for row in rows_of(batch)]
         self._print(schema, shown, _count(len(shown), kept.rows, whole=whole))
 
@@ -167,17 +173,31 @@ class Viewer(Runner):
                 yield batch.slice(0, left)
                 left -= batch.num_rows
 
+    def pages(self, lines: int) -> bool:
+        """Whether so many lines are to go through the pager."""
+        return self.paged and sys.stdout.isatty() and lines > terminal.room() and bool(pager.command())
+
     def _print(self, schema: pa.Schema, shown: list[Row], count: str) -> None:
-        if self.paged and pager.command():
-            wide = Layout.of(schema, shown, None, colour=terminal.colours() and pager.takes_colours())
-            if len(shown) + len(wide.header()) + 2 > terminal.room():
-                pager.page([*wide.header(), *wide.lines(shown), count])
-                return
         layout = Layout.of(schema, shown, terminal.width(), colour=terminal.colours())
-        for line in (*layout.header(), *layout.lines(shown)):
-            sys.stdout.write(line + "\n")
+        lines = [*layout.header(), *layout.lines(shown)]
+        if self.pages(len(lines) + 2):
+            wide = Layout.of(schema, shown, None, colour=terminal.colours() and pager.takes_colours())
+            pager.page([*wide.header(), *wide.lines(shown), count])
+            return
+        sys.stdout.write("".join(line + "\n" for line in lines))
         sys.stdout.flush()
         say(count)
+
+    def _print_plans(self, batches: list[pa.RecordBatch]) -> None:
+        """What EXPLAIN gives: texts of many lines, which a table would show as one."""
+        lines: list[str] = []
+        for kind, text in (row for batch in batches for row in rows(batch)):
+            lines += [f"-- {cell(kind)} --", *map(cell, str(text).rstrip("\n").split("\n"))]
+        if self.pages(len(lines) + 1):
+            pager.page(lines)
+            return
+        sys.stdout.write("".join(line + "\n" for line in lines))
+        sys.stdout.flush()
 
 
 class _Kept:

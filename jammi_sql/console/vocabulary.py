@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..dialect.keywords import words
 
-__all__ = ["AFTER_RELATION_WORD", "KEYWORDS", "SUBSCRIBE_OPTIONS"]
+__all__ = ["AFTER_RELATION_WORD", "BEFORE_SOURCE", "KEYWORDS", "SETTING_WORDS", "SUBSCRIBE_OPTIONS"]
 
 KEYWORDS = words(
     """
@@ -22,5 +22,15 @@ KEYWORDS = words(
 
 AFTER_RELATION_WORD = words("DESC DESCRIBE FROM INTO JOIN TABLE TOPIC UPDATE USING COPY")
 """After one of these stands the name of a relation."""
+
+BEFORE_SOURCE = words("DETACH SOURCE")
+"""After one of these stands the name of an attached source."""
+
+SETTING_WORDS = {
+    "SET": (),
+    "RESET": (),
+    "SHOW": ("ALL", "COLUMNS FROM", "CREATE TABLE", "CREATE TOPIC", "FUNCTIONS", "SOURCES", "TABLES", "TOPICS"),
+}
+"""Words after which a setting stands, and what else does."""
 
 SUBSCRIBE_OPTIONS = ("from", "until", "idle_timeout")

@@ -497,7 +497,7 @@ def test_commands_list_what_there_is(person: Callable[..., tuple[str, str]], tmp
         "\\dt",
         "\\topics Od%",
         "\\topics it's",
-        "\\sources",
+        "\\sources;",
         "\\d nope",
     )
     assert '"public","Odd ""topic","topic",1,0\n"public","stock","table",1,0\n' in out
@@ -566,11 +566,15 @@ def test_switches_say_what_they_are(person: Callable[..., tuple[str, str]]) -> N
         "\\pager",
         "\\watch x",
         "\\chart x",
+        "\\dt x",
+        "\\q x",
     )
     lines = err.splitlines()
     assert [line for line in lines if "timing is" in line] == ["jammi> timing is on", "jammi> timing is off"]
     assert sum(line.startswith("jammi> time: ") for line in lines) == 1
-    assert "jammi> on or off" in lines
+    assert "jammi> \\timing takes on or off" in lines
+    assert "jammi> \\dt takes nothing after it" in lines
+    assert "jammi> \\q takes nothing after it" in lines
     assert "jammi> all rows are shown" in lines
     assert "jammi> \\limit takes a number of rows, or off" in lines
     assert "jammi> the pager is off" in lines

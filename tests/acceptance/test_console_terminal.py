@@ -113,6 +113,48 @@ def test_an_error_has_a_caret_under_its_place_and_a_hint(terminal: Terminal) -> 
     assert shown[3].startswith("hint: ")
 
 
+def test_the_caret_of_a_long_line_stands_under_the_part_that_is_shown(terminal: Terminal) -> None:
+    columns = ", ".join(f"{number} AS column_{number}" for number in range(12))
+    terminal.type(f"SELECT {columns}, itme, {columns} FROM orders;\r")
+    shown = terminal.wait(lambda lines: lines[-1] == "jammi>" and any("hint" in line for line in lines))
+    place = next(index for index, line in enumerate(shown) if line.strip() == "^")
+    assert shown[place - 1].startswith("  …") and shown[place - 1].endswith("…")
+    assert shown[place - 1][shown[place].index("^") :].startswith("itme")
+    assert [line.split()[0] for line in shown[place + 1 : place + 3]] == ["hint:", "orders._tenant_id,"]
+
+
+def test_the_caret_of_a_statement_of_several_lines_stands_under_wide_characters(terminal: Terminal) -> None:
+    terminal.type("SELECT 1,\r'日本', itme\rFROM orders;\r")
+    shown = terminal.wait(lambda lines: lines[-1] == "jammi>" and any("hint" in line for line in lines))
+    place = next(index for index, line in enumerate(shown) if line.strip() == "^")
+    assert shown[place - 1].startswith("line 2: ")
+    (before, _, _) = shown[place - 1].partition("itme")
+    assert shown[place].index("^") == len(before) + 2  # each of the two takes two cells
+
+
+def test_a_long_line_goes_on_without_another_prompt(terminal: Terminal) -> None:
+    terminal.type("SELECT '" + "x" * 100)
+    shown = terminal.wait(lambda lines: len(lines) == 2 and "x" in lines[1])
+    assert shown[1].startswith("       x")
+
+
+def test_a_plan_is_shown_line_by_line(terminal: Terminal) -> None:
+    shown = terminal.run("EXPLAIN SELECT count(*) AS n FROM orders;")
+    assert shown[0] == "-- logical_plan --"
+    assert "-- physical_plan --" in shown
+    assert shown[shown.index("-- physical_plan --") + 1].startswith("ProjectionExec: expr=[count(")
+    assert shown[shown.index("-- physical_plan --") + 2].startswith("  Aggregate")
+
+
+def test_help_is_folded_at_words_and_goes_through_the_pager_when_it_is_long(terminal: Terminal) -> None:
+    shown = terminal.run("\\h create topic")
+    assert shown[1].startswith("    CREATE [GLOBAL] TOPIC") and shown[2].startswith(" " * 8)
+    assert shown[-1] == "Makes an empty topic."
+    terminal.type("\\h create\r")
+    terminal.wait_for("PAGED ")
+    terminal.wait_for_prompt()
+
+
 def test_the_history_is_searched_and_kept_for_its_owner_alone(terminal: Terminal, store: Path) -> None:
     terminal.run("SELECT 'needle' AS found;")
     terminal.run("SELECT 2 AS other;")
@@ -177,6 +219,9 @@ def test_a_chart_of_the_last_result_is_drawn(terminal: Terminal) -> None:
     assert abs(bars["bolt"] - 2 * bars["nut"]) <= 2
     terminal.run("SELECT value AS x, value * value AS y FROM generate_series(1, 9) AS t(value);")
     assert "y by x" in terminal.run("\\chart line")[0]
+    terminal.run("SELECT * FROM (VALUES ('NaN'::DOUBLE, 1), ('Infinity'::DOUBLE, 2), (NULL, 3)) AS t(x, y);")
+    assert terminal.run("\\chart hist x") == ["there are no values to draw"]
+    terminal.run("SELECT value AS x, value * value AS y FROM generate_series(1, 9) AS t(value);")
     assert terminal.run("\\chart bar nope") == ["the last result has no column nope; it has x, y"]
 
 
