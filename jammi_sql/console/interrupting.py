@@ -6,6 +6,7 @@ import threading
 import time
 
 from ..dbapi import Connection, Cursor
+from .typed_rows import Rows
 
 __all__ = ["Statements"]
 
@@ -36,9 +37,9 @@ class Statements:
         """Whether a transaction is open, as far as the connection answers."""
         return not self.stuck and self._connection.in_transaction
 
-    def execute(self, text: str) -> Cursor:
-        """Run one statement, when those that were left behind have ended."""
-        call = _Call(self._connection.cursor(), text, [left.over for left in self._left])
+    def execute(self, text: str, stdin: Rows | None = None) -> Cursor:
+        """Run one statement, when those that were left behind have ended; ``stdin`` is what COPY ... FROM stdin reads."""
+        call = _Call(self._connection.cursor(), text, stdin, [left.over for left in self._left])
         try:
             call.start()
             while not call.over.wait(_GLANCE):
@@ -55,12 +56,13 @@ class Statements:
 class _Call(threading.Thread):
     """One statement. ``over`` is set when it has ended, with ``error`` or with a result on ``cursor``."""
 
-    def __init__(self, cursor: Cursor, text: str, before: list[threading.Event]) -> None:
+    def __init__(self, cursor: Cursor, text: str, stdin: Rows | None, before: list[threading.Event]) -> None:
         super().__init__(name="jammi-sql statement", daemon=True)
         self.cursor = cursor
         self.error: BaseException | None = None
         self.over = threading.Event()  # not is_alive(): a join() that Ctrl-C interrupts takes a thread for ended
         self._text = text
+        self._stdin = stdin
         self._before = before
         self._given_up = False
 
@@ -71,7 +73,7 @@ class _Call(threading.Thread):
                 while not self._given_up and not event.wait(_GLANCE):
                     pass
             if not self._given_up:
-                self.cursor.execute(self._text)
+                self.cursor.execute(self._text, stdin=self._stdin)
         except BaseException as error:  # for the thread that waits
             self.error = error
         finally:

@@ -9,13 +9,14 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from ..dbapi import Connection, Cursor
-from ..dialect import parse
+from ..dialect import Parsed, parse
 from ..errors import Error
 from .complaint import complaint
 from .formats import Format
 from .narration import say
 from .progress import ProgressLine
 from .script import Script
+from .typed_rows import reads_rows, rows_given
 
 __all__ = ["Runner"]
 
@@ -33,7 +34,7 @@ class Runner:
         ``to_file``: ``output`` is no terminal, whatever standard output is.
         """
         self._connection = connection
-        self._stdin = stdin
+        self._stdin = None if stdin is None else rows_given(stdin)
         self.to_file = to_file
         self.output = output
 
@@ -54,7 +55,7 @@ class Runner:
             return False
         for statement in statements:
             try:
-                self._run_one(statement.text)
+                self._run_one(statement)
             except pa.ArrowException as error:
                 say(f"error 0A000: the result cannot be written: {error}")
                 return False
@@ -63,9 +64,11 @@ class Runner:
                 return False
         return True
 
-    def _run_one(self, text: str) -> None:
+    def _run_one(self, parsed: Parsed) -> None:
         with ProgressLine(self._connection.progress) as progress:
-            with self._connection.execute(text, stdin=self._stdin) as cursor:
+            if reads_rows(parsed):
+                progress.stop()  # somebody may be typing them
+            with self._connection.execute(parsed.text, stdin=self._stdin) as cursor:
                 if cursor.schema is not None:
                     self._write(cursor, cursor.schema, progress)
                 elif cursor.rowcount >= 0:

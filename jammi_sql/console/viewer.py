@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ..dbapi import Connection, Cursor
 from ..dbapi.values import rows
+from ..dialect import Parsed
 from . import pager, terminal
 from .formats import FORMATS
 from .interrupting import Statements
@@ -22,6 +23,7 @@ from .narration import say
 from .progress import ProgressLine
 from .runner import Runner
 from .text import cell
+from .typed_rows import reads_rows, rows_typed
 
 __all__ = ["Viewer"]
 
@@ -98,10 +100,11 @@ class Viewer(Runner):
         finally:
             self.paged = before
 
-    def _run_one(self, text: str) -> None:
-        self.statement = text
+    def _run_one(self, parsed: Parsed) -> None:
+        self.statement = parsed.text
+        typed = rows_typed() if reads_rows(parsed) else None
         with ProgressLine(self._connection.progress) as progress:
-            with self.statements.execute(text) as cursor:
+            with self.statements.execute(parsed.text, typed) as cursor:
                 if cursor.schema is None:
                     progress.stop()
                     if cursor.rowcount >= 0:

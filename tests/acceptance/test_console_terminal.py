@@ -264,6 +264,32 @@ def test_a_script_at_a_terminal_says_how_far_it_is_too(store: Path) -> None:
         assert not any("running" in line for line in terminal.lines)
 
 
+def test_rows_are_typed_for_copy_until_the_end_or_ctrl_c(terminal: Terminal) -> None:
+    terminal.type("COPY stock FROM stdin (FORMAT csv);\r")
+    terminal.wait_for("ends them")
+    terminal.type("item,amount\rbolt,1\r\x03")
+    assert terminal.wait_for_prompt()[-2].endswith("cancelled")
+    terminal.type("COPY stock FROM stdin (FORMAT csv);\r")
+    terminal.wait(lambda lines: sum("ends them" in line for line in lines) == 2)
+    terminal.type("item,amount\rnut,2\r\\.\r")
+    terminal.wait_for("1 row")
+    assert terminal.run("SELECT * FROM stock;")[3:] == ["nut     |      2", "(1 row)"]
+    terminal.run("DELETE FROM stock;")
+
+
+def test_rows_are_typed_for_a_script_until_one_ctrl_d(store: Path) -> None:
+    copy = "COPY stock FROM stdin (FORMAT csv)"
+    with Terminal(str(store), "-c", copy, "-c", "DELETE FROM stock") as terminal:
+        terminal.wait_for("ends them")
+        terminal.type("item,amount\rnut,2\r\x04")
+        assert terminal.ended() == 0
+        assert terminal.lines[-2:] == ["1 row", "1 row"]
+    with Terminal(str(store), "-c", copy) as terminal:
+        terminal.wait_for("ends them")
+        terminal.type("item,amount\rnut,2\r\x03")
+        assert terminal.ended() == 130
+
+
 def test_watch_runs_the_last_statement_until_ctrl_c(terminal: Terminal) -> None:
     terminal.run("SELECT 7 AS seven;")
     terminal.type("\\watch 0.05\r")
