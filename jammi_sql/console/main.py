@@ -6,6 +6,7 @@ import argparse
 import gc
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console and return its exit code: 0, 1 after an SQL error, 2 on wrong usage, 130 when interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
+        _open_what_is_closed()
         frames.leave_out()
         # A start makes a few hundred thousand objects that stay: to look through them for garbage is a tenth of it.
         gc.disable()
@@ -63,9 +65,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads has seen enough. Python would complain again when it flushes standard output at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()  # whoever reads has seen enough
         return _OK
+    except OSError as error:
+        say(f"jammi-sql: {error.filename or 'the results cannot be written'}: {error.strerror}")
+        if options.output is None:
+            _give_up_output()
+        return _SQL_ERROR
+
+
+def _give_up_output() -> None:
+    """Python would complain again when it flushes standard output at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_what_is_closed() -> None:
+    """Who starts this may have closed a standard stream. The next file would take its number, and get what is said."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False, encoding="utf-8")
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False, encoding="utf-8")
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False, encoding="utf-8")
 
 
 class _UsageError(Exception):
@@ -209,5 +232,6 @@ class _Output(io.FileIO):
     def write(self, data: Any) -> int:
         if not self._begun:
             self._begun = True
-            self.truncate(0)
+            if stat.S_ISREG(os.fstat(self.fileno()).st_mode):  # not a device or a named pipe
+                self.truncate(0)
         return super().write(data)

@@ -84,6 +84,10 @@ def _run(viewer: Viewer, commands: Commands, text: str) -> None:
             commands.run(text)
         else:
             viewer.run(Script(text))
+    except OSError as error:
+        # Of a file that results go to; closing it would try again.
+        say(f"the results cannot be written: {error.strerror}")
+        viewer.drop_file()
     except KeyboardInterrupt:
         say(_STUCK if viewer.statements.stuck else "cancelled")
 

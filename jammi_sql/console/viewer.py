@@ -6,7 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -86,6 +86,14 @@ class Viewer(Runner):
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+
+    def drop_file(self) -> None:
+        """Write results to standard output again, whatever becomes of the file."""
+        opened, self._opened = self._opened, None
+        self.write_to(None)
+        if opened is not None:
+            with suppress(OSError):  # what it still holds has no place, as was said
+                opened.close()
 
     @property
     def _on_screen(self) -> bool:

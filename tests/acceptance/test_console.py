@@ -375,6 +375,37 @@ def test_a_reader_that_has_seen_enough_is_no_error(process: Callable[..., subpro
     assert child.stderr.read() == b""
 
 
+needs_a_full_device = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+
+
+@needs_a_full_device
+@pytest.mark.parametrize("form", ["table", "csv", "jsonl"])
+def test_a_disk_that_is_full_is_an_error(console: Console, form: str) -> None:
+    many = "SELECT x FROM generate_series(1, 10000) AS t(x)"
+    (code, _, err) = console("--format", form, "--output", "/dev/full", "-c", many)
+    assert code == 1
+    assert err == "jammi-sql: the results cannot be written: No space left on device\n"
+
+
+def test_output_may_be_a_device(console: Console) -> None:
+    assert console("--output", os.devnull, "-c", "SELECT 1") == (0, "", "")
+
+
+@pytest.mark.parametrize(("closed", "out"), [(0, b'"a"\n1\n'), (1, b""), (2, b'"a"\n1\n')])
+def test_a_closed_stream_is_as_nothing(store: str, closed: int, out: bytes) -> None:
+    # Of Python itself: a shell's redirection to &- does the same.
+    program = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    arguments = [*COMMAND[1:], store, "--format", "csv", "-c", "SELECT 1 AS a"]
+    child = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert (child.stdout, child.stderr) == (out, b"")
+
+
 def _line(stream: IO[bytes] | None) -> bytes:
     assert stream is not None
     return stream.readline()
@@ -541,6 +572,13 @@ def test_results_go_to_a_file_in_a_format_and_back(person: Callable[..., tuple[s
     assert "nowhere.sql: No such file" in err
     assert "missing" in err
     assert "there is no format xml" in err
+
+
+@needs_a_full_device
+def test_a_full_disk_gives_a_person_the_terminal_back(person: Callable[..., tuple[str, str]]) -> None:
+    (out, err) = person("\\o /dev/full", "SELECT 1 AS a;", "SELECT 2 AS b;")
+    assert "the results cannot be written: No space left on device" in err
+    assert out == "b\n-\n2\n"
 
 
 def test_a_person_speaks_for_a_tenant(person: Callable[..., tuple[str, str]]) -> None:
