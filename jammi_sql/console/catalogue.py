@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from ..dbapi import Connection
-from ..dialect import parse_identifier_path
+from ..dialect import format_identifier_path, parse_identifier_path
 from ..errors import Error
 
 __all__ = ["Catalogue"]
@@ -107,13 +107,13 @@ class Catalogue:
         with self._connection.execute("SHOW TOPICS") as cursor:
             found = cursor.fetch_arrow_table()
         pairs = zip(found.column("schema").to_pylist(), found.column("name").to_pylist(), strict=True)
-        return sorted(str(name) if schema == "public" else f"{schema}.{name}" for schema, name in pairs)
+        return sorted(format_identifier_path([schema, name][schema == "public" :]) for schema, name in pairs)
 
     def _columns(self, path: str) -> list[str]:
         parts = parse_identifier_path(path)
         catalog, schema, name = (None, None, *parts)[-3:]
         found = self._connection.adbc_get_table_schema(str(name), catalog_filter=catalog, db_schema_filter=schema)
-        return list(found.names)
+        return sorted(found.names, key=lambda name: name.startswith("_"))  # the engine's come last: few ask for them
 
     def _settings(self) -> list[str]:
         with self._connection.execute("SELECT name FROM jammi.system.settings") as cursor:

@@ -108,7 +108,18 @@ class StatementCompleter(Completer):
                 yield quote_identifier_if_needed(source), "source"
             return
         last = spot.before[-1] if spot.before else None
+        if last is not None and last.keyword == "CALL":
+            yield f"{OWN}.compact(", _FUNCTION
+            return
+        if last is not None and last.keyword == "TOPIC":
+            for topic in self._catalogue.topics():
+                yield topic, _TOPIC
+            yield from _keywords(spot.typed, ("IF",))
+            return
         if last is not None and (last.keyword in AFTER_RELATION_WORD or _lists_relations(spot.before)):
+            if last.keyword == "FROM" and spot.before[0].keyword == "COPY":
+                yield from _keywords(spot.typed, ("STDIN",))
+                return
             yield from self._relations()
             if last.keyword in {"FROM", "JOIN"}:
                 yield "subscribe(", _FUNCTION

@@ -52,6 +52,10 @@ def suggest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suggest]:
         ("SELECT cosine_d", ["cosine_distance("]),
         ("SELECT * FROM subscribe('or", ["'orders'"]),
         ("SELECT * FROM subscribe('orders', id", ["idle_timeout => "]),
+        ("DROP TOPIC ", ["orders", "IF"]),
+        ("INSERT INTO orders (", ["id", "item", "_offset"]),
+        ("COPY orders FROM ", ["STDIN"]),
+        ("CALL ", ["jammi.compact("]),
         ("DETACH ", ["shop"]),
         ("REFRESH SOURCE s", ["shop"]),
         ("SET jammi.ba", ["batch_size"]),
@@ -68,4 +72,5 @@ def suggest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suggest]:
     ],
 )
 def test_what_may_stand_there_is_suggested(suggest: Suggest, text: str, wanted: list[str]) -> None:
-    assert suggest(text) == wanted
+    found = suggest(text)
+    assert (found[: len(wanted)] if text.endswith("(") else found) == wanted
