@@ -1,12 +1,12 @@
-"""CALL: procedures of the engine."""
+"""CALL: procedures of the engine; KILL, which ends a statement."""
 
 from __future__ import annotations
 
 from .brackets import read_items
 from .cursor import Cursor
-from .statements import Call, Statement
+from .statements import Call, Kill, Statement
 
-__all__ = ["read_call"]
+__all__ = ["read_call", "read_kill"]
 
 
 def read_call(cursor: Cursor) -> Statement:
@@ -21,3 +21,10 @@ def read_call(cursor: Cursor) -> Statement:
     items = read_items(cursor, "an argument")
     cursor.finish()
     return Call(procedure, tuple(cursor.rewriting.fragment(item[0].start, item[-1].end) for item in items))
+
+
+def read_kill(cursor: Cursor) -> Statement:
+    """``KILL 'query id'``."""
+    cursor.grammar = "KILL 'query id'"
+    cursor.expect("KILL")
+    return Kill(cursor.rest("the query's id as '...'"))

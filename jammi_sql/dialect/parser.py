@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from ..errors import ProgrammingError, StatementSyntaxError
-from .calls import read_call
+from .calls import read_call, read_kill
 from .complexity import check_complexity
 from .composing import part
 from .copy import read_copy
@@ -33,9 +33,6 @@ __all__ = ["explained", "parse"]
 _Reader = Callable[[Cursor], Statement | None]
 _EXPLAIN_WORDS = ("ANALYZE", "VERBOSE", "FORMAT")
 _FALSE = frozenset({"FALSE", "OFF", "0"})
-_LATER: Mapping[str, str] = {
-    "KILL": "cancel from the cursor that runs the query",
-}
 
 
 def parse(text: str, defaults: Mapping[str, DefaultArguments] = MappingProxyType({})) -> list[Parsed]:
@@ -136,11 +133,6 @@ def _explain_options(cursor: Cursor) -> bool:
     return analyze
 
 
-def _later(cursor: Cursor) -> Statement:
-    token = cursor.tokens[0]
-    return Unsupported(token.keyword, _LATER[token.keyword], token.start)
-
-
 _READERS: Mapping[str, _Reader] = {
     "ABORT": read_rollback,
     "ALTER": read_alter,
@@ -158,6 +150,7 @@ _READERS: Mapping[str, _Reader] = {
     "END": read_commit,
     "EXPLAIN": _explain,
     "INSERT": read_insert,
+    "KILL": read_kill,
     "MERGE": read_merge,
     "REFRESH": read_refresh,
     "RELEASE": read_release,
@@ -170,5 +163,4 @@ _READERS: Mapping[str, _Reader] = {
     "START": read_start,
     "TRUNCATE": read_truncate,
     "UPDATE": read_update,
-    **dict.fromkeys(_LATER, _later),
 }

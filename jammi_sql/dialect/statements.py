@@ -47,6 +47,7 @@ __all__ = [
     "Fragment",
     "Insert",
     "InsertRow",
+    "Kill",
     "Merge",
     "MergeClause",
     "Name",
@@ -270,6 +271,13 @@ class Call:
 
     procedure: Name
     arguments: tuple[Fragment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """``KILL 'query id'``; ``query`` is an expression."""
+
+    query: Fragment
 
 
 @dataclass(frozen=True, slots=True)
@@ -762,6 +770,7 @@ Statement = (
     | AlterTopicReset
     | AlterTopicRename
     | Call
+    | Kill
     | TruncateTopic
     | DropTopic
     | ShowTopics

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,7 @@ class Engine:
         if metering is not None:  # last: an engine that could not be made is not observed
             metering.observe(self.subscriber)
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        self._changing = threading.Lock()
         self.access: Access | None = None
         self.closed = False
         kept = options.background and not store.read_only and self.services.caches.storage.exists
@@ -219,8 +221,15 @@ class Engine:
         kind = Session if self._metering is None else self._metering.session
         access = access or self.access
         session = kind(self, TenantId.optional(tenant), autocommit=autocommit, on_close=on_close, access=access)
-        self._sessions.add(session)
+        with self._changing:
+            self._sessions.add(session)
         return session
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The sessions that are open."""
+        with self._changing:
+            return [session for session in self._sessions if not session.closed]
 
     def restrict(self, access: Access) -> None:
         """Give sessions that are made from now on ``access``, and open only attached files that it allows: its users are not
@@ -237,7 +246,7 @@ class Engine:
             self._metering.close()
         if self._cache_keeper is not None:  # it has sessions of its own
             self._cache_keeper.close()
-        for session in list(self._sessions):
+        for session in self.sessions:
             session.close()
         self.subscriber.close()
         self.services.watch.close()

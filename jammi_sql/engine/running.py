@@ -4,38 +4,75 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 
 import pyarrow as pa
 
 from ..errors import QueryCanceled
 from ..results import BatchSource, Progress
+from ..tenancy import TenantId
+from .execution import Execution
 from .frame_source import FrameSource
 
-__all__ = ["Running"]
+__all__ = ["Executing", "Running"]
 
 
 class Running:
-    """The sources of a session that are not through, so that ``cancel`` reaches them."""
+    """The statements of a session that are not through, and what they read from, so that ``cancel`` reaches them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._sources: weakref.WeakSet[_Watched] = weakref.WeakSet()
-        self._current: weakref.WeakSet[_Watched] = weakref.WeakSet()  # those of the statement that was begun last
+        self._lock = threading.RLock()  # a garbage collection may close a result on the thread that holds it
+        self._executions: dict[Execution, None] = {}
+        self._current: Execution | None = None  # that which was begun last
+        self._sources: set[_Watched] = set()
         self._limit: float | None = None
         self._deadline: float | None = None
         self._cancelled = threading.Event()
         self._closed = False
+        self._executing = Executing(self)
 
-    def begin(self, timeout: float | None) -> None:
-        """A statement begins, which may take ``timeout`` seconds from now on, its result included."""
-        if self._cancelled.is_set():
-            with self._lock:
-                if not self._closed:
-                    self._cancelled.clear()
-        self._current = weakref.WeakSet()
+    def begin(self, timeout: float | None, text: str, tenant: TenantId | None) -> Executing:
+        """A statement begins, which may take ``timeout`` seconds from now on, its result included.
+
+        It is run within what is returned.
+        """
+        execution = Execution(text, tenant)
+        with self._lock:  # or else who kills the one before might meet this one
+            if self._cancelled.is_set() and not self._closed:
+                self._cancelled.clear()
+            self._current = execution
+            self._executions[execution] = None
         self._limit = timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        return self._executing
+
+    def returned(self) -> None:
+        """The statement that was begun last has returned: it is over once what it reads from is closed."""
+        execution = self._current
+        assert execution is not None
+        with self._lock:
+            execution.returned = True
+            if not execution.sources:
+                self._executions.pop(execution, None)
+
+    @property
+    def executions(self) -> list[Execution]:
+        """The statements that are not through, in the order in which they began."""
+        with self._lock:
+            return list(self._executions)
+
+    def kill(self, execution: Execution) -> bool:
+        """End one of ``executions``, from any thread; whether it was not over."""
+        with self._lock:
+            if execution not in self._executions:
+                return False
+            if execution.returned:
+                del self._executions[execution]  # who reads it hears of it with the next rows
+            else:
+                self._cancelled.set()
+            sources = list(execution.sources)
+        for source in sources:
+            source.stop()
+        return True
 
     def check(self) -> None:
         """``QueryCanceled`` when the running statement was cancelled or is over its time; for loops that write."""
@@ -49,12 +86,18 @@ class Running:
         self._cancelled.wait(seconds)
         self.check()
 
-    def watch(self, source: BatchSource, *, limited: bool = True) -> BatchSource:
-        """``source`` under this statement's time limit, unless not ``limited``, within reach of ``cancel``."""
-        watched = _Watched(source, self._deadline if limited else None, self._limit)
+    def watch(self, source: BatchSource, *, limited: bool = True, live: bool = False) -> BatchSource:
+        """``source`` under this statement's time limit, unless not ``limited``, within reach of ``cancel``.
+
+        ``live``: it has no end.
+        """
+        execution = self._current
+        watched = _Watched(self, source, self._deadline if limited else None, self._limit, execution)
         with self._lock:
             self._sources.add(watched)
-            self._current.add(watched)
+            if execution is not None:
+                execution.sources.add(watched)
+                execution.is_live = execution.is_live or live
         if self._cancelled.is_set():  # while the statement was planned
             watched.stop()
         return watched
@@ -62,8 +105,18 @@ class Running:
     def progress(self) -> Progress:
         """How far the queries of the statement that was begun last are, from any thread."""
         with self._lock:
-            sources = list(self._current)
-        return sum((source.progress() for source in sources), Progress())
+            sources = [] if self._current is None else list(self._current.sources)
+        return sum((source.progress() for source in sources if isinstance(source, _Watched)), Progress())
+
+    def closed(self, watched: _Watched) -> None:
+        """What was watched is through."""
+        execution = watched.execution
+        with self._lock:
+            self._sources.discard(watched)
+            if execution is not None:
+                execution.sources.discard(watched)
+                if execution.returned and not execution.sources:
+                    self._executions.pop(execution, None)
 
     def cancel(self) -> None:
         """End everything that runs, from any thread."""
@@ -77,7 +130,7 @@ class Running:
         """End the statement that was begun last, from any thread; results of others are read on."""
         self._cancelled.set()
         with self._lock:
-            sources = list(self._current)
+            sources = [] if self._current is None else list(self._current.sources)
         for source in sources:
             source.stop()
 
@@ -88,10 +141,37 @@ class Running:
         self.cancel()
 
 
+class Executing:
+    """Within, the statement that was begun last is run."""
+
+    __slots__ = ("_running",)
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def __enter__(self) -> None:
+        """Nothing more: it was begun."""
+
+    def __exit__(self, *_: object) -> None:
+        self._running.returned()
+
+
 class _Watched:
     """A source with a deadline."""
 
-    def __init__(self, source: BatchSource, deadline: float | None, limit: float | None) -> None:
+    def __init__(
+        self,
+        running: Running,
+        source: BatchSource,
+        deadline: float | None,
+        limit: float | None,
+        execution: Execution | None,
+    ) -> None:
+        self.execution = execution
+        self._is_result = (
+            execution is not None and not execution.returned
+        )  # and not asked for beside it, to describe one
+        self._running = running
         self._source = source
         self._deadline = deadline
         self._limit = limit
@@ -105,6 +185,7 @@ class _Watched:
         self._check()
         left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
         shortest = timeout if left is None else left if timeout is None else min(timeout, left)
+        self._pulls(True)
         try:
             batch = self._source.next_batch(shortest)
         except TimeoutError:
@@ -113,23 +194,41 @@ class _Watched:
         except Exception:
             self._check()
             raise
+        finally:
+            self._pulls(False)
         self._check()
+        self._count(batch)
         return batch
 
     async def anext_batch(self) -> pa.RecordBatch | None:
         self._check()
-        if self._deadline is None:
-            batch = await self._source.anext_batch()
-        else:
-            import asyncio  # noqa: PLC0415
-
-            try:
-                batch = await asyncio.wait_for(self._source.anext_batch(), max(0.0, self._deadline - time.monotonic()))
-            except TimeoutError:
-                self._check()
-                raise
+        self._pulls(True)
+        try:
+            batch = await self._anext()
+        except Exception:
+            self._check()
+            raise
+        finally:
+            self._pulls(False)
         self._check()
+        self._count(batch)
         return batch
+
+    async def _anext(self) -> pa.RecordBatch | None:
+        if self._deadline is None:
+            return await self._source.anext_batch()
+        import asyncio  # noqa: PLC0415
+
+        return await asyncio.wait_for(self._source.anext_batch(), max(0.0, self._deadline - time.monotonic()))
+
+    def _pulls(self, pulling: bool) -> None:
+        if self.execution is not None and self._is_result:
+            self.execution.pulling = pulling
+
+    def _count(self, batch: pa.RecordBatch | None) -> None:
+        execution = self.execution
+        if batch is not None and execution is not None and execution.returned and self._is_result:
+            execution.rows += batch.num_rows
 
     def _check(self) -> None:
         if self._stopped:
@@ -150,6 +249,7 @@ class _Watched:
         self._source.cancel()
 
     def close(self) -> None:
+        self._running.closed(self)
         self._source.close()
 
 

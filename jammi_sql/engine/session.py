@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import pyarrow as pa
 from datafusion import DataFrame, SessionContext, SQLOptions
 
 from ..checking import checked
-from ..dialect import Parsed, filled, parse, quote_identifier, statements
+from ..dialect import Parsed, filled, format_identifier_path, parse, quote_identifier, statements
 from ..errors import (
     ConnectionClosed,
     Error,
@@ -36,11 +38,12 @@ from .backup import back_up
 from .catalog_provider import JammiCatalog
 from .frame_source import FrameSource
 from .known import REMEMBERED_TEXT, Known
+from .origin import IN_PROCESS
 from .planning import Planning
 from .relations import SessionRelations
 from .renaming import is_at_risk, with_own_names
 from .retrying import retried
-from .running import Running
+from .running import Executing, Running
 from .settings import NONE, Settings
 from .staging import Staged, remaining
 from .standard_input import StandardInput
@@ -82,6 +85,10 @@ class Session:
         self._on_close = on_close
         self.access = access
         """What its user may do; ``None``: everything."""
+        self.id = str(uuid.uuid4())
+        self.since = datetime.now(UTC)
+        self.origin = IN_PROCESS
+        """Where its user is."""
         self.settings = Settings()
         self.closed = False
         self.autocommit = autocommit
@@ -317,23 +324,27 @@ class Session:
             statement = parsed.statement
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
-            self.running.begin(self.time_limit)
             handler = self._handlers[type(statement)]
-            if self.scope.is_open:
-                return handler(self, statement, parameters)
-            store = self.engine.services.store
+            with self._executing(parsed.text):
+                if self.scope.is_open:
+                    return handler(self, statement, parameters)
+                store = self.engine.services.store
 
-            def run() -> Result:
-                return retried(lambda: handler(self, statement, parameters), self.running.check, store.on_retry)
+                def run() -> Result:
+                    return retried(lambda: handler(self, statement, parameters), self.running.check, store.on_retry)
 
-            try:
-                return run()
-            except ProgrammingError:
-                # Of an attached database's tables something else may have been remembered than is there now.
-                if not self.engine.attachments.forget_remembered(self.tenant, parsed.text):
-                    raise
-                self.running.check()
-                return run()
+                try:
+                    return run()
+                except ProgrammingError:
+                    # Of an attached database's tables something else may have been remembered than is there now.
+                    if not self.engine.attachments.forget_remembered(self.tenant, parsed.text):
+                        raise
+                    self.running.check()
+                    return run()
+
+    def _executing(self, text: str) -> Executing:
+        """Within, a statement is run, which others may see and end."""
+        return self.running.begin(self.time_limit, text, self.tenant)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -505,7 +516,8 @@ class Session:
     def result(self, source: Any, *, bounded: bool = True, rowcount: int = -1) -> BatchResult:
         """A result that the session can cancel and that keeps the statement's time limit."""
         limited = bounded or self.settings.statement_timeout is not None  # a live one has no end to be in time for
-        return BatchResult(self.running.watch(source, limited=limited), bounded=bounded, rowcount=rowcount)
+        watched = self.running.watch(source, limited=limited, live=not bounded)
+        return BatchResult(watched, bounded=bounded, rowcount=rowcount)
 
     def collect(self, frame: DataFrame, planning: Planning, fragment: statements.Fragment) -> pa.Table:
         """All rows of a planned query."""
@@ -635,8 +647,8 @@ class Session:
         with self.exclusively():
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.time_limit)
-            return insert_many(self, parsed, parameters)
+            with self._executing(parsed.text):
+                return insert_many(self, parsed, parameters)
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
@@ -645,8 +657,8 @@ class Session:
         with self.exclusively():
             if not self.autocommit and not self.scope.is_open:
                 self.scope.begin()
-            self.running.begin(self.time_limit)
-            return ingest(self, name, reader, mode, temporary=temporary)
+            with self._executing(f"INGEST {format_identifier_path(name)}"):
+                return ingest(self, name, reader, mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
         """The columns that a statement would return, without running it."""
@@ -692,6 +704,7 @@ class Session:
         """A new session for the same user: the same tenant, rights, schema and settings, and none of its transaction."""
         self._check_open()
         other = self.engine.sql_session(self.tenant, access=self.access)
+        other.origin = self.origin
         other.settings = self.settings.copy()
         other._assignments = list(self._assignments)
         other._current_schema = self._current_schema

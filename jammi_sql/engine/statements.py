@@ -38,6 +38,7 @@ from .direct import select_directly
 from .explain import explain
 from .explain_sources import explain_sources
 from .insert import insert
+from .kill import kill
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
 from .planning import Planning
@@ -462,6 +463,7 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.ShowCreateTopic: topics.show_create_topic,
         statements.ShowCreateTable: topics.show_create_table,
         statements.Call: call,
+        statements.Kill: kill,
         statements.Insert: insert,
         statements.CopyFrom: copy_from,
         statements.Update: _update,
@@ -506,6 +508,7 @@ OPENS_NO_TRANSACTION = (
     statements.Call,
     statements.Commit,
     statements.CreateCachedTable,
+    statements.Kill,
     statements.RefreshTable,
     statements.Rollback,
     statements.SetTenant,

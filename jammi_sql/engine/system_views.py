@@ -12,6 +12,7 @@ import pyarrow as pa
 from ..errors import UndefinedTable
 from ..topics.catalog import tenant_text
 from ..topics.offset import datetime_of
+from . import activity
 from .segment_shares import SegmentShare, segment_shares
 from .settings import SETTINGS
 
@@ -57,6 +58,14 @@ _SOURCES = _schema(name=_TEXT, type=_TEXT, uri=_TEXT, tenant=_TEXT, attached_at=
 _SEGMENTS = _schema(
     schema=_TEXT, topic=_TEXT, path=_TEXT, first_offset=_NUMBER, last_offset=_NUMBER, rows=_NUMBER, bytes=_NUMBER,
     produced_from=_TIME, produced_until=_TIME,
+)  # fmt: skip
+_SESSIONS = _schema(
+    id=_TEXT, tenant=_TEXT, since=_TIME, interface=_TEXT, address=_TEXT, user_agent=_TEXT, in_transaction=pa.bool_(),
+    queries=_NUMBER, is_own=pa.bool_(),
+)  # fmt: skip
+_QUERIES = _schema(
+    id=_TEXT, session=_TEXT, tenant=_TEXT, statement=_TEXT, fingerprint=_TEXT, started=_TIME, elapsed=pa.duration("us"),
+    state=_TEXT, rows=_NUMBER,
 )  # fmt: skip
 
 
@@ -218,5 +227,7 @@ SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
         "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
         "segments": SystemView(_SEGMENTS, _segments),
         "settings": SystemView(_SETTINGS, _settings),
+        "sessions": SystemView(_SESSIONS, activity.sessions),
+        "queries": SystemView(_QUERIES, activity.queries),
     }
 )

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ..dialect.fingerprint import fingerprint
 from ..errors import Error, InternalError, InvalidParameter, OperationalError
 from ..logs import about
 from .clients import Client, Clients
-from .fingerprint import fingerprint
 from .identity import ANYBODY, Identities, Identity, bearer_token
 from .protocol.headers import SESSION
 from .status import code_of, text_of, trailers_of
@@ -99,7 +99,7 @@ class Door:
         if named is not None:  # by a client of ours, which keeps its own account of them
             return Call(self._clients.attended(named[-1], identity), context)
         cookie = _cookie(headers.get("cookie", ()))
-        client = self._clients.find(cookie, context.peer(), identity)
+        client = self._clients.find(cookie, context.peer(), identity, next(iter(headers.get("user-agent", ())), None))
         if not client.greeted or (cookie is not None and cookie != client.key):
             client.greeted = True
             await context.send_initial_metadata((("set-cookie", f"{COOKIE}={client.key}; Path=/; HttpOnly"),))

@@ -6,9 +6,12 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 
+from ..engine.origin import Origin
 from ..engine.session import Session
 from ..errors import ConnectionLost, FailedTransaction, InvalidParameter, NoActiveTransaction, UndefinedObject
 from ..results import Result
@@ -17,6 +20,14 @@ from .options import Limits
 from .work import Seat
 
 __all__ = ["Client", "Clients", "Prepared", "Transaction", "Waiting"]
+
+_LONGEST: Final = 200  # characters that are kept of what a client calls itself
+
+
+def _address(peer: str) -> str:
+    """An address and port as users write them, of gRPC's ``ipv4:127.0.0.1:5000`` or ``ipv6:%5B::1%5D:5000``."""
+    family, _, address = unquote(peer).partition(":")
+    return address if family in ("ipv4", "ipv6") else peer
 
 
 def _handle() -> bytes:
@@ -136,8 +147,8 @@ class Clients:
 
     # --- clients ---
 
-    def find(self, cookie: str | None, peer: str, identity: Identity) -> Client:
-        """The client of a call, a new one where there is none."""
+    def find(self, cookie: str | None, peer: str, identity: Identity, user_agent: str | None = None) -> Client:
+        """The client of a call, a new one where there is none; ``user_agent`` is the program that it says it is."""
         client = self._by_key.get(cookie) if cookie else None
         if client is None or client.identity != identity:
             client = self._by_peer.get((peer, identity))
@@ -146,6 +157,9 @@ class Clients:
             self._by_key[client.key] = client
             self._by_peer[peer, identity] = client
             client.peers.add(peer)
+            client.session.origin = Origin(
+                "flight", _address(peer), None if user_agent is None else user_agent[:_LONGEST]
+            )
         client.touched = time.monotonic()
         return client
 

@@ -161,7 +161,7 @@ def test_views_and_subqueries(conn: Connection) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "KILL 'x'",
+        "CREATE OR REPLACE TABLE t (a INT)",
     ],
 )
 def test_what_is_not_built_yet_is_refused_with_a_hint(conn: Connection, statement: str) -> None:

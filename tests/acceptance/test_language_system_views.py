@@ -8,7 +8,7 @@ from jammi_sql.dbapi import Connection
 
 from .language import fails, rows, until, value, values
 
-VIEWS = ["topics", "tables", "sources", "subscriptions", "segments", "settings"]
+VIEWS = ["topics", "tables", "sources", "subscriptions", "segments", "settings", "sessions", "queries"]
 
 
 @pytest.mark.parametrize("view", VIEWS)

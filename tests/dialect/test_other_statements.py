@@ -16,6 +16,7 @@ from jammi_sql.dialect.statements import (
     Explain,
     Fragment,
     Insert,
+    Kill,
     Merge,
     Name,
     Query,
@@ -318,10 +319,25 @@ def test_the_words_of_a_query_are_its_identifiers_folded_or_unquoted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "query"), [("KILL 'a'", "'a'"), ("kill ?", "$1"), ("KILL :id", "$id"), ("KILL 'a' || $1", "'a' || $1")]
+)
+def test_kill_takes_an_expression(text: str, query: str) -> None:
+    statement = one(text)
+    assert isinstance(statement, Kill)
+    assert statement.query.text == query
+
+
+@pytest.mark.parametrize(("text", "position"), [("KILL", 4), ("KILL 'a')", 8)])
+def test_kill_of_what_is_no_expression_is_refused(text: str, position: int) -> None:
+    with pytest.raises(StatementSyntaxError) as caught:
+        parse(text)
+    assert caught.value.position == position
+
+
+@pytest.mark.parametrize(
     ("text", "what", "position"),
     [
         ("CREATE OR REPLACE TABLE t AS SELECT 1", "CREATE OR REPLACE TABLE", 0),
-        ("KILL '1'", "KILL", 0),
     ],
 )
 def test_what_comes_later_is_named_with_a_hint(text: str, what: str, position: int) -> None:

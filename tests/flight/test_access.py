@@ -172,6 +172,39 @@ def test_sighup_reads_the_tokens_again(guarded: JammiServer, tokens: Path, name:
     assert "gamma" not in guarded.log
 
 
+def test_a_tenant_sees_and_kills_its_own_statements_alone(guarded: JammiServer, alpha: Any, name: str) -> None:
+    def lives(client: Any) -> list[Any]:
+        return rows(
+            client, f"SELECT id, tenant FROM jammi.system.queries WHERE state = 'live' AND statement LIKE '%{name}'"
+        )
+
+    with guarded.connect(token="root") as root, guarded.connect(token="beta") as beta:
+        run(root, f"CREATE GLOBAL TOPIC {name} (v BIGINT)")
+        cursors = [client.cursor() for client in (alpha, beta, root)]
+        for cursor in cursors:
+            cursor.execute(f"SELECT v FROM subscribe('{name}') -- {name}")
+        (mine, tenant), (theirs, _), (roots, nothing) = (lives(client)[0] for client in (alpha, beta, root))
+        assert (tenant, nothing) == (str(TENANT_A), None) and len({mine, theirs, roots}) == 3
+        assert [len(lives(client)) for client in (alpha, beta, root)] == [1, 1, 1]
+        assert {row[0] for row in rows(alpha, "SELECT tenant FROM jammi.system.sessions")} == {str(TENANT_A)}
+        with guarded.connect(token="nobody") as nobody:  # whom an admin's statements are no business of
+            assert lives(nobody) == []
+            for client, other in ((alpha, theirs), (alpha, roots), (nobody, roots), (nobody, mine)):
+                with pytest.raises(Error, match="42704"):
+                    run(client, f"KILL '{other}'")
+        run(root, f"SET tenant = '{TENANT_B}'")
+        assert lives(root) == [(theirs, str(TENANT_B))]
+        run(root, f"KILL '{theirs}'")
+        run(alpha, f"KILL '{mine}'")
+        assert lives(alpha) == lives(beta) == []
+        for cursor in cursors[:2]:
+            with pytest.raises(Exception, match="57014"):
+                next(cursor.fetch_record_batch())
+        cursors[2].adbc_cancel()
+        for cursor in cursors:
+            cursor.close()
+
+
 # --- files ---
 
 
