@@ -192,7 +192,7 @@ class LiveSource:
         self._query = query
         self._skip = skip
         self._left = fetch
-        self._made: Iterator[pa.RecordBatch] = iter(())
+        self._made: Iterator[pa.RecordBatch] | None = None
         self._making: asyncio.Future[pa.RecordBatch | None] | None = None
         self._cancelled = False
         self._lock = threading.Lock()
@@ -224,13 +224,14 @@ class LiveSource:
         while True:
             if self._left == 0 or self._cancelled:
                 return None
-            if self._making is None:
+            if self._making is None and self._made is not None:
                 self._making = asyncio.get_running_loop().run_in_executor(None, self._made_next)
-            await asyncio.wait((self._making,))  # a cancelled task leaves it for the next one
-            making, self._making = self._making, None
-            batch = making.result()
-            if batch is not None:
-                return batch
+            if self._making is not None:
+                await asyncio.wait((self._making,))  # a cancelled task leaves it for the next one
+                making, self._making = self._making, None
+                batch = making.result()
+                if batch is not None:
+                    return batch
             await self._subscription.wait_async()
             entries = self._subscription.take_ready()
             if not entries:
@@ -239,10 +240,11 @@ class LiveSource:
 
     def _made_next(self) -> pa.RecordBatch | None:
         with self._lock:
-            for batch in self._made:
+            for batch in self._made or ():
                 kept = self._limited(batch)
                 if kept is not None:
                     return kept
+            self._made = None
         return None
 
     def _limited(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ..dialect.fingerprint import fingerprint
 from ..errors import Error, InternalError, InvalidParameter, OperationalError
 from ..logs import about
+from .access_log import AccessLog
 from .clients import Client, Clients
 from .identity import ANYBODY, Identities, Identity, bearer_token
 from .protocol.headers import SESSION
@@ -25,7 +25,6 @@ COOKIE: Final = "arrow_flight_session_id"
 _TO_THE_END: Final = frozenset({"DoGet", "DoAction"})
 """What is served while the server goes down: statements that were begun have their results fetched, and are closed."""
 _LONGEST: Final = 1000
-_access = logging.getLogger("jammi_sql.flight.access")
 _logger = logging.getLogger("jammi_sql.flight")
 
 
@@ -59,6 +58,7 @@ class Door:
         self._allowance: dict[Identity, tuple[float, float]] = {}
         self.closed = False
         self.open_calls = 0
+        self.log = AccessLog()
         self.ended: Callable[[str, str, float], None] = lambda method, code, seconds: None
         """Told of every call that is over: its method, the name of its status and its seconds."""
 
@@ -86,7 +86,9 @@ class Door:
             if call is not None:
                 call.client.busy -= 1
                 call.client.touched = time.monotonic()
-            self._log(method, code, call, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self.ended(method, code, seconds)
+            self.log.add(method, code, seconds, call)
 
     async def _call(self, context: Any) -> Call:
         headers: dict[str, list[str]] = {}
@@ -149,25 +151,6 @@ class Door:
 
     def _hidden(self, text: str) -> str:
         return text.replace(self._secret, "...") if self._secret else text
-
-    def _log(self, method: str, code: str, call: Call | None, seconds: float) -> None:
-        self.ended(method, code, seconds)
-        if _access.isEnabledFor(logging.INFO):
-            fields: dict[str, Any] = {"method": method, "status": code, "milliseconds": round(seconds * 1000, 3)}
-            if call is not None:
-                fields["identity"] = call.identity.name
-                if call.identity.tenant is not None:
-                    fields["tenant"] = str(call.identity.tenant)
-                if call.text is not None:
-                    fields["statement"], fields["fingerprint"] = fingerprint(call.text)
-                if call.rows:
-                    fields["rows"] = call.rows
-            _access.info(
-                "%s %s",
-                method,
-                " ".join(f"{key}={value}" for key, value in fields.items() if key != "method"),
-                extra=fields,
-            )
 
 
 def going_down() -> OperationalError:

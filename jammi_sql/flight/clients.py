@@ -50,6 +50,14 @@ class Client:
     """The transaction in its session that was undone because it lay idle, until it rolls it back; ``b""`` for one that was
     begun by a statement, until it has been told."""
     busy: int = 0
+    results: dict[bytes, Waiting] = field(default_factory=dict)
+    """Its results that are not through."""
+    unread: int = 0
+    """How many of them nobody fetches."""
+    finite: int = 0
+    """How many of them have an end."""
+    prepared: int = 0
+    """How many prepared statements it has."""
     touched: float = field(default_factory=time.monotonic)
     peers: set[str] = field(default_factory=set)
     greeted: bool = False
@@ -129,6 +137,7 @@ class Clients:
         self._transactions: dict[bytes, Transaction] = {}
         self._prepared: dict[bytes, Prepared] = {}
         self._waiting: dict[bytes, Waiting] = {}
+        self._unread: dict[bytes, Waiting] = {}  # in the order in which they were made
 
     @property
     def count(self) -> int:
@@ -191,9 +200,10 @@ class Clients:
             self._transactions.pop(transaction.id, None)
             if not transaction.is_own:
                 sessions.append(transaction.seat.session)
-        for prepared in [each for each in self._prepared.values() if each.client is client]:
-            self._prepared.pop(prepared.handle, None)
-        for waiting in [each for each in self._waiting.values() if each.client is client]:
+        if client.prepared:
+            for prepared in [each for each in self._prepared.values() if each.client is client]:
+                del self._prepared[prepared.handle]
+        for waiting in list(client.results.values()):
             self.forget(waiting)
         return sessions
 
@@ -264,11 +274,12 @@ class Clients:
 
     def keep_prepared(self, prepared: Prepared) -> None:
         """Remember a prepared statement; ``InvalidParameter`` (53400) where the client has too many."""
-        if sum(each.client is prepared.client for each in self._prepared.values()) >= self._limits.prepared:
+        if prepared.client.prepared >= self._limits.prepared:
             raise InvalidParameter(
                 f"there are {self._limits.prepared} prepared statements already", sqlstate="53400", hint="close some"
             )
         self._prepared[prepared.handle] = prepared
+        prepared.client.prepared += 1
 
     def prepared(self, handle: bytes, identity: Identity) -> Prepared:
         """The prepared statement with that handle."""
@@ -282,17 +293,26 @@ class Clients:
         found = self._prepared.get(handle)
         if found is not None and found.client.identity == identity:
             del self._prepared[handle]
+            found.client.prepared -= 1
 
     def keep(self, waiting: Waiting) -> Waiting:
         """Remember a result until it is fetched; ``InvalidParameter`` (53400) where the client fetches none of too many."""
-        unread = sum(each.client is waiting.client and not each.fetched for each in self._waiting.values())
-        if unread >= self._limits.unread:
+        client = waiting.client
+        if client.unread >= self._limits.unread:
             waiting.close()
             raise InvalidParameter(
-                f"{unread} results wait to be fetched", sqlstate="53400", hint="fetch or cancel them"
+                f"{client.unread} results wait to be fetched", sqlstate="53400", hint="fetch or cancel them"
             )
-        self._waiting[waiting.handle] = waiting
+        self._waiting[waiting.handle] = self._unread[waiting.handle] = client.results[waiting.handle] = waiting
+        client.unread += 1
+        client.finite += waiting.result.bounded
         return waiting
+
+    def fetched(self, waiting: Waiting) -> None:
+        """A result is fetched from now on."""
+        waiting.fetched = True
+        if self._unread.pop(waiting.handle, None) is not None:
+            waiting.client.unread -= 1
 
     def waiting(self, handle: bytes, identity: Identity) -> Waiting | None:
         """The result with that handle, fetched or not; ``None`` where it is over."""
@@ -302,26 +322,28 @@ class Clients:
     def forget(self, waiting: Waiting) -> None:
         """Close a result."""
         if self._waiting.pop(waiting.handle, None) is not None:
-            waiting.client.touched = time.monotonic()
+            client = waiting.client
+            self.fetched(waiting)
+            del client.results[waiting.handle]
+            client.finite -= waiting.result.bounded
+            client.touched = time.monotonic()
             waiting.close()
 
     def awaited(self, within: float) -> bool:
         """Whether a result is being fetched, or was made so few seconds ago that its client may not have asked for it yet."""
         now = time.monotonic()
-        return any(each.fetched or now - each.made < within for each in self._waiting.values())
+        return len(self._unread) < len(self._waiting) or any(now - each.made < within for each in self._unread.values())
 
     # --- time ---
 
     def overdue(self) -> tuple[list[Waiting], list[Transaction], list[Client], list[Client]]:
         """Results that nobody fetched, transactions and sessions' own ones that lie idle, and clients that are gone."""
         now, limits = time.monotonic(), self._limits
-        unread = [w for w in self._waiting.values() if not w.fetched and now - w.made > limits.unread_timeout]
-        reading = {w.client.key for w in self._waiting.values()}
-        finite = {w.client.key for w in self._waiting.values() if w.result.bounded}
+        unread = [each for each in self._unread.values() if now - each.made > limits.unread_timeout]
 
         def is_idle(client: Client, seat: Seat, touched: float) -> bool:
             since = now - max(touched, seat.used)
-            return since > limits.transaction_timeout and not seat.turn.locked() and client.key not in finite
+            return since > limits.transaction_timeout and not seat.turn.locked() and not client.finite
 
         idle = [each for each in self._transactions.values() if is_idle(each.client, each.seat, each.touched)]
         by_text = [
@@ -332,7 +354,7 @@ class Clients:
         gone = [
             client
             for client in self._by_key.values()
-            if not client.busy and client.key not in reading and now - client.touched > limits.session_timeout
+            if not client.busy and not client.results and now - client.touched > limits.session_timeout
         ]
         return unread, idle, by_text, gone
 

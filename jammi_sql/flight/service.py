@@ -249,7 +249,7 @@ class Service:
         waiting = self._waiting_of(call, ticket)
         if waiting is None or waiting.fetched:
             raise InvalidParameter("the result was fetched, or waited too long", sqlstate="24000", hint="run it again")
-        waiting.fetched = True
+        self.clients.fetched(waiting)
         try:
             await self._stream(call, waiting)
         finally:
@@ -391,6 +391,7 @@ class Service:
             await self.drop(client)
         await self.sessions.end()
         await self.work.end()
+        await self.door.log.close()
 
 
 class _Handshaking:
