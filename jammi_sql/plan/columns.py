@@ -56,7 +56,7 @@ def _arrow_type(column: ColumnDefinition) -> pa.DataType:
             raise FeatureNotSupported(
                 f"a column cannot have the type {text}",
                 position=column.position,
-                hint="use VARCHAR for UUID and JSON, a struct or a list for the rest",
+                hint="use TIMESTAMP for DATETIME, VARCHAR for UUID and JSON, a struct or a list for the rest",
             ) from error
         raise _placed(translate(error, text), column) from error
     if len(schema) != 1:

@@ -29,7 +29,7 @@ MILLION = 1_000_000
 LARGE = f"SELECT value AS a, value * 2 AS b, value * 0.5 AS c FROM generate_series(1, {10 * MILLION})"
 CLIENTS = 1000
 PER_CLIENT = 3
-STREAMS = 1000
+STREAMS = 2000
 SERVICE = "/arrow.flight.protocol.FlightService/"
 NAMES = ("jammi-sql", "roapi", "jammi-server")
 
@@ -151,7 +151,12 @@ def test_a_thousand_clients(uris: dict[str, str], report: Report) -> None:
     assert rates["jammi-sql"] > 0
 
 
-def test_memory_of_a_live_stream(server: JammiServer, report: Report) -> None:
+def test_live_streams(tmp_path: Path, report: Report) -> None:
+    with JammiServer(tmp_path / "store") as server:  # one that has no memory to use again
+        _measure_streams(server, report)
+
+
+def _measure_streams(server: JammiServer, report: Report) -> None:
     async def follow() -> tuple[float, float, float]:
         async with grpc.aio.insecure_channel(server.uri.removeprefix("grpc://")) as channel:
             await _fetch(channel, "SELECT 1")
@@ -176,7 +181,7 @@ def test_memory_of_a_live_stream(server: JammiServer, report: Report) -> None:
         freed = time.perf_counter() - begun
     report.add(AREA, f"memory of an open live stream, of {STREAMS:,}, {_load()}", f"{held / 1024:.0f} KiB")
     report.add(AREA, f"SELECT 1 beside them / alone, {_load()}", f"{beside / alone:.2f} ({alone * 1000:.1f} ms alone)")
-    report.add(AREA, f"until {STREAMS:,} are freed, {_load()}", f"{freed:.2f} s", "1 s for 2,000", freed <= 1)
+    report.add(AREA, f"until {STREAMS:,} are freed, {_load()}", f"{freed:.2f} s", "1 s", freed <= 1)
 
 
 async def _median(channel: Any) -> float:

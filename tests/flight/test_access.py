@@ -63,7 +63,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, folder: Path, tokens: Path
     """A server with identities."""
     arguments = ("--token-file", str(tokens), "--allow-files", f"{folder}/open/**", "--memory-limit", str(64 << 20))
     with JammiServer(
-        tmp_path_factory.mktemp("guarded") / "store", *arguments, "--statement-timeout", "3", "--log-format", "json"
+        tmp_path_factory.mktemp("guarded") / "store",
+        *arguments,
+        "--statement-timeout",
+        "3",
+        "--log-format",
+        "json",
+        "--max-message",
+        "1000000",
     ) as server:
         yield server
 
@@ -331,6 +338,20 @@ def test_a_statement_has_no_more_memory_than_the_server_gives(alpha: Any) -> Non
     text = "SELECT count(*) FROM generate_series(1, 5000000) a JOIN generate_series(1, 5000000) b ON a.value = b.value"
     with pytest.raises(Error, match="Resources exhausted"):
         rows(alpha, text)
+
+
+def test_a_message_is_no_larger_than_the_server_takes(alpha: Any) -> None:
+    assert rows(alpha, f"SELECT length('{'x' * 900_000}')") == [(900_000,)]
+    with pytest.raises(Error, match="larger than max"):
+        rows(alpha, f"SELECT length('{'x' * 1_100_000}')")
+
+
+def test_an_identity_makes_no_more_calls_than_the_server_allows(tmp_path: Path, tokens: Path) -> None:
+    arguments = ("--token-file", str(tokens), "--rate", "0.001")
+    with JammiServer(tmp_path / "store", *arguments) as server:
+        for token in ("alpha", "beta"):  # one call each
+            with server.connect(token=token) as client, pytest.raises(Error, match="53400"):
+                rows(client, "SELECT 1")
 
 
 def test_the_log_names_neither_tokens_nor_values(alpha: Any, guarded: JammiServer) -> None:

@@ -192,3 +192,17 @@ def test_an_error_of_a_long_statement_is_told_in_short(client: Any) -> None:
     with pytest.raises(ProgrammingError, match="42") as caught:
         rows(client, "SELECT " + "a" * 100_000 + " FROM nowhere")
     assert len(str(caught.value)) < 4000
+
+
+def test_a_large_batch_comes_in_messages_that_clients_take(client: Any) -> None:
+    text = "SELECT value, repeat('x', 1000000) AS filler FROM generate_series(1, 40) ORDER BY value"
+    with client.cursor() as cursor:
+        cursor.execute(text)
+        batches = list(cursor.fetch_record_batch())
+    assert [value for batch in batches for value in batch.column("value").to_pylist()] == list(range(1, 41))
+    assert all(batch.nbytes < 16 << 20 for batch in batches) and sum(batch.nbytes for batch in batches) > 40_000_000
+
+
+def test_statistics_are_nothing_that_the_driver_asks_for(client: Any) -> None:
+    with pytest.raises(NotSupportedError, match="GetStatistics: not supported"):  # before a call is made
+        client.adbc_get_statistics()
