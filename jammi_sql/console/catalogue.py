@@ -107,7 +107,7 @@ class Catalogue:
         with self._connection.execute("SHOW TOPICS") as cursor:
             found = cursor.fetch_arrow_table()
         pairs = zip(found.column("schema").to_pylist(), found.column("name").to_pylist(), strict=True)
-        return sorted(format_identifier_path([schema, name][schema == "public" :]) for schema, name in pairs)
+        return sorted(format_identifier_path([str(schema), str(name)][schema == "public" :]) for schema, name in pairs)
 
     def _columns(self, path: str) -> list[str]:
         parts = parse_identifier_path(path)
