@@ -10,6 +10,9 @@ STAMP := $(VENV)/.installed
 READY := $(VENV)/.compiled
 PYTHON ?=
 
+# Hundreds of processes are started by the tests: each would compile the whole package where Python is told to keep no bytecode.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 PROTOCOL := jammi_sql/flight/protocol
 

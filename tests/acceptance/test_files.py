@@ -13,7 +13,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +21,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from datafusion import SessionContext
-from moto.server import ThreadedMotoServer
 
 from jammi_sql import Connection, connect
 from jammi_sql.errors import Error, InvalidParameter, OperationalError, UndefinedTable
@@ -205,6 +203,8 @@ def test_a_relative_path_is_that_of_who_attached_it(
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """A server of its own that speaks S3, on loopback."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes long, and each worker would do it
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -220,6 +220,8 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lake:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("LAKE_KEY", "testing")
     (tmp_path / "secret").write_text("testing\n")
+    import boto3  # noqa: PLC0415 - as above
+
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,

@@ -6,9 +6,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from jammi_sql import Connection, connect
 from jammi_sql.errors import DataCorrupted, InvalidParameter
@@ -19,6 +17,8 @@ BUCKET = "jammi-segments"
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Host and port of a server of its own, on loopback."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - takes long, and each worker would do it
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -37,6 +37,8 @@ def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
     }.items():
         monkeypatch.setenv(name, value)
+    import boto3  # noqa: PLC0415 - as above
+
     client = boto3.client("s3", endpoint_url=f"http://{endpoint}", region_name="us-east-1")
     client.create_bucket(Bucket=BUCKET)
     yield f"s3://{BUCKET}/events?region=us-east-1&scheme=http&endpoint_override={endpoint}"
