@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from datafusion import DataFrame
@@ -16,19 +16,18 @@ from ..errors import (
     AppendOnlyTopic,
     Error,
     FeatureNotSupported,
-    InvalidParameter,
     PermissionDenied,
-    ProgrammingError,
-    UndefinedObject,
 )
 from ..errors_datafusion import is_pushdown_failure
 from ..results import BatchResult, CommandResult, Result
 from ..tables.catalog import CatalogTable
-from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic
+from . import schema_statements as schemas
+from . import setting_statements as settings
 from . import source_statements as sources
 from . import table_statements as tables
 from . import topic_statements as topics
+from . import transaction_statements as transactions
 from .access import check_external
 from .cached_statements import create_cached_table, drop_cached, find_cached, refresh_table, refuse_cached
 from .changes import is_own
@@ -50,7 +49,6 @@ from .table_merge import merge_rows
 from .table_statements import drop_table
 from .table_update import change_row, delete_rows, truncate_rows, update_rows
 from .text_views import WORTH_ROWS, keeps_meaning
-from .topic_statements import forget_after_commit
 
 if TYPE_CHECKING:
     from .session import Session
@@ -258,188 +256,6 @@ def _changed(session: Session, name: statements.Name, keyword: str) -> CatalogTa
     return found
 
 
-def _set_tenant(session: Session, statement: statements.SetTenant, parameters: Parameters) -> Result:
-    _check_tenants(session, statement.value.origin(0))
-    value = session.evaluate(statement.value, parameters)
-    try:
-        session.bind_tenant(TenantId.optional(value.as_py()))
-    except InvalidParameter as error:
-        error.position = statement.value.origin(0)
-        raise
-    return CommandResult()
-
-
-def _check_tenants(session: Session, position: int | None) -> None:
-    if session.access is not None and not session.access.tenants:
-        raise PermissionDenied(
-            "the tenant is that of who asks, and is not chosen", position=position, hint="use a token of that tenant"
-        )
-
-
-def _reset_tenant(session: Session, statement: statements.ResetTenant, parameters: Parameters) -> Result:
-    _check_tenants(session, None)
-    session.bind_tenant(None)
-    return CommandResult()
-
-
-def _show_tenant(session: Session, statement: statements.ShowTenant, parameters: Parameters) -> Result:
-    tenant = None if session.tenant is None else str(session.tenant)
-    return BatchResult.of(pa.table({"tenant": pa.array([tenant], pa.string())}))
-
-
-def _create_schema(session: Session, statement: statements.CreateSchema, parameters: Parameters) -> Result:
-    name = _schema_name(statement.name)
-    catalog = session.engine.services.catalog
-    with session.scope.writing() as transaction:
-        if name in catalog.namespaces(transaction, session.tenant) and not statement.if_not_exists:
-            raise ProgrammingError(
-                f"schema {name} exists already",
-                sqlstate="42P06",
-                position=statement.name.position,
-                hint="use IF NOT EXISTS",
-            )
-        catalog.create_namespace(transaction, session.tenant, name)
-    return CommandResult()
-
-
-def _drop_schema(session: Session, statement: statements.DropSchema, parameters: Parameters) -> Result:
-    name = _schema_name(statement.name)
-    catalog = session.engine.services.catalog
-    with session.scope.writing() as transaction:
-        if name not in catalog.namespaces(transaction, session.tenant):
-            if statement.if_exists:
-                return CommandResult()
-            raise ProgrammingError(
-                f"schema {name} does not exist",
-                sqlstate="3F000",
-                position=statement.name.position,
-                hint="use IF EXISTS",
-            )
-        if session.tenant is not None and name not in catalog.owned_namespaces(transaction, session.tenant):
-            raise PermissionDenied(
-                f"schema {name} is global: a tenant may use it, not drop it",
-                position=statement.name.position,
-                hint="do it in a session without a tenant",
-            )
-        companions = session.engine.services.tables
-        topics_inside = _inside(session, name, catalog.visible(transaction, session.tenant))
-        tables_inside = _inside(session, name, companions.visible(transaction, session.tenant))
-        caches = session.engine.services.caches.catalog
-        copies_inside = [
-            table
-            for table in caches.visible(transaction, session.tenant)
-            if table.namespace == name and table.tenant == session.tenant
-        ]
-        names = [f"topic {topic.name}" for topic in topics_inside]
-        names += [f"table {table.name}" for table in tables_inside] + [f"table {copy.name}" for copy in copies_inside]
-        if names and not statement.cascade:
-            raise ProgrammingError(
-                f"schema {name} is not empty: {names[0]} is in it",
-                sqlstate="2BP01",
-                position=statement.name.position,
-                hint="drop what is in it first, or use CASCADE",
-            )
-        for topic in topics_inside:
-            catalog.drop(transaction, topic)
-            forget_after_commit(session, transaction, topic)
-        for table in tables_inside:
-            companions.drop(transaction, table)
-        for copy in copies_inside:
-            caches.drop(transaction, copy)
-        catalog.drop_namespace(transaction, session.tenant, name)
-    return CommandResult()
-
-
-_Relation = TypeVar("_Relation", CatalogTopic, CatalogTable)
-
-
-def _inside(session: Session, namespace: str, visible: Sequence[_Relation]) -> list[_Relation]:
-    """What a schema has of the session's own."""
-    return [
-        relation
-        for relation in visible
-        if relation.namespace == namespace and relation.definition.tenant == session.tenant
-    ]
-
-
-def _schema_name(name: statements.Name) -> str:
-    parts = name.parts[1:] if len(name.parts) == 2 and name.parts[0] == "jammi" else name.parts
-    if len(parts) != 1:
-        raise ProgrammingError(
-            f"{'.'.join(name.parts)} is no schema of catalog jammi", sqlstate="3D000", position=name.position
-        )
-    return parts[0]
-
-
-def _set_setting(session: Session, statement: statements.SetSetting, parameters: Parameters) -> Result:
-    session.settings.set(statement.name, _setting_value(session, statement, parameters), statement.position)
-    session.apply_setting(statement.name)
-    return CommandResult()
-
-
-def _setting_value(session: Session, statement: statements.SetSetting, parameters: Parameters) -> object:
-    word = statement.value.text.strip()
-    if word.replace("_", "a").isalnum() and not word.isdigit():
-        return word
-    value: object = session.evaluate(statement.value, parameters, statement.value.origin(0))
-    assert isinstance(value, pa.Scalar)
-    if pa.types.is_interval(value.type):
-        from ..plan.arguments import idle_seconds  # noqa: PLC0415
-
-        return f"{idle_seconds(value, statement.position):g}s"
-    result: object = value.as_py()
-    return result
-
-
-def _show_setting(session: Session, statement: statements.ShowSetting, parameters: Parameters) -> Result:
-    value = session.settings.show(statement.name, statement.position)
-    return BatchResult.of(pa.table({"name": [f"jammi.{statement.name}"], "value": [value]}))
-
-
-def _reset_setting(session: Session, statement: statements.ResetSetting, parameters: Parameters) -> Result:
-    session.settings.reset(statement.name, statement.position)
-    session.apply_setting(statement.name)
-    return CommandResult()
-
-
-def _begin(session: Session, statement: statements.Begin, parameters: Parameters) -> Result:
-    session.scope.begin()
-    return CommandResult()
-
-
-def _commit(session: Session, statement: statements.Commit, parameters: Parameters) -> Result:
-    session.scope.commit()
-    return CommandResult()
-
-
-def _rollback(session: Session, statement: statements.Rollback, parameters: Parameters) -> Result:
-    session.scope.rollback()
-    return CommandResult()
-
-
-def _savepoint(session: Session, statement: statements.Savepoint, parameters: Parameters) -> Result:
-    session.scope.savepoint(statement.name)
-    return CommandResult()
-
-
-def _rollback_to(session: Session, statement: statements.RollbackTo, parameters: Parameters) -> Result:
-    try:
-        session.scope.rollback_to(statement.name)
-    except UndefinedObject as error:
-        error.position = statement.position
-        raise
-    return CommandResult()
-
-
-def _release(session: Session, statement: statements.Release, parameters: Parameters) -> Result:
-    try:
-        session.scope.release(statement.name)
-    except UndefinedObject as error:
-        error.position = statement.position
-        raise
-    return CommandResult()
-
-
 def _unsupported(session: Session, statement: statements.Unsupported, parameters: Parameters) -> Result:
     raise FeatureNotSupported(f"{statement.what} is not built yet", position=statement.position, hint=statement.hint)
 
@@ -481,24 +297,24 @@ HANDLERS: Mapping[type, Handler] = MappingProxyType(
         statements.AlterTableRenameColumn: tables.rename_table_column,
         statements.AlterTableRename: tables.rename_table,
         statements.DropTable: _drop_table,
-        statements.CreateSchema: _create_schema,
-        statements.DropSchema: _drop_schema,
+        statements.CreateSchema: schemas.create_schema,
+        statements.DropSchema: schemas.drop_schema,
         statements.Attach: sources.attach,
         statements.Detach: sources.detach,
         statements.ShowSources: sources.show_sources,
         statements.RefreshSource: sources.refresh_source,
-        statements.SetTenant: _set_tenant,
-        statements.ResetTenant: _reset_tenant,
-        statements.ShowTenant: _show_tenant,
-        statements.SetSetting: _set_setting,
-        statements.ShowSetting: _show_setting,
-        statements.ResetSetting: _reset_setting,
-        statements.Begin: _begin,
-        statements.Commit: _commit,
-        statements.Rollback: _rollback,
-        statements.Savepoint: _savepoint,
-        statements.RollbackTo: _rollback_to,
-        statements.Release: _release,
+        statements.SetTenant: settings.set_tenant,
+        statements.ResetTenant: settings.reset_tenant,
+        statements.ShowTenant: settings.show_tenant,
+        statements.SetSetting: settings.set_setting,
+        statements.ShowSetting: settings.show_setting,
+        statements.ResetSetting: settings.reset_setting,
+        statements.Begin: transactions.begin,
+        statements.Commit: transactions.commit,
+        statements.Rollback: transactions.rollback,
+        statements.Savepoint: transactions.savepoint,
+        statements.RollbackTo: transactions.rollback_to,
+        statements.Release: transactions.release,
         statements.Unsupported: _unsupported,
     }
 )
