@@ -118,7 +118,7 @@ def _compare(statements: list[str], indexed: bool) -> None:
     theirs.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(_STATEMENTS, min_size=3, max_size=14), st.booleans())
 def test_random_statements_leave_the_same_tables_as_in_duckdb(statements: list[str], indexed: bool) -> None:
     _compare(statements, indexed)

@@ -32,7 +32,7 @@ def jetstream(request: pytest.FixtureRequest) -> Iterator[BrokerFactory]:
 
     def connected() -> JetStreamBroker:
         broker = JetStreamBroker(server.url)
-        assert broker.wait_connected(20)
+        assert broker.wait_connected(50)
         return broker
 
     yield connected
@@ -44,6 +44,19 @@ BROKERS: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Brok
     "polling": partial(in_process, PollingBroker),
     "jetstream": jetstream,
 }
+
+
+# How a subscription is read says nothing about the store: ``async for`` on each of them and on each broker, all pairs in soak.
+AWAITED = [("sqlite", "memory"), ("sqlite", "polling"), ("postgres", "jetstream")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the other pairs."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            chosen = item.callspec.params
+            if chosen.get("collect") == "async" and chosen["harness"] not in AWAITED:
+                item.add_marker(pytest.mark.soak)
 
 
 @dataclass

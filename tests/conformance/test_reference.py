@@ -32,7 +32,7 @@ Collect = Callable[[Subscription, int], list[DeliveredBatch]]
 
 async def receive_async(subscription: Subscription, count: int) -> list[DeliveredBatch]:
     delivered: list[DeliveredBatch] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         async for one in subscription:
             delivered.append(one)
             if len(delivered) == count:

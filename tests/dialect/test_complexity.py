@@ -43,7 +43,18 @@ def test_a_chain_that_would_end_the_process_is_refused_with_its_place(chain: Cal
     assert 0 < error.position < len(text)
 
 
-@pytest.mark.parametrize("chain", ["plus", "or", "and", "or of and", "in brackets", "union", "except"])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        "plus",
+        pytest.param("or", marks=pytest.mark.soak),  # "or of and" has both in it
+        pytest.param("and", marks=pytest.mark.soak),
+        "or of and",
+        "in brackets",
+        "union",
+        "except",
+    ],
+)
 def test_the_longest_chain_that_is_accepted_runs_on_a_thread(chain: str) -> None:
     limit = LIMITS["EXCEPT and INTERSECT"] if chain == "except" else LIMITS["operators"]
     done: list[bool] = []

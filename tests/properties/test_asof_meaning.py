@@ -135,7 +135,7 @@ def run(conn: Connection, case: Case) -> dict[int, tuple[Any, Any]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=cases())
 def test_each_left_row_gets_one_of_the_nearest_right_rows(conn: Connection, case: Case) -> None:
     check(conn, case)

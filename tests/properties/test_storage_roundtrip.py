@@ -13,7 +13,7 @@ from jammi_sql.errors import DataCorrupted
 from tests.storage_support import SCALARS, arrays, data_types, exact
 
 _MANY = settings(
-    max_examples=max(120, settings().max_examples),
+    max_examples=max(60, settings().max_examples),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
