@@ -13,7 +13,7 @@ from jammi_sql.topics import DeliveredBatch, Subscription, TopicDefinition
 
 __all__ = ["SCHEMA", "TENANT_A", "TENANT_B", "batch_of", "definition", "ids", "numbers", "offsets", "receive", "until"]
 
-LIMIT = 20.0  # seconds after which something that must happen counts as never
+LIMIT = 50.0  # seconds after which something that must happen counts as never, on a machine that is busy with much else
 
 SCHEMA = pa.schema(
     [

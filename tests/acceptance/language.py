@@ -15,7 +15,7 @@ from jammi_sql.dbapi import Connection
 
 __all__ = ["LIMIT", "background", "fails", "rows", "unbounded", "until", "value", "values"]
 
-LIMIT = 20.0
+LIMIT = 50.0
 """Seconds after which something that should have happened counts as a hang."""
 
 

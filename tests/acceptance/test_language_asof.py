@@ -381,7 +381,7 @@ def test_cancelling_ends_it_while_the_right_side_is_read(conn: Connection) -> No
         def produce(self, scan: None, partition: int, columns: Any, filter: Any) -> Iterator[pa.RecordBatch]:  # noqa: A002
             for batch in super().produce(scan, partition, columns, None):
                 begun.set()
-                go_on.wait(10)
+                go_on.wait(50)
                 yield batch
 
     session: Any = conn._port
@@ -393,7 +393,7 @@ def test_cancelling_ends_it_while_the_right_side_is_read(conn: Connection) -> No
 
     with fails("57014", errors.OperationalError, hint=False):
         with background(run):
-            assert begun.wait(20)
+            assert begun.wait(50)
             session.cancel()
             go_on.set()
     assert right.made < 10_000

@@ -349,7 +349,7 @@ def test_a_live_result_is_an_async_iterator(five: Connection, other: Connection)
         cursor.close()
         return found
 
-    assert asyncio.run(asyncio.wait_for(read(), 20)) == [4, 4, 5]
+    assert asyncio.run(asyncio.wait_for(read(), 50)) == [4, 4, 5]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def after(event: threading.Event, work: Callable[[], None]) -> threading.Thread:
     """A thread, started, that does ``work`` once ``event`` is set."""
 
     def run() -> None:
-        if event.wait(10):
+        if event.wait(50):
             work()
 
     thread = threading.Thread(target=run)

@@ -297,9 +297,9 @@ def test_cancel_ends_the_running_statement_and_every_live_read(connection: Conne
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert session.blocked.wait(10)
+    assert session.blocked.wait(50)
     connection.adbc_cancel()
-    thread.join(10)
+    thread.join(50)
     assert len(outcome) == 1
     with pytest.raises(errors.QueryCanceled):
         live.fetchone()
@@ -373,11 +373,11 @@ def test_closing_ends_what_is_read_and_run_in_other_threads(session: FakeSession
     ]
     for thread in threads:
         thread.start()
-    assert session.live.waiting.wait(10)
-    assert session.blocked.wait(10)
+    assert session.live.waiting.wait(50)
+    assert session.blocked.wait(50)
     connection.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(50)
     assert len(outcome) == 2
     assert set(outcome) <= {errors.QueryCanceled, errors.ConnectionClosed}
     assert session.live.closed

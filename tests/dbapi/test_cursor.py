@@ -351,7 +351,7 @@ def test_a_running_statement_is_cancelled_from_another_thread(connection: Connec
     canceller = after(session.blocked, cursor.adbc_cancel)
     with pytest.raises(QueryCanceled):
         cursor.execute("BLOCK")
-    canceller.join(10)
+    canceller.join(50)
 
 
 def test_a_live_read_is_cancelled_from_another_thread(connection: Connection, session: FakeSession) -> None:
@@ -359,7 +359,7 @@ def test_a_live_read_is_cancelled_from_another_thread(connection: Connection, se
     canceller = after(session.live.waiting, cursor.adbc_cancel)
     with pytest.raises(QueryCanceled):
         cursor.fetchone()
-    canceller.join(10)
+    canceller.join(50)
     assert not session.cancelled.is_set()
 
 

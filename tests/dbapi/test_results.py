@@ -32,7 +32,7 @@ def _next_in_thread(result: BatchResult, source: QueueSource) -> tuple[threading
 
     thread = threading.Thread(target=pull)
     thread.start()
-    assert source.waiting.wait(10)
+    assert source.waiting.wait(50)
     return thread, outcome
 
 
@@ -62,7 +62,7 @@ def test_cancel_from_another_thread_ends_a_waiting_read_with_57014(source: Queue
     result = BatchResult(source, bounded=False)
     thread, outcome = _next_in_thread(result, source)
     result.cancel()
-    thread.join(10)
+    thread.join(50)
     assert isinstance(outcome[0], QueryCanceled)
     assert outcome[0].sqlstate == "57014"
     assert source.closed
@@ -82,7 +82,7 @@ def test_what_a_cancelled_source_raises_is_shown_as_the_cancel(source: QueueSour
     result._source.cancel = lambda: source.queue.put(OSError("torn"))  # type: ignore[method-assign]
     thread, outcome = _next_in_thread(result, source)
     result.cancel()
-    thread.join(10)
+    thread.join(50)
     assert isinstance(outcome[0], QueryCanceled)
 
 
@@ -108,7 +108,7 @@ def test_close_from_another_thread_ends_a_waiting_read_before_the_source_is_clos
     result = BatchResult(source)
     thread, outcome = _next_in_thread(result, source)
     result.close()
-    thread.join(10)
+    thread.join(50)
     assert isinstance(outcome[0], ConnectionClosed)
     assert source.closed
 
@@ -119,7 +119,7 @@ def test_two_threads_cannot_read_one_result_at_once(source: QueueSource) -> None
     with pytest.raises(InterfaceError, match="another thread"):
         result.next_batch()
     source.put(1)
-    thread.join(10)
+    thread.join(50)
 
 
 def test_the_reader_pulls_only_what_is_asked_for(source: QueueSource) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from jammi_sql.console.main import main
 from jammi_sql.doctor import Finding, Level, diagnose
+from tests.servers.ports import free_port
 from tests.topic_support import until
 
 __all__ = ["Found", "Report"]
@@ -86,9 +87,7 @@ def nats(tmp_path: Path) -> Iterator[Callable[..., int]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(**settings: object) -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
+        port = free_port()
         folder = tmp_path / f"nats-{port}"
         folder.mkdir()
         file = folder / "nats.json"

@@ -111,7 +111,7 @@ def test_a_damaged_batch_is_an_error_that_names_topic_and_offset_and_never_a_wro
         subscription = engine.subscriber.subscribe_scoped(topic, TENANT_A, Predicate.match_all(), 4)
         for _ in range(2):  # it stays: reading on would skip an offset
             with pytest.raises(DataCorrupted) as caught:
-                subscription.next(timeout=1)
+                subscription.next(timeout=50)
             check_corrupted(caught.value, HURT, "offset 4")
         with pytest.raises(DataCorrupted) as caught:
             engine.subscriber.replay_only_scoped(topic, TENANT_A, Predicate.from_sql(topic.schema, "id = 4"), 0)
@@ -141,7 +141,7 @@ def test_the_rows_before_a_damaged_batch_are_delivered_before_the_error(folder: 
         subscription = engine.subscriber.subscribe_scoped(find(engine, HURT), TENANT_A, Predicate.match_all(), 0)
         assert offsets(receive(subscription, 4)) == [0, 1, 2, 3]
         with pytest.raises(DataCorrupted, match="offset 4"):
-            subscription.next(timeout=1)
+            subscription.next(timeout=50)
 
 
 @pytest.mark.parametrize("place", ["0", "0.3", "0.6", "1"])

@@ -192,6 +192,10 @@ def schedule(trouble: Trouble, seconds: float) -> Iterator[Callable[[], None]]:
         yield trouble.chance.choice(trouble.all())
 
 
+pytestmark = pytest.mark.timeout(
+    300
+)  # they end by themselves long before, but not on a machine that is busy with much else
+
 SHORT_AND_LONG = pytest.mark.parametrize(
     ("size", "seconds"), [(3, 0), pytest.param(8, 240, marks=[pytest.mark.soak, pytest.mark.timeout(1800)])]
 )

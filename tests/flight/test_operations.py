@@ -22,7 +22,7 @@ import jammi_sql
 from jammi_sql.console.main import main
 from tests.flight.test_statements import rows, run
 from tests.servers.jammi import _COMMAND, JammiServer
-from tests.servers.nats import free_port
+from tests.servers.ports import free_port
 from tests.topic_support import LIMIT, TENANT_A
 
 

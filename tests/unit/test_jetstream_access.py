@@ -15,7 +15,8 @@ from jammi_sql import Engine
 from jammi_sql.brokers import JetStreamBroker
 from jammi_sql.topics import TopicDefinition
 from tests.jetstream_support import EAGER, check_history, deafen, publish, until_delivered
-from tests.servers.nats import NatsServer, free_port
+from tests.servers.nats import NatsServer
+from tests.servers.ports import free_port
 from tests.topic_support import LIMIT, definition, until
 
 

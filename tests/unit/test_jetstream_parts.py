@@ -22,7 +22,7 @@ from jammi_sql.brokers.jetstream.stream_options import StreamOptions
 from jammi_sql.errors import FeatureNotSupported, InvalidParameter
 from jammi_sql.tenancy import TenantId
 from jammi_sql.topics import DeliveredBatch, Offset
-from tests.servers.nats import free_port
+from tests.servers.ports import free_port
 from tests.topic_support import TENANT_A, batch_of, definition
 
 TOPIC = definition()

@@ -112,17 +112,17 @@ def test_a_subscription_that_reads_on_is_waited_for_and_a_stuck_one_is_not(
     made.close()
     made._closed.clear()
     with engine.subscriber.subscribe(topic, from_offset=0) as slow, engine.subscriber.subscribe(topic, None, 0) as idle:
-        assert slow.next(timeout=10).offset.value == 0  # and some more is read ahead
+        assert slow.next(timeout=50).offset.value == 0  # and some more is read ahead
         made.enforce()
         first = services.log.head(services.store, services.catalog.resolve(services.store, topic)).first
         assert 0 < first < 99
-        assert [slow.next(timeout=10).offset.value for _ in range(99)] == list(range(1, 100))
+        assert [slow.next(timeout=50).offset.value for _ in range(99)] == list(range(1, 100))
         made.enforce()
         assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == 99
         with pytest.raises(OffsetEvicted):
-            idle.next(timeout=10)
+            idle.next(timeout=50)
     with engine.subscriber.subscribe(topic, from_offset=99) as stuck:
-        stuck.next(timeout=10)
+        stuck.next(timeout=50)
         for number in range(100):
             engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
         clock.us += 60_000_000

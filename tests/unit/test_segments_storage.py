@@ -49,9 +49,9 @@ def test_a_file_that_nobody_goes_on_with_is_closed(tmp_path: Path, monkeypatch: 
             engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
         engine.session().execute("CALL jammi.compact('t')")
         with engine.subscriber.subscribe(topic, from_offset=0) as left:
-            assert left.next(timeout=10).offset.value == 0
+            assert left.next(timeout=50).offset.value == 0
             until(lambda: not _open_below(tmp_path), "the file is closed")
-            assert [one.next(timeout=10).offset.value for one in [left] * 99] == list(range(1, 100))
+            assert [one.next(timeout=50).offset.value for one in [left] * 99] == list(range(1, 100))
 
 
 def _open_below(folder: Path) -> list[str]:

@@ -260,7 +260,7 @@ def test_a_condition_that_fails_on_a_live_row_fails_there_again_and_skips_nothin
     engine.publisher.publish_scoped(TOPIC, None, batch_of([2], "2"))
     for _ in range(3):
         with pytest.raises(InvalidTextRepresentation):
-            subscription.next(timeout=1)
+            subscription.next(timeout=LIMIT)
     assert subscription.position == 1
 
 
@@ -509,7 +509,7 @@ def test_without_a_broker_publishes_of_another_engine_arrive(folder: Path) -> No
         subscription = engine.subscriber.subscribe(TOPIC)
         for number in range(10):
             publish(other, number, number + 1)
-            assert offsets([subscription.next(timeout=5)]) == [number]
+            assert offsets([subscription.next(timeout=LIMIT)]) == [number]
 
 
 def test_what_a_transaction_publishes_arrives_together_at_its_commit(engine: Engine) -> None:

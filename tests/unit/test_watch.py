@@ -205,6 +205,7 @@ from jammi_sql import Engine
 from tests.topic_support import batch_of
 with Engine.open(sys.argv[1], broker="memory") as engine:
     topic = engine.topic_repo.list_topics()[0]
+    print("open", flush=True)
     for line in sys.stdin:
         engine.publisher.publish_scoped(topic, None, batch_of([int(line)]))
 """
@@ -219,8 +220,9 @@ def test_events_alone_tell_of_the_commits_of_another_process(
     number, subscription = watched(engine, topic)
     watch.add(number, subscription)
     command = [sys.executable, "-c", PUBLISHER, store.location]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as publisher:
-        assert publisher.stdin is not None
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as publisher:
+        assert publisher.stdin is not None and publisher.stdout is not None
+        assert publisher.stdout.readline() == "open\n"  # to open the store writes beside it
         for count in range(1, 4):
             until(lambda: asleep(watch), "it has done looking around")
             questions = store.questions
