@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 from datafusion import SessionContext
 
-__all__ = ["memory_table"]
-
-_NAME = "rows"
+__all__ = ["memory_tables"]
 
 
-def memory_table(rows: pa.Table) -> Any:
-    """``rows`` for a catalogue. DataFusion-python makes such tables only under a name in a context, here one of its own."""
-    batches = rows.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
+def memory_tables(rows: Mapping[str, pa.Table]) -> dict[str, Any]:
+    """``rows`` for a catalogue. DataFusion-python makes such tables only by name in a context, here one of their own."""
+    if not rows:
+        return {}
     scratch = SessionContext()
-    scratch.register_record_batches(_NAME, [batches])
-    return scratch.catalog("datafusion").schema("public").table(_NAME)
+    for name, table in rows.items():
+        batches = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+        scratch.register_record_batches(name, [batches])
+    made = scratch.catalog("datafusion").schema("public")
+    return {name: made.table(name) for name in rows}

@@ -17,6 +17,7 @@ from ..arrow.dataset import failure_report
 from ..dialect.statements import Fragment
 from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
 from ..ports import Reader, Snapshot
+from ..sources.catalog import AttachedSource
 from ..sources.relation import RemoteRelation
 from ..sources.source import Source
 from ..tables.cached import CachedTable
@@ -104,8 +105,8 @@ class Planning:
         self._unpin: list[Callable[[], None]] = []
         self.named = False
         """Whether topics and tables must come as relations with a name, none as a plan of its own."""
-        self.sources: dict[str, Any] = {}
-        """The attached sources that it asked for, by name; ``None`` for what is none."""
+        self.attached: Sequence[AttachedSource] | None = None
+        """What is attached, once that was asked for."""
         self.file_relations: dict[tuple[str, ...], Any] = {}
         """The attached files that it names, by their paths."""
         self.file_tables: dict[tuple[str, str, str], Any] = {}

@@ -14,6 +14,7 @@ from datafusion import DataFrame, col
 from ..arrow.dataset import LazyDataset
 from ..dialect import quote_identifier
 from ..errors import DataCorrupted
+from ..sources.catalog import AttachedSource
 from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
@@ -111,19 +112,23 @@ class SessionRelations:
 
     def source_names(self) -> list[str]:
         """The attached names that the session sees."""
-        session = self._session
-        found = session.engine.attachments.visible(session.reader, session.tenant)
-        return [each.definition.name for each in found]
+        return [each.definition.name for each in self._attached_sources()]
 
-    def source(self, name: str) -> Any:
-        """The attached source of that name, ``None`` where there is none. A statement asks once."""
+    def _attached_sources(self) -> Sequence[AttachedSource]:
+        """What is attached. A statement asks the store once."""
         session = self._session
         planning = Planning.current()
         if planning is None:
-            return session.engine.attachments.find(session.reader, session.tenant, name)
-        if name not in planning.sources:
-            planning.sources[name] = session.engine.attachments.find(session.reader, session.tenant, name)
-        return planning.sources[name]
+            return session.engine.attachments.visible(session.reader, session.tenant)
+        if planning.attached is None:
+            planning.attached = session.engine.attachments.visible(session.reader, session.tenant)
+        return planning.attached
+
+    def source(self, name: str) -> Any:
+        """The attached source of that name, ``None`` where there is none."""
+        found = (each.definition for each in self._attached_sources() if each.definition.name == name)
+        definition = next(found, None)
+        return None if definition is None else self._session.engine.attachments.opened(definition)
 
     def attached(self, name: str, source: Any, schema: str, relation: str) -> Any:
         """A relation of an attached source, ``None`` where there is none."""

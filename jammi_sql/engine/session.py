@@ -459,6 +459,8 @@ class Session:
         Before optimisation a plan does not know its types yet: those of UNION and CASE are coerced on the way.
         """
         try:
+            if planning.federated is not None and frame is planning.federated.frame:  # made from one that was optimised
+                return frame.schema()
             optimized = frame.optimized_logical_plan()
             schema: pa.Schema = self.context.create_dataframe_from_logical_plan(optimized).schema()
         except Exception as error:

@@ -15,7 +15,7 @@ from ..federation.cut import Cut, LocalSide, Pushed, SmallSide
 from ..federation.expression import Column, Expression, InList, Literal
 from ..federation.said import NotSaid
 from ..federation.substrait_types import names_of, substrait_type
-from .memory_table import memory_table
+from .memory_table import memory_tables
 from .planning import Planning
 from .relations import inserted_relations
 from .remote_provider import PushedProvider, provider_of
@@ -51,7 +51,7 @@ class SmallSides:
     @property
     def relations(self) -> dict[str, Any]:
         """What the names of the plan mean."""
-        return {**self.providers, **{name: memory_table(rows) for name, rows in self._read.items()}}
+        return {**self.providers, **memory_tables(self._read)}
 
     def read(self) -> Cut:
         """The plan in which they were read."""
