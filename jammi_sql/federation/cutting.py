@@ -6,13 +6,13 @@ relation of a new name; the rest stays as it was. Nothing is left to a source wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from .cluster import Cluster, fields_of, gather, selection
+from .cluster import Cluster, Semi, fields_of, gather, moved, selection
 from .cut import Cut, FoundTable, LocalSide, Pushed, SmallSide
 from .dialects import DIALECTS
 from .equalities import Equalities
@@ -40,7 +40,7 @@ _JOIN_KINDS: Mapping[str, JoinKind] = {
     "JOIN_TYPE_LEFT_ANTI": "anti",
 }
 _INPUTS = ("input", "left", "right")
-_SMALL = 10_000
+_SMALL = 30_000
 """Rows of a side whose keys a source is asked for."""
 _LARGE = 20_000
 """Rows of a table below which all of it is read."""
@@ -138,7 +138,7 @@ class _Cutter:
         if kind == "set":
             return self._set(body)
         if kind in ("join", "cross", "project", "filter"):
-            cluster = gather(rel, self._parts, width_of)
+            cluster = gather(rel, self._parts, width_of, self._takes)
             joined = None if cluster is None else self._cluster(cluster)
             if joined is not None:
                 return joined
@@ -182,9 +182,7 @@ class _Cutter:
         """A part of the plan, as the side of a join that is made here."""
         if isinstance(piece, Remote):
             return self._here(piece, beside=True)
-        below = piece
-        while (kind := next(iter(below))) in ("filter", "project"):
-            below = below[kind]["input"]
+        below = _lowest(piece)
         names = tuple(below.get("read", {}).get("namedTable", {}).get("names", ()))
         rows = self._known_rows(names) if names else None
         if rows is not None:
@@ -243,7 +241,7 @@ class _Cutter:
         """Inner joins: those of tables of one source are made there, the rest in an order that suits what is known of their
         sizes. ``None`` where none of the relations is a source's: the order is DataFusion's business then."""
         pieces = [self._visit(leaf) for leaf in cluster.leaves]
-        if not any(isinstance(piece, Remote) for piece in pieces):
+        if not any(isinstance(piece, Remote) for piece in pieces) and not cluster.semis:
             return self._again(cluster, pieces)
         columns = [
             tuple(range(start, start + width)) for start, width in zip(cluster.starts, cluster.widths, strict=True)
@@ -252,19 +250,62 @@ class _Cutter:
         equalities = self._equalities(cluster.conditions, parts)
         together = Together(parts, equalities, read=self._read_expression, stays=self._stays)
         parts, conditions = together.parts, together.conditions
-        if len(parts) == 1 and not conditions and isinstance(parts[0].piece, Remote):
+        if len(parts) == 1 and not conditions and not cluster.semis and isinstance(parts[0].piece, Remote):
             piece, own = parts[0].piece, parts[0].columns
             chosen = [Column(own.index(column), piece.types[own.index(column)]) for column in cluster.outputs]
             return replace(piece, select=piece.select.project(chosen))
         sources = sorted({part.piece.source for part in parts if isinstance(part.piece, Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
+        above = [semi for semi in cluster.semis if not self._made_below(semi, parts)]
         reduced = self._reduced(parts, equalities, range(len(parts)))
         items = [
             Item(reduced[place] if place in reduced else self._beside(part.piece), part.columns, part.extent)
             for place, part in enumerate(parts)
         ]
-        return self._chosen(*in_order(items, equalities, conditions, self._all), cluster.outputs)
+        rel, columns_now = in_order(items, equalities, conditions, self._all)
+        for semi in above:
+            rel = _semi_join(rel, columns_now, self._beside(self._visit(semi.rel)), semi)
+        return self._chosen(rel, columns_now, cluster.outputs)
+
+    def _takes(self, cluster: Cluster, semi: Semi) -> bool:
+        """Whether the few rows of a semi join that are known here may be what a source is asked for."""
+        used = {column for column in fields_of(semi.condition) if column >= 0}
+        leaf = next(
+            (
+                leaf
+                for leaf, start, width in zip(cluster.leaves, cluster.starts, cluster.widths, strict=True)
+                if used and used <= set(range(start, start + width))
+            ),
+            None,
+        )
+        if leaf is None or not self._is_remote(_lowest(leaf)) or any(map(self._is_remote, _reads(semi.rel))):
+            return False
+        rows = self._extent(semi.rel).rows
+        return rows is not None and rows <= _SMALL
+
+    def _is_remote(self, rel: Json) -> bool:
+        names = tuple(rel.get("read", {}).get("namedTable", {}).get("names", ()))
+        table = self._lookup(names) if names else None
+        return table is not None and table.dialect in DIALECTS
+
+    def _made_below(self, semi: Semi, parts: list[Part]) -> bool:
+        """Whether a semi join is made of the one part that it is about, whose source is asked for its keys."""
+        used = {column for column in fields_of(semi.condition) if column >= 0}
+        place = next((place for place, part in enumerate(parts) if used <= set(part.columns)), None)
+        width = width_of(semi.rel)
+        if place is None or width is None or not isinstance(parts[place].piece, Remote):
+            return False
+        part = parts[place]
+        other = self._part(self._visit(semi.rel), tuple(-1 - index for index in range(width)))
+        pair = [other, part]
+        equalities = self._equalities(self._parts(semi.condition), pair)
+        found = self._reduced(pair, equalities, {1})
+        if not found:
+            return False
+        rel = _semi_join(found[1], part.columns, found[0], semi)
+        parts[place] = Part(rel, part.columns, part.extent.limited(other.extent.rows))
+        return True
 
     def _again(self, cluster: Cluster, pieces: Sequence[_Piece]) -> Json:
         """The joins in the order in which they were."""
@@ -295,6 +336,8 @@ class _Cutter:
             rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
             return Extent(self._known_rows(names) if rows is None else rows)
         inner = Extent(None) if "input" not in body else self._extent(body["input"])
+        if kind == "filter" and "aggregate" in body["input"]:
+            return inner.filtered(0.02)  # HAVING is there to find the few
         return inner.filtered(0.2) if kind in ("filter", "aggregate") else inner
 
     def _known_rows(self, names: tuple[str, ...]) -> float | None:
@@ -491,6 +534,33 @@ class _Cutter:
 
     def _read_expression(self, json: Json, types: Sequence[Any]) -> Expression:
         return read_expression(json, types, self._functions)
+
+
+def _lowest(rel: Json) -> Json:
+    """What filters and projections stand on."""
+    while (kind := next(iter(rel))) in ("filter", "project"):
+        rel = rel[kind]["input"]
+    return rel
+
+
+def _reads(rel: Any) -> Iterator[Json]:
+    """All scans in a relation."""
+    if isinstance(rel, list):
+        for each in rel:
+            yield from _reads(each)
+    elif isinstance(rel, dict):
+        if "read" in rel:
+            yield rel
+        for each in rel.values():
+            yield from _reads(each)
+
+
+def _semi_join(rel: Json, columns: Sequence[int], other: Json, semi: Semi) -> Json:
+    """Of ``rel``, whose ``columns`` are those of a cluster, the rows that meet one of ``other``."""
+    position = {column: index for index, column in enumerate(columns)}
+    width = len(columns)
+    condition = moved(semi.condition, lambda index: position[index] if index >= 0 else width - 1 - index)
+    return {"join": {"left": rel, "right": other, "expression": condition, "type": "JOIN_TYPE_LEFT_SEMI"}}
 
 
 def _projected(read: Json, width: int) -> list[int]:

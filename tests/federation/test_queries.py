@@ -379,3 +379,18 @@ def test_what_a_third_table_links_is_joined_in_its_source_where_that_leaves_less
     )
     assert " JOIN " not in explained(attached, without_a_key)["source lite"]
     pushed_and_not(attached, without_a_key)
+
+
+def test_a_semi_join_with_few_rows_is_made_before_the_joins_and_its_keys_are_asked_for(
+    attached: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 20)
+    text = (
+        "SELECT a.id, b.t, f.k FROM pg.public.one AS a JOIN pg.public.two AS b ON a.id = b.id JOIN filed.public.one AS f ON f.id = a.id"
+        " WHERE a.id IN (SELECT id FROM companion GROUP BY id HAVING max(t) > 'y' AND count(*) {})"
+    )
+    found = pushed_and_not(attached, text.format("= 1"))
+    assert found
+    plan = explained(attached, f"ANALYZE {text.format('= 1')}")["source pg"]
+    assert ' JOIN "public"."two"' in plan and " IN (" in plan and f"rows: {len(found)};" in plan
+    assert pushed_and_not(attached, text.format("> 1")) == []
