@@ -168,9 +168,8 @@ class _Watched:
         execution: Execution | None,
     ) -> None:
         self.execution = execution
-        self._is_result = (
-            execution is not None and not execution.returned
-        )  # and not asked for beside it, to describe one
+        # Not what is asked for beside it later, to describe another statement.
+        self._is_result = execution is not None and not execution.returned
         self._running = running
         self._source = source
         self._deadline = deadline
