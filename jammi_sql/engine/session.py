@@ -459,10 +459,10 @@ class Session:
         Before optimisation a plan does not know its types yet: those of UNION and CASE are coerced on the way.
         """
         try:
-            if planning.federated is not None and frame is planning.federated.frame:  # made from one that was optimised
-                return frame.schema()
-            optimized = frame.optimized_logical_plan()
-            schema: pa.Schema = self.context.create_dataframe_from_logical_plan(optimized).schema()
+            known = frame
+            if planning.federated is None or frame is not planning.federated.frame:  # which was made from an optimised one
+                known = self.context.create_dataframe_from_logical_plan(frame.optimized_logical_plan())
+            schema: pa.Schema = known.schema()
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return planning.shown(frame, schema)
