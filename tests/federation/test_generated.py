@@ -80,7 +80,7 @@ def test_files_beside_databases(attached: Connection, text: str) -> None:
 
 
 @QUIET
-@given(text=queries(("pg.public", "lite.main")))
+@given(text=queries(("pg.public", "filed.public", "lite.main")))
 def test_small_sides_first(attached: Connection, text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cutting, "_LARGE", 0)
