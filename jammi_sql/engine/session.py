@@ -460,7 +460,9 @@ class Session:
         """
         try:
             known = frame
-            if planning.federated is None or frame is not planning.federated.frame:  # which was made from an optimised one
+            if (
+                planning.federated is None or frame is not planning.federated.frame
+            ):  # which was made from an optimised one
                 known = self.context.create_dataframe_from_logical_plan(frame.optimized_logical_plan())
             schema: pa.Schema = known.schema()
         except Exception as error:

@@ -6,7 +6,7 @@ relation of a new name; the rest stays as it was. Nothing is left to a source wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,29 +16,23 @@ from .cluster import Cluster, Semi, fields_of, gather, moved, selection
 from .cut import Cut, FoundTable, LocalSide, Pushed, SmallSide
 from .dialects import DIALECTS
 from .equalities import Equalities
-from .expression import Column, Expression
+from .expression import Column
 from .extent import Extent
+from .growing import grown
 from .joining import Item, in_order
 from .null_aware import NULL_AWARE
 from .part import Part
 from .remote import Remote, check_deliverable, emitted_columns
 from .said import NotSaid
-from .select import JoinKind, Select
-from .substrait_expressions import Functions, read_expression, read_measure, read_sort_key
-from .substrait_types import Json, literal, names_of, substrait_type
+from .scans import lowest, projected, scanned, scans
+from .select import Select
+from .substrait_types import Json, names_of, substrait_type
 from .together import Together
 from .width import width_of
+from .words import Words
 
 __all__ = ["cut", "whole_select"]
 
-_JOIN_KINDS: Mapping[str, JoinKind] = {
-    "JOIN_TYPE_INNER": "inner",
-    "JOIN_TYPE_LEFT": "left",
-    "JOIN_TYPE_RIGHT": "right",
-    "JOIN_TYPE_OUTER": "full",
-    "JOIN_TYPE_LEFT_SEMI": "semi",
-    "JOIN_TYPE_LEFT_ANTI": "anti",
-}
 _INPUTS = ("input", "left", "right")
 _SMALL = 30_000
 """Rows of a side whose keys a source is asked for."""
@@ -62,20 +56,12 @@ RowsOf = Callable[[tuple[str, ...]], float | None]
 
 def whole_select(plan: Json, lookup: Lookup) -> tuple[str, Select]:
     """The source in which all of a plan lies, and its statement; ``NotSaid`` where a part of it does not."""
-    cutter = _Cutter(_functions(plan), lookup, lambda names: None, frozenset())
+    cutter = _Cutter(Words(plan), lookup, lambda names: None, frozenset())
     (relation,) = plan["relations"]
     piece = cutter.whole(relation["root"]["input"])
     if piece is None:
         raise NotSaid("; ".join(why for _, why in cutter.stayed) or "a part of it is not in the source")
     return piece.source, piece.select
-
-
-def _functions(plan: Json) -> dict[int, str]:
-    return {
-        int(extension["extensionFunction"].get("functionAnchor", 0)): str(extension["extensionFunction"]["name"])
-        for extension in plan.get("extensions", ())
-        if "extensionFunction" in extension
-    }
 
 
 def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozenset()) -> Cut | None:
@@ -85,11 +71,12 @@ def cut(plan: Json, lookup: Lookup, rows: RowsOf, taken: frozenset[str] = frozen
     far as that is known. ``taken`` are names that the new relations must not have.
     Raises ``NotSaid`` where the plan has to stay whole.
     """
-    cutter = _Cutter(_functions(plan), lookup, rows, taken)
+    words = Words(plan)
+    cutter = _Cutter(words, lookup, rows, taken)
     relations = [cutter.root(relation) for relation in plan["relations"]]
     if not cutter.pushed:
         return None
-    extensions = [*plan.get("extensions", ()), *cutter.extensions]
+    extensions = [*plan.get("extensions", ()), *words.extensions]
     return Cut(
         {**plan, "extensions": extensions, "relations": relations},
         tuple(cutter.pushed),
@@ -103,16 +90,14 @@ _Piece = Remote | Json
 
 
 class _Cutter:
-    def __init__(self, functions: Functions, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
+    def __init__(self, words: Words, lookup: Lookup, rows: RowsOf, taken: frozenset[str]) -> None:
         self.pushed: list[Pushed] = []
         self.small: list[SmallSide] = []
         self.local: list[LocalSide] = []
-        self.extensions: list[Json] = []
-        """Functions that the plan did not have."""
         self._rows_of = rows
         self._known: dict[tuple[str, ...], float | None] = {}
         self.stayed: list[tuple[str, str]] = []
-        self._functions = dict(functions)
+        self._words = words
         self._lookup = lookup
         self._taken = taken
         self._aliases = Select.numbering()
@@ -138,7 +123,7 @@ class _Cutter:
         if kind == "set":
             return self._set(body)
         if kind in ("join", "cross", "project", "filter"):
-            cluster = gather(rel, self._parts, width_of, self._takes)
+            cluster = gather(rel, self._words.parts, width_of, self._takes)
             joined = None if cluster is None else self._cluster(cluster)
             if joined is not None:
                 return joined
@@ -171,7 +156,7 @@ class _Cutter:
                 break
             columns = {"left": tuple(range(left)), "right": tuple(range(left, left + right))}
             parts = [self._part(pieces[side], columns[side]) for side in (small, large)]
-            found = self._reduced(parts, self._equalities(self._parts(body["expression"]), parts), {1})
+            found = self._reduced(parts, self._equalities(self._words.parts(body["expression"]), parts), {1})
             if found:
                 return {small: found[0], large: found[1]}
         if kind not in ("join", "cross"):
@@ -182,8 +167,8 @@ class _Cutter:
         """A part of the plan, as the side of a join that is made here."""
         if isinstance(piece, Remote):
             return self._here(piece, beside=True)
-        below = _lowest(piece)
-        names = tuple(below.get("read", {}).get("namedTable", {}).get("names", ()))
+        below = lowest(piece)
+        names = scanned(below)
         rows = self._known_rows(names) if names else None
         if rows is not None:
             self.local.append(LocalSide(names, below["read"], rows))
@@ -201,7 +186,7 @@ class _Cutter:
             for column, data_type in zip(part.columns, part.piece.types, strict=True)
             if _is_exact(data_type)
         }
-        return Equalities(conditions, owners.__getitem__, lambda part: self._is(part, "equal"), exact.__contains__)
+        return Equalities(conditions, owners.__getitem__, self._words.is_equality, exact.__contains__)
 
     def _reduced(self, parts: Sequence[Part], equalities: Equalities, which: Collection[int]) -> dict[int, Json]:
         """For some of ``parts``, by their places, what stands for them: a small one that is read first, and one of a source
@@ -224,8 +209,8 @@ class _Cutter:
             for size, small in sorted((size, place) for size, place in sizes if size is not None):
                 if size > _SMALL or size * _TIMES > rows:
                     break
-                keys = _keys(parts[small], part, equalities)
-                if keys is None or not _leaves_few(parts[small].extent, part, keys[1]):
+                keys = part.meets(parts[small], equalities)
+                if keys is None or not part.has_few_of(parts[small], keys[1], _TIMES):
                     continue
                 rel = self._beside(parts[small].piece)
                 place: Json = {"read": {"namedTable": {"names": [f"__small_{len(self.small) + 1}"]}}}
@@ -248,7 +233,7 @@ class _Cutter:
         ]
         parts = [self._part(piece, own) for piece, own in zip(pieces, columns, strict=True)]
         equalities = self._equalities(cluster.conditions, parts)
-        together = Together(parts, equalities, read=self._read_expression, stays=self._stays)
+        together = Together(parts, equalities, read=self._words.read, stays=self._stays)
         parts, conditions = together.parts, together.conditions
         if len(parts) == 1 and not conditions and not cluster.semis and isinstance(parts[0].piece, Remote):
             piece, own = parts[0].piece, parts[0].columns
@@ -263,7 +248,7 @@ class _Cutter:
             Item(reduced[place] if place in reduced else self._beside(part.piece), part.columns, part.extent)
             for place, part in enumerate(parts)
         ]
-        rel, columns_now = in_order(items, equalities, conditions, self._all)
+        rel, columns_now = in_order(items, equalities, conditions, self._words.all)
         for semi in above:
             rel = _semi_join(rel, columns_now, self._beside(self._visit(semi.rel)), semi)
         return self._chosen(rel, columns_now, cluster.outputs)
@@ -279,13 +264,13 @@ class _Cutter:
             ),
             None,
         )
-        if leaf is None or not self._is_remote(_lowest(leaf)) or any(map(self._is_remote, _reads(semi.rel))):
+        if leaf is None or not self._is_remote(lowest(leaf)) or any(map(self._is_remote, scans(semi.rel))):
             return False
         rows = self._extent(semi.rel).rows
         return rows is not None and rows <= _SMALL
 
     def _is_remote(self, rel: Json) -> bool:
-        names = tuple(rel.get("read", {}).get("namedTable", {}).get("names", ()))
+        names = scanned(rel)
         table = self._lookup(names) if names else None
         return table is not None and table.dialect in DIALECTS
 
@@ -299,7 +284,7 @@ class _Cutter:
         part = parts[place]
         other = self._part(self._visit(semi.rel), tuple(-1 - index for index in range(width)))
         pair = [other, part]
-        equalities = self._equalities(self._parts(semi.condition), pair)
+        equalities = self._equalities(self._words.parts(semi.condition), pair)
         found = self._reduced(pair, equalities, {1})
         if not found:
             return False
@@ -316,7 +301,7 @@ class _Cutter:
             now = [part for part in waiting if all(index < width for index in fields_of(part))]
             waiting = [part for part in waiting if not any(part is taken for taken in now)]
             body: Json = {"left": rel, "right": self._here(piece)}
-            joined = {"join": {**body, "expression": self._all(now), "type": "JOIN_TYPE_INNER"}} if now else None
+            joined = {"join": {**body, "expression": self._words.all(now), "type": "JOIN_TYPE_INNER"}} if now else None
             rel = joined or {"cross": body}
         return self._chosen(rel, tuple(range(width)), cluster.outputs)
 
@@ -332,7 +317,7 @@ class _Cutter:
         """How many rows a relation has that is here, roughly."""
         ((kind, body),) = rel.items()
         if kind == "read":
-            names = tuple(body.get("namedTable", {}).get("names", ()))
+            names = scanned(rel)
             rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
             return Extent(self._known_rows(names) if rows is None else rows)
         inner = Extent(None) if "input" not in body else self._extent(body["input"])
@@ -349,50 +334,10 @@ class _Cutter:
         self.stayed.append((source, f"{_CLAUSES.get(kind, kind)}: {why}"))
 
     def _grown(self, kind: str, body: Json, remotes: Sequence[Remote]) -> Remote:
-        """The relation as a part of the statement that its inputs are; ``NotSaid`` where it is none."""
-        first = remotes[0]
-        if kind == "fetch":
-            select = first.select.fetch(_number(body, "count"), _number(body, "offset") or 0)
-            return replace(first, select=select)
-        if any(remote.sorts for remote in remotes):
-            raise NotSaid("what is above ORDER BY is computed here")
-        match kind:
-            case "project":
-                expressions = [self._read_expression(json, first.types) for json in body.get("expressions", ())]
-                select = first.select.project([*_all_columns(first.types), *expressions])
-            case "join":
-                select = self._joined(body, *remotes)
-            case "aggregate":
-                select = self._aggregated(body, first)
-            case "sort":
-                keys = [read_sort_key(json, first.types, self._functions) for json in body["sorts"]]
-                return Remote(first.source, first.select.sort(keys), tuple(body["sorts"]))
-            case _:
-                raise NotSaid(f"{kind} is computed here")
-        grown = emitted_columns(Remote(first.source, select), body)
+        found = grown(kind, body, remotes, self._words)
         if not self._stays_there:
-            check_deliverable(grown)
-        return grown
-
-    def _joined(self, body: Json, left: Remote, right: Remote) -> Select:
-        kind = _JOIN_KINDS.get(body.get("type", ""))
-        if kind is None or "postJoinFilter" in body:
-            raise NotSaid("this kind of join is made here")
-        if "expression" not in body:
-            raise NotSaid("a join without a condition is made here")
-        condition = self._read_expression(body["expression"], [*left.types, *right.types])
-        if NULL_AWARE in body:
-            return left.select.not_in(right.select, condition)
-        return left.select.join(kind, right.select, condition)
-
-    def _aggregated(self, body: Json, piece: Remote) -> Select:
-        groupings = body.get("groupings", ())
-        if len(groupings) > 1:
-            raise NotSaid("GROUPING SETS are computed here")
-        keys = [self._read_expression(json, piece.types) for json in body.get("groupingExpressions", ())]
-        used = [keys[int(place)] for grouping in groupings for place in grouping.get("expressionReferences", ())]
-        measures = [read_measure(json, piece.types, self._functions) for json in body.get("measures", ())]
-        return piece.select.aggregate(used, measures)
+            check_deliverable(found)
+        return found
 
     def _set(self, body: Json) -> _Piece:
         pieces = [self._visit(rel) for rel in body["inputs"]]
@@ -412,7 +357,7 @@ class _Cutter:
     # --- filters, of which a part may stay ---
 
     def _read(self, body: Json) -> _Piece:
-        names = tuple(body.get("namedTable", {}).get("names", ()))
+        names = scanned({"read": body})
         table = self._lookup(names) if names else None
         if table is None or table.dialect not in DIALECTS:
             return self._scan(self._within(body, {}))
@@ -424,10 +369,10 @@ class _Cutter:
             if key in body:
                 piece, stays = self._filtered(body[key], piece)
                 local += stays
-        wanted = _projected(body, len(relation.columns))
+        wanted = projected(body, len(relation.columns))
         if not local:
             return replace(piece, select=piece.select.project([Column(index, piece.types[index]) for index in wanted]))
-        filtered: Json = {"filter": {"input": self._here(piece), "condition": self._all(local)}}
+        filtered: Json = {"filter": {"input": self._here(piece), "condition": self._words.all(local)}}
         return self._chosen(filtered, range(len(piece.types)), wanted)
 
     def _scan(self, body: Json) -> Json:
@@ -438,44 +383,26 @@ class _Cutter:
             return {"read": body}
         kept = {key: value for key, value in body.items() if key not in ("filter", "bestEffortFilter", "projection")}
         everything = range(len(body["baseSchema"]["struct"]["types"]))
-        wanted = _projected(body, len(everything))
-        filtered = {"filter": {"input": {"read": kept}, "condition": self._all(conditions)}}
+        wanted = projected(body, len(everything))
+        filtered = {"filter": {"input": {"read": kept}, "condition": self._words.all(conditions)}}
         return self._chosen(filtered, everything, wanted)
 
     def _filter(self, body: Json, piece: Remote) -> _Piece:
         piece, local = self._filtered(body["condition"], piece)
         if not local:
             return emitted_columns(piece, body)
-        return {"filter": {**body, "input": self._here(piece), "condition": self._all(local)}}
+        return {"filter": {**body, "input": self._here(piece), "condition": self._words.all(local)}}
 
     def _filtered(self, condition: Json, piece: Remote) -> tuple[Remote, list[Json]]:
         """What a source is told of a condition, and the parts that stay."""
         local: list[Json] = []
-        for part in self._parts(condition):
+        for part in self._words.parts(condition):
             try:
-                piece = replace(piece, select=piece.select.filter(self._read_expression(part, piece.types)))
+                piece = replace(piece, select=piece.select.filter(self._words.read(part, piece.types)))
             except NotSaid as why:
                 self._stays(piece.source, "filter", why)
                 local.append(self._expression(part))
         return piece, local
-
-    def _parts(self, condition: Json) -> list[Json]:
-        if not self._is(condition, "and"):
-            return [condition]
-        arguments = condition["scalarFunction"]["arguments"]
-        return [part for argument in arguments for part in self._parts(argument["value"])]
-
-    def _is(self, expression: Json, function: str) -> bool:
-        call = expression.get("scalarFunction")
-        return call is not None and self._functions.get(int(call.get("functionReference", 0))) == function
-
-    def _all(self, parts: Sequence[Json]) -> Json:
-        if len(parts) == 1:
-            return parts[0]
-        number = self._and
-        arguments = [{"value": part} for part in parts]
-        boolean = {"bool": {"nullability": "NULLABILITY_NULLABLE"}}
-        return {"scalarFunction": {"functionReference": number, "arguments": arguments, "outputType": boolean}}
 
     # --- what stays ---
 
@@ -499,18 +426,6 @@ class _Cutter:
         read: Json = {"read": {"baseSchema": {"names": names, "struct": struct}, "namedTable": {"names": [name]}}}
         return {"sort": {"input": read, "sorts": list(piece.sorts)}} if piece.sorts else read
 
-    @property
-    def _and(self) -> int:
-        """The number of AND, which the plan may not have had."""
-        for number, name in self._functions.items():
-            if name == "and":
-                return number
-        number = max(self._functions, default=0) + 1
-        self._functions[number] = "and"
-        reference = {"extensionUrnReference": 4294967295, "functionAnchor": number, "name": "and"}
-        self.extensions.append({"extensionFunction": reference})
-        return number
-
     def _within(self, body: Json, inputs: Json) -> Json:
         """The body of a relation with its inputs, and with the sub-queries of its expressions cut as well."""
         return {**{key: self._expression(value) for key, value in body.items() if key not in inputs}, **inputs}
@@ -532,28 +447,6 @@ class _Cutter:
             for key, item in body.items()
         }
 
-    def _read_expression(self, json: Json, types: Sequence[Any]) -> Expression:
-        return read_expression(json, types, self._functions)
-
-
-def _lowest(rel: Json) -> Json:
-    """What filters and projections stand on."""
-    while (kind := next(iter(rel))) in ("filter", "project"):
-        rel = rel[kind]["input"]
-    return rel
-
-
-def _reads(rel: Any) -> Iterator[Json]:
-    """All scans in a relation."""
-    if isinstance(rel, list):
-        for each in rel:
-            yield from _reads(each)
-    elif isinstance(rel, dict):
-        if "read" in rel:
-            yield rel
-        for each in rel.values():
-            yield from _reads(each)
-
 
 def _semi_join(rel: Json, columns: Sequence[int], other: Json, semi: Semi) -> Json:
     """Of ``rel``, whose ``columns`` are those of a cluster, the rows that meet one of ``other``."""
@@ -563,43 +456,7 @@ def _semi_join(rel: Json, columns: Sequence[int], other: Json, semi: Semi) -> Js
     return {"join": {"left": rel, "right": other, "expression": condition, "type": "JOIN_TYPE_LEFT_SEMI"}}
 
 
-def _projected(read: Json, width: int) -> list[int]:
-    """Which of its columns a scan gives."""
-    if "projection" not in read:
-        return list(range(width))
-    return [int(item.get("field", 0)) for item in read["projection"]["select"].get("structItems", ())]
-
-
-def _keys(small: Part, large: Part, equalities: Equalities) -> tuple[int, int] | None:
-    """The columns of two parts that are equal, each by its place in the part."""
-    for each in equalities.between(small.columns, large.columns):
-        one, other = each.columns if each.columns[0] in small.columns else each.columns[::-1]
-        return small.columns.index(one), large.columns.index(other)
-    return None
-
-
-def _leaves_few(small: Extent, large: Part, key: int) -> bool:
-    """Whether few rows of ``large`` have a key of ``small``: there are many more keys, or a filter took most of them away."""
-    if frozenset((large.columns[key],)) in large.extent.keys:
-        return True
-    return small.share * _TIMES <= 1
-
-
 def _is_exact(data_type: pa.DataType) -> bool:
     """Whether values are equal here and everywhere by the same rule, which is not so of floating point numbers."""
     types = pa.types
     return any(is_one(data_type) for is_one in (types.is_integer, types.is_string, types.is_boolean, types.is_date32))
-
-
-def _all_columns(types: Sequence[Any]) -> list[Expression]:
-    return [Column(index, data_type) for index, data_type in enumerate(types)]
-
-
-def _number(body: Json, what: str) -> int | None:
-    expression = body.get(f"{what}Expr")
-    if expression is None:
-        return None if body.get(what) is None else int(body[what])
-    if "literal" not in expression:
-        raise NotSaid("a limit that is no constant is kept here")
-    found: int | None = literal(expression["literal"]).as_py()
-    return found

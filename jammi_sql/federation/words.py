@@ -1,0 +1,67 @@
+"""The functions that a plan has numbers for, and the expressions that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .expression import Expression
+from .substrait_expressions import read_expression
+from .substrait_types import Json
+
+__all__ = ["Words"]
+
+_SIMPLE = 4294967295
+"""What DataFusion writes where a function is of no extension."""
+
+
+class Words:
+    """Of one plan; ``extensions`` are those that were needed and that it did not have."""
+
+    def __init__(self, plan: Json) -> None:
+        self.functions = {
+            int(extension["extensionFunction"].get("functionAnchor", 0)): str(extension["extensionFunction"]["name"])
+            for extension in plan.get("extensions", ())
+            if "extensionFunction" in extension
+        }
+        self.extensions: list[Json] = []
+
+    def is_call(self, expression: Json, function: str) -> bool:
+        """Whether an expression is a call of that function."""
+        call = expression.get("scalarFunction")
+        return call is not None and self.functions.get(int(call.get("functionReference", 0))) == function
+
+    def is_equality(self, expression: Json) -> bool:
+        """Whether it says that two values are equal."""
+        return self.is_call(expression, "equal")
+
+    def parts(self, condition: Json) -> list[Json]:
+        """The parts of a chain of ANDs."""
+        if not self.is_call(condition, "and"):
+            return [condition]
+        arguments = condition["scalarFunction"]["arguments"]
+        return [part for argument in arguments for part in self.parts(argument["value"])]
+
+    def all(self, parts: Sequence[Json]) -> Json:
+        """The AND of some conditions, of which there is one at least."""
+        if len(parts) == 1:
+            return parts[0]
+        arguments = [{"value": part} for part in parts]
+        boolean = {"bool": {"nullability": "NULLABILITY_NULLABLE"}}
+        return {"scalarFunction": {"functionReference": self._and, "arguments": arguments, "outputType": boolean}}
+
+    def read(self, expression: Json, types: Sequence[Any]) -> Expression:
+        """An expression over columns of these types; ``NotSaid`` for one that is not known here."""
+        return read_expression(expression, types, self.functions)
+
+    @property
+    def _and(self) -> int:
+        """Its number."""
+        for number, name in self.functions.items():
+            if name == "and":
+                return number
+        number = max(self.functions, default=0) + 1
+        self.functions[number] = "and"
+        reference = {"extensionUrnReference": _SIMPLE, "functionAnchor": number, "name": "and"}
+        self.extensions.append({"extensionFunction": reference})
+        return number
