@@ -121,6 +121,12 @@ ACROSS = [
     "SELECT id, extract(hour FROM arrow_cast(tz, 'Timestamp(Microsecond, Some(\"Europe/Berlin\"))')) FROM pg.public.one",
     "SELECT p.id, l.t FROM pg.public.one AS p JOIN lite.main.two AS l ON p.id = l.id WHERE p.k = 1",
     "SELECT p.id, l.id FROM pg.public.one AS p LEFT JOIN lite.main.two AS l ON p.t = l.t",
+    "SELECT count(*) AS n FROM lite.main.one AS a JOIN pg.public.one AS b ON a.dt = b.dt"
+    " JOIN lite.main.one AS c ON a.dt = c.dt AND a.b IS NULL WHERE a.b = c.b",
+    "SELECT count(*) AS n FROM lite.main.one AS a JOIN pg.public.one AS b ON a.dt = b.dt"
+    " JOIN lite.main.one AS c ON a.dt = c.dt WHERE a.b = a.b AND a.b = c.b",
+    "SELECT count(*) AS n FROM lite.main.one AS a JOIN pg.public.one AS b ON a.id = b.id"
+    " JOIN lite.main.one AS c ON a.dt = c.dt WHERE a.id = c.id",
     "SELECT e.id, p.t, c.t FROM events AS e JOIN pg.public.one AS p ON p.id = e.id JOIN companion AS c ON c.id = p.id",
     "SELECT c.t, count(*) FROM companion AS c JOIN pg.public.one AS a ON a.id = c.id JOIN pg.public.two AS b ON b.k = a.k"
     " JOIN lite.main.one AS l ON l.id = c.id GROUP BY c.t",
