@@ -112,7 +112,7 @@ def test_relations_keys_and_estimates(attach: Attach) -> None:
     assert source.relation_names("other") == ['Odd "Name" {}']
     one, seen = source.relation("main", "one"), source.relation("main", "seen")
     assert one is not None and seen is not None
-    assert (one.kind, one.keys, one.rows) == ("table", (("id",), ("code",)), 1)
+    assert (one.kind, one.keys, one.rows) == ("table", (("id",), ("code",), ("loose",)), 1)
     assert (seen.kind, seen.rows) == ("view", None)
     assert rows_of(source, "main", "seen").to_pylist() == [{"id": 1, "big": "X"}]
     assert values_of(source, "other", 'Odd "Name" {}', "Select") == []

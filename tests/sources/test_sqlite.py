@@ -154,7 +154,7 @@ def test_relations_keys_and_estimates(attach: Attach) -> None:
     assert source.relation_names("main") == ['Odd "Name" {}', "one", "seen", "two"]
     one, two, seen = (source.relation("main", name) for name in ("one", "two", "seen"))
     assert one is not None and two is not None and seen is not None
-    assert (one.keys, one.rows) == ((("id",), ("code",)), 7)
+    assert (one.keys, one.rows) == ((("id",), ("loose",), ("code",)), 7)
     assert (two.keys, two.rows) == ((("b", "a"),), None)
     assert (seen.kind, seen.rows, [column.type for column in seen.columns]) == ("view", None, [pa.int64(), pa.utf8()])
     assert [column.nullable for column in one.columns] == [False, False, True]
