@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from .cluster import Cluster, Semi, fields_of, gather, moved, selection
 from .cut import Cut, FoundTable, LocalSide, Pushed, SmallSide
 from .dialects import DIALECTS
 from .equalities import Equalities
-from .expression import Column
+from .expression import Column, Expression
 from .extent import Extent
 from .growing import grown
 from .joining import Item, in_order
@@ -398,11 +399,24 @@ class _Cutter:
         local: list[Json] = []
         for part in self._words.parts(condition):
             try:
-                piece = replace(piece, select=piece.select.filter(self._words.read(part, piece.types)))
+                expression = self._words.read_with_queries(part, piece.types, partial(self._scalar, piece.source))
+                piece = replace(piece, select=piece.select.filter(expression))
             except NotSaid as why:
                 self._stays(piece.source, "filter", why)
                 local.append(self._expression(part))
         return piece, local
+
+    def _scalar(self, source: str, body: Json) -> Expression:
+        """The value of a sub-query that lies in the same source; ``NotSaid`` where it does not."""
+        if "scalar" not in body:
+            raise NotSaid("a sub-query is computed here")
+        before = [(found, len(found)) for found in (self.pushed, self.small, self.local)]
+        piece = self._visit(body["scalar"]["input"])
+        if isinstance(piece, Remote) and piece.source == source:
+            return piece.select.scalar()
+        for found, length in before:
+            del found[length:]
+        raise NotSaid("a sub-query is computed here")
 
     # --- what stays ---
 

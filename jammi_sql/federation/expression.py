@@ -8,7 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["Call", "Case", "Cast", "Column", "Expression", "InList", "Literal", "columns_of", "conjuncts", "shifted"]
+__all__ = [
+    "Call",
+    "Case",
+    "Cast",
+    "Column",
+    "Expression",
+    "InList",
+    "Literal",
+    "ScalarQuery",
+    "columns_of",
+    "conjuncts",
+    "shifted",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,15 @@ class InList:
         return pa.bool_()
 
 
-Expression = Column | Literal | Call | Cast | Case | InList
+@dataclass(frozen=True, slots=True)
+class ScalarQuery:
+    """The value of a sub-query that gives one row: its text in the dialect of the source in which it stands."""
+
+    text: str
+    type: Any
+
+
+Expression = Column | Literal | Call | Cast | Case | InList | ScalarQuery
 
 
 def children(expression: Expression) -> tuple[Expression, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
-from .expression import Call, Column, Expression, columns_of, conjuncts
+from .expression import Call, Column, Expression, ScalarQuery, columns_of, conjuncts
 from .expression import Literal as Constant
 from .extent import Extent
 from .said import NotSaid, Said
@@ -289,6 +289,13 @@ class Select:
         if column is None:
             return self.dialect.deliver(said)
         return said.text if column.read is None else column.read.replace("{}", said.text)
+
+    def scalar(self) -> ScalarQuery:
+        """Its one value, where it is an aggregate of all rows; ``NotSaid`` for other statements."""
+        if len(self.columns) != 1 or self.group != () or self.having or self.limit:
+            raise NotSaid("a sub-query that is no aggregate of all rows is computed here")
+        (column,) = self.columns
+        return ScalarQuery(f"(SELECT {column.text} {self._rest()})", column.type)
 
     def check_deliverable(self) -> None:
         """``NotSaid`` for a column that was computed and cannot be handed over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -31,8 +31,14 @@ _DIRECTIONS = {
 }
 
 
-def read_expression(json: Json, types: Sequence[Any], functions: Functions) -> Expression:
-    """The expression over columns of ``types``; ``NotSaid`` for what is not known here."""
+def _no_query(body: Json) -> Expression:
+    raise NotSaid("a sub-query is computed here")
+
+
+def read_expression(
+    json: Json, types: Sequence[Any], functions: Functions, query: Callable[[Json], Expression] = _no_query
+) -> Expression:
+    """The expression over columns of ``types``; ``NotSaid`` for what is not known here. ``query`` reads sub-queries."""
 
     def read(part: Json) -> Expression:
         ((kind, body),) = part.items()
@@ -62,7 +68,9 @@ def read_expression(json: Json, types: Sequence[Any], functions: Functions) -> E
                 return Case(branches, otherwise, branches[0][1].type)
             case "singularOrList":
                 return InList(read(body["value"]), tuple(read(option) for option in body.get("options", ())))
-        raise NotSaid({"subquery": "a sub-query is computed here"}.get(kind, f"{kind} is computed here"))
+            case "subquery":
+                return query(body)
+        raise NotSaid(f"{kind} is computed here")
 
     return read(json)
 

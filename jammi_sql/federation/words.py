@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .expression import Expression
@@ -53,6 +53,12 @@ class Words:
     def read(self, expression: Json, types: Sequence[Any]) -> Expression:
         """An expression over columns of these types; ``NotSaid`` for one that is not known here."""
         return read_expression(expression, types, self.functions)
+
+    def read_with_queries(
+        self, expression: Json, types: Sequence[Any], query: Callable[[Json], Expression]
+    ) -> Expression:
+        """As ``read``, where ``query`` reads sub-queries."""
+        return read_expression(expression, types, self.functions, query)
 
     @property
     def _and(self) -> int:

@@ -85,6 +85,10 @@ EACH = [
     "SELECT id FROM {s}.one AS o WHERE EXISTS (SELECT 1 FROM {s}.two AS w WHERE w.t = o.t AND w.id <> o.id)",
     "SELECT id FROM {s}.one AS o WHERE NOT EXISTS (SELECT 1 FROM {s}.two AS w WHERE w.t = o.t)",
     "SELECT id FROM {s}.one WHERE k > (SELECT avg(k) FROM {s}.two WHERE k < 100)",
+    "SELECT id FROM {s}.one WHERE k = (SELECT max(k) FROM {s}.two WHERE id < 0) OR k IS NULL",
+    "SELECT id FROM {s}.one WHERE t >= (SELECT min(t) FROM {s}.two WHERE id > 7) AND id < (SELECT count(*) FROM {s}.two)",
+    "SELECT id FROM {s}.one WHERE d > (SELECT avg(d) FROM {s}.two WHERE k > (SELECT min(k) FROM {s}.one))",
+    "SELECT id FROM {s}.one WHERE k < (SELECT sum(k) FROM {s}.two WHERE id < 5 HAVING count(*) > 100)",
     "SELECT id FROM {s}.one AS o WHERE big > (SELECT max(w.k) FROM {s}.two AS w WHERE w.b = o.b)",
     "SELECT id, t FROM {s}.one WHERE id < 3 UNION ALL SELECT id, t FROM {s}.two WHERE id < 3",
     "SELECT t FROM {s}.one UNION SELECT t FROM {s}.two",
@@ -400,3 +404,14 @@ def test_a_semi_join_with_few_rows_is_made_before_the_joins_and_its_keys_are_ask
     plan = explained(attached, f"ANALYZE {text.format('= 1')}")["source pg"]
     assert ' JOIN "public"."two"' in plan and " IN (" in plan and f"rows: {len(found)};" in plan
     assert pushed_and_not(attached, text.format("> 1")) == []
+
+
+@pytest.mark.parametrize("source", [PG, LITE, DUCK])
+def test_the_value_of_a_sub_query_is_computed_where_the_rest_is(attached: Connection, source: str) -> None:
+    text = f"SELECT count(*) FROM {source}.one WHERE id < (SELECT count(*) FROM {source}.two)"
+    plan = explained(attached, text)
+    assert "(SELECT count(" in plan[f"source {source.partition('.')[0]}"] and "computed here" not in plan
+    assert pushed_and_not(attached, text) == [(45,)]
+    elsewhere = f"SELECT count(*) FROM {source}.one WHERE id < (SELECT count(*) FROM companion)"
+    assert "a sub-query is computed here" in explained(attached, elsewhere)["computed here"]
+    assert pushed_and_not(attached, elsewhere) == [(30,)]

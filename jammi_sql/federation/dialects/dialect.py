@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from ...sources.relation import RemoteColumn, RemoteRelation
-from ..expression import Call, Case, Cast, Column, Expression, InList, Literal
+from ..expression import Call, Case, Cast, Column, Expression, InList, Literal, ScalarQuery
 from ..said import NotSaid, Said
 
 __all__ = ["COMPARISONS", "Dialect", "Say", "family", "widens"]
@@ -116,6 +116,8 @@ class Dialect:
                 return Said(f"CASE {text}{last} END", data_type)
             case InList(operand, options):
                 return Said(self._in(operand, options, columns), pa.bool_())
+            case ScalarQuery(text, data_type):
+                return Said(text, data_type)
 
     def value(self, expression: Expression, columns: Sequence[Said]) -> Said:
         """The same where it is part of something: a column must mean there what it means here."""
