@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import orjson
 from datafusion import DataFrame, SessionContext
@@ -11,6 +10,7 @@ from datafusion.plan import LogicalPlan
 from datafusion.substrait import Consumer, Plan, Producer
 
 from ..federation.null_aware import mark_null_aware
+from ..federation.one_sided import without_one_sided
 from ..federation.said import NotSaid
 from ..federation.substrait_types import Json
 from ..federation.whole import check_sayable
@@ -34,10 +34,11 @@ def substrait_of(plan: LogicalPlan, context: SessionContext) -> Json:
     return json
 
 
-def plan_of(json: Any, context: SessionContext) -> DataFrame:
+def plan_of(json: Json, context: SessionContext) -> DataFrame:
     """The query that a plan in Substrait is; ``NotSaid`` where DataFusion does not understand it."""
+    text = orjson.dumps(without_one_sided(json)).decode()
     try:
-        plan = Consumer.from_substrait_plan(context, Plan.from_json(orjson.dumps(json).decode()))
+        plan = Consumer.from_substrait_plan(context, Plan.from_json(text))
     except Exception as error:  # as above
         raise NotSaid("the plan has something that DataFusion does not read from Substrait") from error
     return context.create_dataframe_from_logical_plan(plan)

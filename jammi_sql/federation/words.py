@@ -46,9 +46,12 @@ class Words:
         """The AND of some conditions, of which there is one at least."""
         if len(parts) == 1:
             return parts[0]
-        arguments = [{"value": part} for part in parts]
-        boolean = {"bool": {"nullability": "NULLABILITY_NULLABLE"}}
-        return {"scalarFunction": {"functionReference": self._and, "arguments": arguments, "outputType": boolean}}
+        return self._call("and", [{"value": part} for part in parts])
+
+    def not_unequal(self, equality: Json) -> Json:
+        """The same as an equality, in other words."""
+        unequal = self._call("not_equal", equality["scalarFunction"]["arguments"])
+        return self._call("not", [{"value": unequal}])
 
     def read(self, expression: Json, types: Sequence[Any]) -> Expression:
         """An expression over columns of these types; ``NotSaid`` for one that is not known here."""
@@ -60,14 +63,18 @@ class Words:
         """As ``read``, where ``query`` reads sub-queries."""
         return read_expression(expression, types, self.functions, query)
 
-    @property
-    def _and(self) -> int:
-        """Its number."""
+    def _call(self, function: str, arguments: Sequence[Json]) -> Json:
+        """That of a function whose result is a boolean."""
+        boolean = {"bool": {"nullability": "NULLABILITY_NULLABLE"}}
+        reference = self._number(function)
+        return {"scalarFunction": {"functionReference": reference, "arguments": list(arguments), "outputType": boolean}}
+
+    def _number(self, function: str) -> int:
         for number, name in self.functions.items():
-            if name == "and":
+            if name == function:
                 return number
         number = max(self.functions, default=0) + 1
-        self.functions[number] = "and"
-        reference = {"extensionUrnReference": _SIMPLE, "functionAnchor": number, "name": "and"}
+        self.functions[number] = function
+        reference = {"extensionUrnReference": _SIMPLE, "functionAnchor": number, "name": function}
         self.extensions.append({"extensionFunction": reference})
         return number

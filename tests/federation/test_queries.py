@@ -415,3 +415,13 @@ def test_the_value_of_a_sub_query_is_computed_where_the_rest_is(attached: Connec
     elsewhere = f"SELECT count(*) FROM {source}.one WHERE id < (SELECT count(*) FROM companion)"
     assert "a sub-query is computed here" in explained(attached, elsewhere)["computed here"]
     assert pushed_and_not(attached, elsewhere) == [(30,)]
+
+
+@pytest.mark.parametrize("join", ["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
+def test_a_condition_of_a_join_about_one_side_alone_holds(attached: Connection, join: str) -> None:
+    for own in ("a1.id = a1.big", "a0.id = a0.big"):
+        text = (
+            f"SELECT a0.id, a1.id AS other FROM pg.public.one AS a0 {join} filed.public.one AS a1 ON a0.t = a1.t AND {own}"
+            " JOIN pg.public.one AS a2 ON a0.t = a2.t OR a1.t = a2.t"
+        )
+        assert pushed_and_not(attached, text) or join == "JOIN"
