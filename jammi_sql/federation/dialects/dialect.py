@@ -200,7 +200,14 @@ class Dialect:
     def sort_key(self, said: Said, *, descending: bool, nulls_first: bool) -> str:
         """One of ORDER BY."""
         direction = "DESC" if descending else "ASC"
-        return f"{self.ordered(said)} {direction} NULLS {'FIRST' if nulls_first else 'LAST'}"
+        key = f"{self.ordered(said)} {direction} NULLS {'FIRST' if nulls_first else 'LAST'}"
+        sign = self.sign_of_zero(said.text) if pa.types.is_floating(said.type) else ""
+        return f"{key}, {sign} {direction}" if sign else key
+
+    def sign_of_zero(self, text: str) -> str:
+        """What orders -0.0 before 0.0, as here, of a floating point number that is zero; empty where the source orders them so,
+        or has no -0.0."""
+        return ""
 
     def measure(self, function: str, arguments: Sequence[Said], data_type: Any, *, distinct: bool) -> str:
         """An aggregate function, without its FILTER."""

@@ -57,6 +57,9 @@ class DuckdbDialect(TypedDialect):
     def deliver(self, said: Said) -> str:
         return f"CAST({said.text} AS {self.type_name(said.type)})"
 
+    def sign_of_zero(self, text: str) -> str:
+        return f"CASE WHEN {text} = 0 THEN CAST({text} AS VARCHAR) END"
+
     def cast(self, operand: Said, data_type: Any) -> str:
         source, target = family(operand.type), family(data_type)
         if source == target and source in ("int", "float") and data_type.bit_width >= operand.type.bit_width:

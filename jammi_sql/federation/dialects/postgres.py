@@ -66,6 +66,9 @@ class PostgresDialect(TypedDialect):
             return said.text
         return f"({said.text})::{self.type_name(said.type)}"
 
+    def sign_of_zero(self, text: str) -> str:
+        return f'CASE WHEN {text} = 0 THEN ({text})::text COLLATE "C" END'
+
     def ordered(self, said: Said) -> str:
         text = super().ordered(said)
         return f'{text} COLLATE "C"' if family(said.type) == "text" else text
