@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from .measure import Report
 
 PROJECT = Path(__file__).parents[2]
 RESULTS = PROJECT / ".bench" / "results.json"
+JAMMI_AI = "jammi-ai[embedded]==0.54.*"
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,19 @@ def report() -> Iterator[Report]:
 def project() -> Path:
     """The folder of the checkout."""
     return PROJECT
+
+
+@pytest.fixture(scope="session")
+def jammi_ai(project: Path, report: Report) -> Path:
+    """The interpreter of an environment with jammi-ai, made when it is not there yet."""
+    folder = project / ".bench" / "jammi-ai"
+    python = folder / "bin" / "python"
+    if not (folder / ".installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", JAMMI_AI]
+        installed = subprocess.run(install, capture_output=True, text=True, check=False)
+        if installed.returncode:
+            report.add("jammi-ai 0.54", "could not be installed", installed.stderr.strip().splitlines()[-1])
+            pytest.skip(f"{JAMMI_AI} could not be installed")
+        (folder / ".installed").touch()
+    return python

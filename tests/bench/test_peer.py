@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,6 @@ from .rows import batch_of, new_topic
 
 pytestmark = pytest.mark.bench
 
-REQUIREMENT = "jammi-ai[embedded]==0.54.*"
 ROUNDS = 5
 
 
@@ -45,18 +43,8 @@ class Peer:
 
 
 @pytest.fixture(scope="module")
-def peer(project: Path, report: Report) -> Iterator[Peer]:
-    folder = project / ".bench" / "jammi-ai"
-    python = folder / "bin" / "python"
-    if not (folder / ".installed").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", REQUIREMENT]
-        installed = subprocess.run(install, capture_output=True, text=True, check=False)
-        if installed.returncode:
-            report.add("jammi-ai 0.54", "could not be installed", installed.stderr.strip().splitlines()[-1])
-            pytest.skip(f"{REQUIREMENT} could not be installed")
-        (folder / ".installed").touch()
-    peer = Peer(python)
+def peer(jammi_ai: Path) -> Iterator[Peer]:
+    peer = Peer(jammi_ai)
     yield peer
     peer.close()
 
