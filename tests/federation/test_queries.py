@@ -71,8 +71,7 @@ EACH = [
     "SELECT id FROM {s}.one ORDER BY id DESC LIMIT 5",
     "SELECT id, t FROM {s}.one ORDER BY t DESC NULLS LAST, id LIMIT 10 OFFSET 3",
     "SELECT id, f FROM {s}.one ORDER BY f, id LIMIT 20",
-    "SELECT id, f FROM {s}.one WHERE f = 0 ORDER BY f, id LIMIT 5",
-    "SELECT id, f FROM {s}.one WHERE f >= 0 AND f < 1 ORDER BY f DESC, id LIMIT 12",
+    "SELECT id, f FROM {s}.one ORDER BY f, id LIMIT 18",  # among the zeros it ends
     "SELECT id FROM {s}.one ORDER BY id LIMIT 0",
     "SELECT count(*) FROM (SELECT id FROM {s}.one LIMIT 7) AS s",
     "SELECT o.id, w.id FROM {s}.one AS o JOIN {s}.two AS w ON o.k = w.k WHERE o.id < 10",
