@@ -76,7 +76,10 @@ def config_of(server: NatsServer, topic: TopicDefinition) -> StreamConfig:
 
 
 def consumers_of(server: NatsServer, topic: TopicDefinition) -> list[ConsumerInfo]:
-    return ask(server.url, lambda js: js.consumers_info(stream_of(topic)))
+    try:
+        return ask(server.url, lambda js: js.consumers_info(stream_of(topic)))
+    except NotFoundError:  # its stream is made a moment after the topic
+        return []
 
 
 def has_stream(server: NatsServer, name: str) -> bool:
