@@ -140,6 +140,7 @@ def _is_small(pushed: Pushed) -> bool:
     columns = (said.column for said in pushed.select.columns)
     return (
         pushed.beside
+        and bool(pushed.schema.names)  # a table in memory without columns would have no rows either
         and pushed.select.rows is not None
         and pushed.select.rows <= _EXPECTED
         and all(column is None or column.unreadable is None for column in columns)  # it may be one that nobody wants

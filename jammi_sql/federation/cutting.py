@@ -318,9 +318,11 @@ class _Cutter:
         """How many rows a relation has that is here, roughly."""
         ((kind, body),) = rel.items()
         if kind == "read":
+            if "virtualTable" in body:  # VALUES
+                return Extent(float(sum(len(body["virtualTable"].get(key, ())) for key in ("values", "expressions"))))
             names = scanned(rel)
             rows = next((pushed.select.rows for pushed in self.pushed if names == (pushed.name,)), None)
-            return Extent(self._known_rows(names) if rows is None else rows)
+            return Extent(self._known_rows(names) if rows is None and names else rows)
         inner = Extent(None) if "input" not in body else self._extent(body["input"])
         if kind == "filter" and "aggregate" in body["input"]:
             return inner.filtered(0.02)  # HAVING is there to find the few

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Extent"]
 
+_LEAST = 1e-9
+"""The least share of its rows that a relation is taken to have: it is divided by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -22,13 +25,14 @@ class Extent:
     def filtered(self, share: float) -> Extent:
         """Of which a filter leaves that share."""
         rows = None if self.rows is None else max(1.0, self.rows * share)
-        return replace(self, rows=rows, share=self.share * share)
+        return replace(self, rows=rows, share=max(_LEAST, self.share * share))
 
     def limited(self, most: float | None) -> Extent:
         """Of which there are at most so many rows."""
         if most is None or (self.rows is not None and self.rows <= most):
             return self
-        return Extent(most, 1.0 if self.rows is None else self.share * most / self.rows, self.keys)
+        share = 1.0 if self.rows is None else max(_LEAST, self.share * most / self.rows)
+        return Extent(most, share, self.keys)
 
     def shifted(self, by: int) -> Extent:
         """With its columns behind ``by`` others."""
@@ -46,7 +50,7 @@ class Extent:
             keys += self.keys
         if kind in ("inner", "right") and on_self:
             keys += other.keys
-        share = {"left": self.share, "right": other.share, "full": 1.0}.get(kind, self.share * other.share)
+        share = {"left": self.share, "right": other.share, "full": 1.0}.get(kind, max(_LEAST, self.share * other.share))
         if self.rows is None or other.rows is None:
             return Extent(None, share, keys)
         if not equal:

@@ -1,0 +1,66 @@
+"""Joins of tables that lie in several places have the rows that they have here, in whatever order they are made."""
+
+from __future__ import annotations
+
+import pytest
+
+from jammi_sql import Connection
+from jammi_sql.federation import cutting
+from jammi_sql.federation.extent import Extent
+
+from .bothways import explained, pushed_and_not
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT count(*) AS n FROM pg.public.one AS a, lite.main.two AS b",
+        "SELECT 1 AS n FROM pg.public.one AS a, lite.main.two AS b, companion AS c WHERE c.id < 3",
+    ],
+)
+def test_tables_of_which_no_column_is_wanted_have_rows(attached: Connection, text: str) -> None:
+    assert pushed_and_not(attached, text)[0] != (0,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT v.x, a.t FROM (VALUES (1), (2), (NULL)) AS v(x) JOIN pg.public.one AS a ON a.id = v.x",
+        "SELECT a.id, o.one FROM pg.public.one AS a LEFT JOIN (SELECT 1 AS one) AS o ON o.one = a.k",
+        "SELECT a.id FROM pg.public.one AS a JOIN lite.main.two AS b ON a.id = b.id"
+        " WHERE a.k IN (SELECT x FROM (VALUES (1), (2)) AS v(x))",
+    ],
+)
+def test_rows_that_stand_in_the_statement_are_joined_like_a_table(
+    attached: Connection, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert pushed_and_not(attached, text)
+    monkeypatch.setattr(cutting, "_LARGE", 0)
+    pushed_and_not(attached, text)
+
+
+def test_the_keys_that_stand_in_the_statement_are_asked_for(
+    attached: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 20)
+    text = "SELECT v.x, a.t FROM (VALUES (7), (9)) AS v(x) JOIN pg.public.one AS a ON a.id = v.x"
+    assert "IN (7, 9)" in explained(attached, f"ANALYZE {text}")["source pg"]
+
+
+def test_a_semi_join_with_an_empty_table_leaves_nothing_to_join(
+    attached: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cutting, "_LARGE", 20)
+    attached.execute("CREATE TABLE nobody (id BIGINT PRIMARY KEY)")
+    try:
+        text = "SELECT a.id, f.id FROM pg.public.one AS a JOIN filed.public.one AS f ON a.k = f.k WHERE a.id IN (SELECT id FROM nobody)"
+        assert pushed_and_not(attached, text) == []
+    finally:
+        attached.execute("DROP TABLE nobody")
+
+
+def test_filters_that_leave_next_to_nothing_leave_something_to_divide_by() -> None:
+    extent = Extent(1e9)
+    for _ in range(400):
+        extent = extent.filtered(0.05)
+    assert extent.joined(extent, {0}).rows == 1.0
