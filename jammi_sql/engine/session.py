@@ -61,6 +61,9 @@ Parameters = Mapping[str, pa.Scalar]
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
+_NULL_SAFE = frozenset({"is", "not", "distinct", "from"})
+"""Of an equality of which DataFusion forgets, where it flattens inner joins, that it holds of NULLs."""
+
 
 class Session:
     """One user's session on an engine.
@@ -413,6 +416,10 @@ class Session:
         """
         fragment = filled(fragment, planning.markers) if planning.markers else fragment
         chosen = context or planning.context or self.context
+        if (
+            planning.words >= _NULL_SAFE and "prepare" not in planning.words
+        ):  # what is prepared stays where it is found again
+            chosen = self.in_given_order(chosen)
         values = {key: _bindable(value) for key, value in parameters.items()}
 
         def plan() -> DataFrame:

@@ -9,6 +9,7 @@ from jammi_sql.federation import cutting
 from jammi_sql.federation.extent import Extent
 
 from .bothways import explained, pushed_and_not
+from .sample import ROWS
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,28 @@ def test_filters_that_leave_next_to_nothing_leave_something_to_divide_by() -> No
     for _ in range(400):
         extent = extent.filtered(0.05)
     assert extent.joined(extent, {0}).rows == 1.0
+
+
+@pytest.mark.parametrize("pushdown", ["on", "off"])
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("pg.public.one", "lite.main.one", "companion"),
+        ("filed.public.one", "filed.public.one", "companion"),
+        ("pg.public.one", "pg.public.one", "pg.public.two"),
+    ],
+)
+def test_nulls_that_are_not_distinct_meet_in_joins_of_three_tables(
+    attached: Connection, places: tuple[str, str, str], pushdown: str
+) -> None:
+    first, second, third = places
+    text = (
+        f"SELECT a.id, b.id FROM {first} AS a JOIN {second} AS b ON (a.k IS NOT DISTINCT FROM b.k) AND a.id < 30 AND b.id < 30"
+        f" JOIN {third} AS c ON c.id = b.id WHERE a.k IS NULL"
+    )
+    attached.execute(f"SET jammi.pushdown = {pushdown}")
+    try:
+        nulls = [row["id"] for row in ROWS["one"] if row["k"] is None and row["id"] < 30]
+        assert sorted(attached.execute(text).fetchall()) == [(one, other) for one in nulls for other in nulls]
+    finally:
+        attached.execute("RESET jammi.pushdown")
