@@ -143,4 +143,5 @@ def planned(
         parameters = {}
     with inserted_relations(session.relations, relations):
         frame = session.frame(planning, text, parameters, source.context)
-        return source.context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0]), text
+        context = session.context_for(planning, source.context)
+        return context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0]), text

@@ -415,11 +415,7 @@ class Session:
         ``whole``: not cut, for one that is only looked at.
         """
         fragment = filled(fragment, planning.markers) if planning.markers else fragment
-        chosen = context or planning.context or self.context
-        if (
-            planning.words >= _NULL_SAFE and "prepare" not in planning.words
-        ):  # what is prepared stays where it is found again
-            chosen = self.in_given_order(chosen)
+        chosen = self.context_for(planning, context or planning.context or self.context)
         values = {key: _bindable(value) for key, value in parameters.items()}
 
         def plan() -> DataFrame:
@@ -443,6 +439,12 @@ class Session:
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
+
+    def context_for(self, planning: Planning, context: SessionContext) -> SessionContext:
+        """Where a statement is planned that was to be planned in ``context``."""
+        words = planning.words
+        # What is prepared stays where it is found again.
+        return self.in_given_order(context) if words >= _NULL_SAFE and "prepare" not in words else context
 
     def may_be_cut(self, planning: Planning) -> bool:
         """Whether a statement reads attached databases, by name or through views, all of them as the session sees them.

@@ -90,3 +90,17 @@ def test_nulls_that_are_not_distinct_meet_in_joins_of_three_tables(
         assert sorted(attached.execute(text).fetchall()) == [(one, other) for one in nulls for other in nulls]
     finally:
         attached.execute("RESET jammi.pushdown")
+
+
+def test_nulls_that_are_not_distinct_meet_in_the_joins_of_an_insert(attached: Connection) -> None:
+    attached.execute("CREATE TABLE pairs (one BIGINT, other BIGINT)")
+    try:
+        attached.execute(
+            "INSERT INTO pairs SELECT a.id, b.id AS other FROM pg.public.one AS a JOIN lite.main.one AS b"
+            " ON (a.k IS NOT DISTINCT FROM b.k) JOIN companion AS c ON c.id = b.id WHERE a.k IS NULL"
+        )
+        nulls = [row["id"] for row in ROWS["one"] if row["k"] is None]
+        count = len(nulls) * sum(place < 30 for place in nulls)
+        assert attached.execute("SELECT count(*) FROM pairs").fetchall() == [(count,)]
+    finally:
+        attached.execute("DROP TABLE pairs")
