@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -61,8 +62,9 @@ Parameters = Mapping[str, pa.Scalar]
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
-_NULL_SAFE = frozenset({"is", "not", "distinct", "from"})
-"""Of an equality of which DataFusion forgets, where it flattens inner joins, that it holds of NULLs."""
+_NULL_SAFE = re.compile(r"\bIS\s+NOT\s+DISTINCT\s+FROM\b", re.IGNORECASE)
+"""An equality of which DataFusion forgets, where it flattens inner joins, that it holds of NULLs."""
+_PREPARED = re.compile(r"\s*PREPARE\b", re.IGNORECASE)
 
 
 class Session:
@@ -415,7 +417,7 @@ class Session:
         ``whole``: not cut, for one that is only looked at.
         """
         fragment = filled(fragment, planning.markers) if planning.markers else fragment
-        chosen = self.context_for(planning, context or planning.context or self.context)
+        chosen = self.context_for(fragment.text, context or planning.context or self.context)
         values = {key: _bindable(value) for key, value in parameters.items()}
 
         def plan() -> DataFrame:
@@ -440,11 +442,10 @@ class Session:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
 
-    def context_for(self, planning: Planning, context: SessionContext) -> SessionContext:
+    def context_for(self, text: str, context: SessionContext) -> SessionContext:
         """Where a statement is planned that was to be planned in ``context``."""
-        words = planning.words
         # What is prepared stays where it is found again.
-        return self.in_given_order(context) if words >= _NULL_SAFE and "prepare" not in words else context
+        return self.in_given_order(context) if _NULL_SAFE.search(text) and not _PREPARED.match(text) else context
 
     def may_be_cut(self, planning: Planning) -> bool:
         """Whether a statement reads attached databases, by name or through views, all of them as the session sees them.

@@ -25,7 +25,9 @@ class Terminal:
         self._stream = pyte.ByteStream(self._screen)
         # Without a terminal emulator's answers prompt_toolkit would wait for the cursor's position.
         fixed = {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "JAMMI_SQL_HISTORY": "", "PAGER": ""}
-        inherited = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "LESS", "LINES", "COLUMNS"}}
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "LESS", "LINES", "COLUMNS"}
+        }
         self._child = pexpect.spawn(
             sys.executable,
             ["-c", _PROGRAM, *arguments],
