@@ -128,7 +128,10 @@ def test_it_is_alive_ready_and_measured_and_ends_in_order(tmp_path: Path) -> Non
             with pytest.raises(Exception, match="57P01"):
                 next(reader)
             reader.close()
-            live.close()
+            try:
+                live.close()
+            except Error:
+                live._closed = True  # the server may have gone before it was told; ADBC would count a second time
         assert server.process.wait(LIMIT) == 0
         assert "Traceback" not in server.log
         methods = {json.loads(line).get("method") for line in server.log.splitlines()}
