@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from math import sqrt
 
 __all__ = ["Extent"]
 
@@ -55,9 +56,13 @@ class Extent:
             return Extent(None, share, keys)
         if not equal:
             rows = self.rows * other.rows
-        elif on_self == on_other:  # without keys: the one with fewer rows is taken for the one that has them
+        elif on_self == on_other:
             few, many = sorted(((self.rows / self.share, self), (other.rows / other.share, other)), key=_size)
             rows = (few[0] if on_self else many[0]) * self.share * other.share
+            if not on_self and few[1].keys:  # it has keys, and these are none: a value is there more than once
+                rows *= sqrt(few[0])
+            elif not on_self and kind == "inner":  # nobody knows of keys of the smaller one: they are taken to be met
+                keys = many[1].keys
         else:
             rows = self.rows * other.share if on_other else other.rows * self.share
         least = {"left": self.rows, "right": other.rows, "full": max(self.rows, other.rows)}.get(kind, 1.0)
