@@ -10,39 +10,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import SessionContext
 
-from ..arrow.dataset import LazyDataset
 from ..arrow.filter import compile_filter
-from .staging import Staged
+from .staging import RowsRelation, Staged
 
 __all__ = ["KeptRows", "RightSide", "nullable", "padded_rows", "whole_rows"]
 
 _SLICE = 1_024
 
 
-class RightSide(LazyDataset):
+class RightSide(RowsRelation):
     """The right side's rows, each under its number. It remembers which of its columns are asked for."""
 
     def __init__(self, schema: pa.Schema) -> None:
         super().__init__(schema)
         self.asked: set[str] = set()
-        self.batches: Callable[[], Iterator[pa.RecordBatch]] = lambda: iter(())
 
     def plan(self, columns: Sequence[str] | None, filter: pc.Expression | None) -> None:  # noqa: A002
         self.asked.update(self._schema.names if columns is None else columns)
         if filter is not None:
             self.asked.update(compile_filter(filter, self._schema).columns)
-
-    def produce(
-        self,
-        scan: None,
-        partition: int,
-        columns: Sequence[str] | None,
-        filter: pc.Expression | None,  # noqa: A002
-    ) -> Iterator[pa.RecordBatch]:
-        wanted = None if filter is None else compile_filter(filter, self._schema)
-        for batch in self.batches():
-            kept = batch if wanted is None else wanted.apply(batch)
-            yield kept if columns is None else kept.select(list(columns))
 
 
 class KeptRows:

@@ -125,7 +125,7 @@ class RowsRelation(LazyDataset):
 
     def __init__(self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]] = lambda: iter(())) -> None:
         super().__init__(schema)
-        self._batches = batches
+        self.batches = batches
 
     def produce(
         self,
@@ -135,7 +135,7 @@ class RowsRelation(LazyDataset):
         filter: pc.Expression | None,  # noqa: A002
     ) -> Iterator[pa.RecordBatch]:
         wanted = None if filter is None else compile_filter(filter, self._schema)
-        for batch in self._batches():
+        for batch in self.batches():
             kept = batch if wanted is None else wanted.apply(batch)
             yield kept if columns is None else kept.select(list(columns))
 

@@ -243,15 +243,16 @@ class _Cutter:
         sources = sorted({part.piece.source for part in parts if isinstance(part.piece, Remote)})
         if len(sources) > 1:
             self.stayed.append((" and ".join(sources), "join: they are different sources"))
-        above = [semi for semi in cluster.semis if not self._made_below(semi, parts)]
+        semis = [(semi, self._visit(semi.rel)) for semi in cluster.semis]
+        above = [each for each in semis if not self._made_below(*each, parts)]
         reduced = self._reduced(parts, equalities, range(len(parts)))
         items = [
             Item(reduced[place] if place in reduced else self._beside(part.piece), part.columns, part.extent)
             for place, part in enumerate(parts)
         ]
         rel, columns_now = in_order(items, equalities, conditions, self._words.all)
-        for semi in above:
-            rel = _semi_join(rel, columns_now, self._beside(self._visit(semi.rel)), semi)
+        for semi, other in above:
+            rel = _semi_join(rel, columns_now, self._beside(other), semi)
         return self._chosen(rel, columns_now, cluster.outputs)
 
     def _takes(self, cluster: Cluster, semi: Semi) -> bool:
@@ -275,15 +276,15 @@ class _Cutter:
         table = self._lookup(names) if names else None
         return table is not None and table.dialect in DIALECTS
 
-    def _made_below(self, semi: Semi, parts: list[Part]) -> bool:
-        """Whether a semi join is made of the one part that it is about, whose source is asked for its keys."""
+    def _made_below(self, semi: Semi, piece: _Piece, parts: list[Part]) -> bool:
+        """Whether a semi join with ``piece`` is made of the one part that it is about, whose source is asked for its keys."""
         used = {column for column in fields_of(semi.condition) if column >= 0}
         place = next((place for place, part in enumerate(parts) if used <= set(part.columns)), None)
         width = width_of(semi.rel)
         if place is None or width is None or not isinstance(parts[place].piece, Remote):
             return False
         part = parts[place]
-        other = self._part(self._visit(semi.rel), tuple(-1 - index for index in range(width)))
+        other = self._part(piece, tuple(-1 - index for index in range(width)))
         pair = [other, part]
         equalities = self._equalities(self._words.parts(semi.condition), pair)
         found = self._reduced(pair, equalities, {1})
@@ -401,7 +402,7 @@ class _Cutter:
         local: list[Json] = []
         for part in self._words.parts(condition):
             try:
-                expression = self._words.read_with_queries(part, piece.types, partial(self._scalar, piece.source))
+                expression = self._words.read(part, piece.types, partial(self._scalar, piece.source))
                 piece = replace(piece, select=piece.select.filter(expression))
             except NotSaid as why:
                 self._stays(piece.source, "filter", why)

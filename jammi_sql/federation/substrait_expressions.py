@@ -12,7 +12,7 @@ from .said import NotSaid
 from .select import Measure, SortKey
 from .substrait_types import Json, arrow_type, literal
 
-__all__ = ["Functions", "read_expression", "read_measure", "read_sort_key"]
+__all__ = ["Functions", "no_query", "read_expression", "read_measure", "read_sort_key"]
 
 Functions = Mapping[int, str]
 """The names of functions by their numbers in the plan."""
@@ -31,12 +31,13 @@ _DIRECTIONS = {
 }
 
 
-def _no_query(body: Json) -> Expression:
+def no_query(body: Json) -> Expression:
+    """For who reads no sub-queries."""
     raise NotSaid("a sub-query is computed here")
 
 
 def read_expression(
-    json: Json, types: Sequence[Any], functions: Functions, query: Callable[[Json], Expression] = _no_query
+    json: Json, types: Sequence[Any], functions: Functions, query: Callable[[Json], Expression] = no_query
 ) -> Expression:
     """The expression over columns of ``types``; ``NotSaid`` for what is not known here. ``query`` reads sub-queries."""
 

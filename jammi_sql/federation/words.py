@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .expression import Expression
-from .substrait_expressions import read_expression
+from .substrait_expressions import no_query, read_expression
 from .substrait_types import Json
 
 __all__ = ["Words"]
@@ -53,14 +53,10 @@ class Words:
         unequal = self._call("not_equal", equality["scalarFunction"]["arguments"])
         return self._call("not", [{"value": unequal}])
 
-    def read(self, expression: Json, types: Sequence[Any]) -> Expression:
-        """An expression over columns of these types; ``NotSaid`` for one that is not known here."""
-        return read_expression(expression, types, self.functions)
-
-    def read_with_queries(
-        self, expression: Json, types: Sequence[Any], query: Callable[[Json], Expression]
+    def read(
+        self, expression: Json, types: Sequence[Any], query: Callable[[Json], Expression] = no_query
     ) -> Expression:
-        """As ``read``, where ``query`` reads sub-queries."""
+        """An expression over columns of these types; ``NotSaid`` for one that is not known here. ``query`` reads sub-queries."""
         return read_expression(expression, types, self.functions, query)
 
     def _call(self, function: str, arguments: Sequence[Json]) -> Json:
