@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,16 @@ def bare_processes() -> Iterator[None]:
         del os.environ["PYTHONPATH"]
     else:
         os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """What a test that runs ``jammi-sql serve`` in its own process sets up there must not reach the next one."""
+    logger = logging.getLogger("jammi_sql")
+    level, handlers = logger.level, list(logger.handlers)
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 _FOLDERS = sorted(path for path in Path(__file__).parent.iterdir() if any(path.glob("test_*.py")))

@@ -12,6 +12,7 @@ from ..dbapi import Connection, Cursor
 from ..dialect import Parsed, parse
 from ..errors import Error
 from .complaint import complaint
+from .ctrl_c import CtrlCHeld
 from .formats import Format
 from .narration import say
 from .progress import ProgressLine
@@ -79,19 +80,21 @@ class Runner:
         mixed = self.on_terminal  # a line that is written over would take rows with it
         if not cursor.bounded or (mixed and not self.output.first_rows):
             progress.stop()
-        self.output.begin(schema)
-        try:
-            batch = _at_hand(cursor, self.output.first_rows) if self.output.first_rows else cursor.next_batch()
-            while batch is not None:
-                progress.rows += batch.num_rows
+        with CtrlCHeld() as ctrl_c:
+            self.output.begin(schema)
+            try:
+                first = self.output.first_rows
+                batch = ctrl_c.wait(lambda: _at_hand(cursor, first) if first else cursor.next_batch())
+                while batch is not None:
+                    progress.rows += batch.num_rows
+                    if mixed:
+                        progress.stop()
+                    self.output.write(batch)
+                    batch = ctrl_c.wait(cursor.next_batch)
+            finally:
                 if mixed:
                     progress.stop()
-                self.output.write(batch)
-                batch = cursor.next_batch()
-        finally:
-            if mixed:
-                progress.stop()
-            self.output.end()
+                self.output.end()
 
 
 def _at_hand(cursor: Cursor, rows: int) -> pa.RecordBatch | None:

@@ -15,6 +15,7 @@ from ..dbapi import Connection, Cursor
 from ..dbapi.values import rows
 from ..dialect import Parsed
 from . import pager, terminal
+from .ctrl_c import CtrlCHeld
 from .formats import FORMATS
 from .interrupting import Statements
 from .layout import Layout, Row, rows_of
@@ -142,16 +143,17 @@ class Viewer(Runner):
         kept = _Kept(schema)
         if progress is not None and self.on_terminal:
             progress.stop()
-        self.output.begin(schema)
-        try:
-            while (batch := cursor.next_batch()) is not None:
-                if progress is not None:
-                    progress.rows += batch.num_rows
-                kept.add(batch)
-                self.output.write(batch)
-        finally:
-            self.output.end()
-            self.last = kept.table()
+        with CtrlCHeld() as ctrl_c:
+            self.output.begin(schema)
+            try:
+                while (batch := ctrl_c.wait(cursor.next_batch)) is not None:
+                    if progress is not None:
+                        progress.rows += batch.num_rows
+                    kept.add(batch)
+                    self.output.write(batch)
+            finally:
+                self.output.end()
+                self.last = kept.table()
 
     def _show(self, cursor: Cursor, schema: pa.Schema, progress: ProgressLine) -> None:
         kept = _Kept(schema)

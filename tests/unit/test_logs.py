@@ -6,7 +6,6 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -19,15 +18,11 @@ from tests.topic_support import batch_of, definition
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What is written as JSON; the loggers are as they were afterwards."""
-    logger = logging.getLogger("jammi_sql")
-    before = logger.level
+def lines() -> io.StringIO:
+    """What is written as JSON."""
     stream = io.StringIO()
-    handler = configure("json", level="DEBUG", stream=stream)
-    yield stream
-    logger.removeHandler(handler)
-    logger.setLevel(before)
+    configure("json", level="DEBUG", stream=stream)
+    return stream
 
 
 def read(lines: io.StringIO) -> list[dict[str, object]]:

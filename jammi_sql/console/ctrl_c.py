@@ -1,0 +1,62 @@
+"""Ctrl-C that ends a wait for rows, never a half of what is written."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self, TypeVar
+
+__all__ = ["CtrlCHeld"]
+
+_T = TypeVar("_T")
+
+
+class CtrlCHeld:
+    """Ctrl-C is held back within, and raised at the end or by ``wait``, in which it has its usual effect.
+
+    ``KeyboardInterrupt`` may come between any two steps of Python: between the bytes that a file took and the note that
+    it took them, which writes them twice. A second Ctrl-C is not held back, for what is written to may take nothing.
+    Where Ctrl-C has another effect than that, or none, as in programs begun with ``nohup``, it keeps it.
+    """
+
+    def __init__(self) -> None:
+        self._held = False
+        self._pending = False
+
+    def wait(self, call: Callable[[], _T]) -> _T:
+        """What ``call`` gives, which Ctrl-C may end."""
+        try:
+            self._release()
+            return call()
+        finally:
+            self._hold()
+
+    def _hold(self) -> None:
+        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if usual and threading.current_thread() is threading.main_thread():  # others can set no handler, and need none
+            self._held = True
+            signal.signal(signal.SIGINT, self._note)
+
+    def _release(self) -> None:
+        if self._held:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._held = False
+        if self._pending:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._pending:
+            raise KeyboardInterrupt
+        self._pending = True
+
+    def __enter__(self) -> Self:
+        self._hold()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
