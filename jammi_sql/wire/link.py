@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
@@ -15,9 +15,11 @@ from ..errors import ConnectionClosed, ConnectionLost, Error, QueryCanceled
 from ..flight.protocol import flight, session
 from ..flight.protocol.headers import ACTION, SESSION, STATE
 from ..results import INTERRUPT_INTERVAL
+from .caller import Asked, Caller
 from .failure import error_of, lost
 from .options import WireOptions
 from .outgoing import Outgoing
+from .stream_call import StreamCall
 
 __all__ = ["Link"]
 
@@ -39,15 +41,6 @@ _CHANNEL: Final = (
 )
 
 
-@dataclass(eq=False)
-class _Asked:
-    """A call that runs. ``cancelled`` is when its end was asked for."""
-
-    future: Any
-    id: bytes = b""
-    cancelled: float | None = None
-
-
 class Link:
     """One session's connection. Calls come one at a time; ``cancel`` and ``close`` from any thread."""
 
@@ -56,12 +49,13 @@ class Link:
         self.uri = options.uri
         self.state = session.State()
         self._lock = threading.Lock()
-        self._asked: _Asked | None = None
+        self._asked: Asked | None = None
         self._lost: Error | None = None
         self._closing = False
         self.was_cancelled = False
         """Whether the end of the last call was asked for before its reply came."""
         self._headers = options.headers
+        self._caller = Caller()
         self._channel = _channel(options)
         self._action = self._channel.unary_unary(
             f"{_SERVICE}DoAction", _serialized, flight.Result.FromString
@@ -71,14 +65,16 @@ class Link:
         try:
             self._open(options, opening)
         except BaseException:
-            self._channel.close()
+            self._let_go()
             raise
 
     def _open(self, options: WireOptions, opening: Any) -> None:
         metadata = ((SESSION, ""), *options.headers)
-        asked = _Asked(self._action.future(_action(opening), metadata=metadata, timeout=options.connect_timeout))
+        asked = Asked()
         try:
-            answer = self._awaited(asked)
+            answer = self._answer(
+                asked, lambda: self._action.future(_action(opening), metadata=metadata, timeout=options.connect_timeout)
+            )
         except ConnectionLost as error:
             if asked.future.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED) and (
                 error.sqlstate == "08006"
@@ -90,7 +86,8 @@ class Link:
         self._metadata = ((SESSION, reply.session), *options.headers)
         # The session lives as long as this call, and this call as long as the network connection and this process.
         attend = self._channel.unary_stream(f"{_SERVICE}DoAction", _serialized, None)
-        self._attending = attend(_action(session.Request(attend=session.Attend())), metadata=self._metadata)
+        request = _action(session.Request(attend=session.Attend()))
+        self._attending = self._caller.result(lambda: attend(request, metadata=self._metadata))
         self._attending.add_done_callback(self._left)
 
     # --- calls ---
@@ -99,38 +96,37 @@ class Link:
         """The reply to a request, waiting for it as long as it takes; the error that the server raised."""
         self._check()
         request.call = secrets.token_bytes(8)
-        asked = _Asked(self._action.future(_action(request), metadata=self._metadata), request.call)
-        return session.Reply.FromString(self._awaited(asked).body)
+        action = _action(request)
+        answer = self._answer(Asked(request.call), lambda: self._action.future(action, metadata=self._metadata))
+        return session.Reply.FromString(answer.body)
 
     def send(self, request: Any, messages: Callable[[Any], Iterable[bytes]]) -> Any:
         """The reply to a request with which the ``messages`` come that are made of it, in this thread."""
         self._check()
         request.call = secrets.token_bytes(8)
-        outgoing = Outgoing()
-        asked = _Asked(self._put.future(outgoing, metadata=self._metadata), request.call)
-        with self._lock:
-            self._asked = asked
-        try:
-            for message in messages(request):
-                while not (asked.future.done() or outgoing.put(message, INTERRUPT_INTERVAL)):
-                    pass
-                if asked.cancelled is not None:
-                    raise QueryCanceled("the statement was cancelled")
-                if asked.future.done():
-                    break
-        except BaseException:
-            asked.future.cancel()  # before the end of the messages, which the server would take for all of them
-            raise
-        finally:
+        asked, outgoing = Asked(request.call), Outgoing()
+        with self._calling(asked):
+            try:
+                self._caller.begin(asked, lambda: self._put.future(outgoing, metadata=self._metadata))
+                for message in messages(request):
+                    while not (asked.is_over or outgoing.put(message, INTERRUPT_INTERVAL)):
+                        pass
+                    if asked.cancelled is not None:
+                        raise QueryCanceled("the statement was cancelled")
+                    if asked.is_over:
+                        break
+            except BaseException:
+                self._caller.submit(asked.end)  # before the end of the messages, which the server would take for all
+                self._caller.submit(outgoing.end)
+                raise
             outgoing.end()
-            if asked.future.cancelled():
-                self._forget(asked)
-        return session.Reply.FromString(self._awaited(asked).app_metadata)
+            return session.Reply.FromString(self._awaited(asked).app_metadata)
 
-    def stream(self, ticket: bytes) -> Any:
+    def stream(self, ticket: bytes) -> StreamCall:
         """The call that brings the rows of a result, begun at once: the server keeps none for long that nobody fetches."""
         self._check()
-        return self._get(ticket, metadata=self._metadata)
+        call = self._caller.result(lambda: self._get(ticket, metadata=self._metadata))
+        return StreamCall(call, lambda: self._caller.submit(call.cancel))
 
     def failure(self, failed: Any) -> Error:
         """The error of a failed call."""
@@ -152,29 +148,54 @@ class Link:
                 return
             self._closing = True
         if self._lost is None:
-            try:
-                farewell = flight.Action(type="CloseSession", body=flight.CloseSessionRequest().SerializeToString())
-                self._action(farewell, timeout=_LEAVING, metadata=self._metadata)
-            except grpc.RpcError:
-                pass  # it is gone already, or notices when the connection ends
-        self._attending.cancel()
-        self._channel.close()
+            farewell = flight.Action(type="CloseSession", body=flight.CloseSessionRequest().SerializeToString())
+            asked = Asked()
+            self._caller.begin(asked, lambda: self._action.future(farewell, timeout=_LEAVING, metadata=self._metadata))
+            asked.wait(_LEAVING)  # however it ends: the server is gone already, or notices when the connection ends
+        self._caller.submit(self._attending.cancel)
+        self._let_go()
 
     # --- inside ---
 
-    def _awaited(self, asked: _Asked) -> Any:
+    def _let_go(self) -> None:
+        self._caller.submit(self._channel.close)
+        self._caller.end()
+
+    def _answer(self, asked: Asked, begin: Callable[[], Any]) -> Any:
+        with self._calling(asked):
+            return self._awaited(asked, begin)
+
+    @contextmanager
+    def _calling(self, asked: Asked) -> Iterator[None]:
+        """Within reach of ``cancel``."""
         with self._lock:
             self._asked = asked
         try:
-            while True:
-                try:
-                    answer = asked.future.result(timeout=INTERRUPT_INTERVAL)
-                except grpc.FutureTimeoutError:
-                    if asked.cancelled is not None and time.monotonic() - asked.cancelled > _CANCELLING:
-                        asked.future.cancel()
-                    continue
-                self._keep_state(asked.future)
-                return answer
+            yield
+        finally:
+            with self._lock:
+                self.was_cancelled = asked.cancelled is not None
+                self._asked = None
+
+    def _awaited(self, asked: Asked, begin: Callable[[], Any] | None = None) -> Any:
+        try:
+            if begin is not None:
+                self._caller.begin(asked, begin)
+            while not asked.wait(INTERRUPT_INTERVAL) and self._caller.is_alive:
+                if asked.cancelled is not None and time.monotonic() - asked.cancelled > _CANCELLING:
+                    self._caller.submit(asked.end)
+        except BaseException:  # Ctrl-C
+            self._interrupted(asked)
+            raise
+        return self._outcome(asked)
+
+    def _outcome(self, asked: Asked) -> Any:
+        if asked.future is None or not asked.is_over:
+            if self._closing:
+                raise ConnectionClosed("the connection is closed") from asked.failure
+            raise asked.failure or ConnectionLost("the call did not begin")
+        try:
+            answer = asked.future.result()
         except grpc.FutureCancelledError:
             raise QueryCanceled("the statement was cancelled") from None
         except grpc.RpcError:
@@ -182,31 +203,21 @@ class Link:
             if self._closing:
                 raise ConnectionClosed("the connection is closed") from None
             raise self._lost or error_of(asked.future, self.uri) from None
-        except BaseException:  # Ctrl-C
-            self._interrupted(asked)
-            raise
-        finally:
-            self._forget(asked)
+        self._keep_state(asked.future)
+        return answer
 
-    def _interrupted(self, asked: _Asked) -> None:
+    def _interrupted(self, asked: Asked) -> None:
         if asked.cancelled is None:
             asked.cancelled = time.monotonic()
             self._ask_to_cancel(asked)
-        try:
-            asked.future.exception(timeout=_INTERRUPTED)
+        if not asked.wait(_INTERRUPTED):
+            self._caller.submit(asked.end)
+        elif asked.future is not None and not asked.future.cancelled():
             self._keep_state(asked.future)
-        except (grpc.FutureTimeoutError, grpc.FutureCancelledError):
-            asked.future.cancel()
 
-    def _ask_to_cancel(self, asked: _Asked) -> None:
-        request = session.Request(cancel=session.Cancel(call=asked.id))
-        self._action.future(_action(request), metadata=self._metadata, timeout=_CANCELLING)
-
-    def _forget(self, asked: _Asked) -> None:
-        with self._lock:
-            self.was_cancelled = asked.cancelled is not None
-            if self._asked is asked:
-                self._asked = None
+    def _ask_to_cancel(self, asked: Asked) -> None:
+        request = _action(session.Request(cancel=session.Cancel(call=asked.id)))
+        self._caller.submit(lambda: self._action.future(request, metadata=self._metadata, timeout=_CANCELLING))
 
     def _keep_state(self, future: Any) -> None:
         for name, value in future.trailing_metadata() or ():

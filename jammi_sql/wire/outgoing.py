@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 import pyarrow as pa
@@ -29,36 +28,34 @@ class Outgoing:
     """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._messages: deque[bytes] = deque()
-        self._ended = False
+        # Both queues, and no lock of Python's: Ctrl-C might leave one taken, see Caller.
+        self._messages: SimpleQueue[bytes | None] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()
+        for _ in range(_AHEAD):
+            self._room.put(None)
 
     def put(self, message: bytes, timeout: float) -> bool:
         """Whether there was room for it within so many seconds."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._messages) < _AHEAD, timeout):
-                return False
-            self._messages.append(message)
-            self._changed.notify_all()
-            return True
+        try:
+            self._room.get(timeout=timeout)
+        except Empty:
+            return False
+        self._messages.put(message)
+        return True
 
     def end(self) -> None:
         """There are no more."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._messages.put(None)
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        with self._changed:
-            self._changed.wait_for(lambda: self._messages or self._ended)
-            if not self._messages:
-                raise StopIteration
-            message = self._messages.popleft()
-            self._changed.notify_all()
-            return message
+        message = self._messages.get()
+        if message is None:
+            raise StopIteration
+        self._room.put(None)
+        return message
 
 
 def of_rows(request: Any, reader: pa.RecordBatchReader) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from ..errors import Error, InterfaceError
 from ..flight.framing import encapsulated, unframed
+from .stream_call import StreamCall
 
 __all__ = ["Stream"]
 
@@ -30,7 +31,7 @@ class Stream:
     gRPC's streams can be waited for without a limit only. So a thread pulls, from the first time that a batch is asked for.
     """
 
-    def __init__(self, schema: pa.Schema, call: Any, error_of: Callable[[Any], Error]) -> None:
+    def __init__(self, schema: pa.Schema, call: StreamCall, error_of: Callable[[Any], Error]) -> None:
         """``call`` has begun; ``error_of`` makes an error of this package of one of gRPC's."""
         self._schema = schema
         self._call = call
@@ -109,7 +110,7 @@ class Stream:
         return None
 
     def _pump(self) -> None:
-        messages = _Messages(self._call)
+        messages = _Messages(self._call.messages)
         failure: Exception | None = None
         try:
             with pa.ipc.open_stream(pa.PythonFile(messages, mode="r")) as reader:

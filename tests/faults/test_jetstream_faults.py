@@ -214,7 +214,7 @@ def test_a_publisher_never_waits_for_a_silent_server_and_what_is_too_much_is_lef
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     count, rows = 30, 45_000  # of a megabyte each: more than may be unacknowledged and waiting together
-    writer, reader = world.open(queue=5, connect_timeout=20.0, heartbeat=20.0), world.open()
+    writer, reader = world.open(queue=5, connect_timeout=200.0, heartbeat=200.0), world.open()
     until_connected(writer, reader)
     with reader.subscriber.subscribe(world.topic) as subscription, writer.subscriber.subscribe(world.topic) as own:
         until_delivered(reader, world.topic)

@@ -291,6 +291,29 @@ def test_ctrl_c_ends_the_statement_and_the_session_goes_on(wire_target: StoreTar
         assert client.stdout.readline() == "[(7,)]\n"
 
 
+def test_ctrl_c_at_any_step_of_a_call_leaves_the_connection_well(wire_target: StoreTarget) -> None:
+    # What Ctrl-C does, at moments of which many lie within the Python code that begins a call.
+    program = (
+        "import random, signal, jammi_sql\n"
+        "def interrupt(*_):\n"
+        "    raise KeyboardInterrupt\n"
+        "signal.signal(signal.SIGALRM, interrupt)\n"
+        f"conn = jammi_sql.connect({wire_target.target!r})\n"
+        "chance = random.Random(2)\n"
+        "for _ in range(20):\n"
+        "    try:\n"
+        "        signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.0003, 0.01))\n"
+        "        conn.execute('SELECT count(*) FROM generate_series(1, 100000000000)').fetchall()\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
+        "    assert conn.execute('SELECT 7').fetchall() == [(7,)]\n"
+        "conn.close()\n"
+        "print('well')\n"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT * 3).stdout == "well\n"
+
+
 @pytest.mark.parametrize("left", ["SELECT a FROM subscribe('t')", "SELECT value FROM generate_series(1, 100000000)"])
 def test_a_program_may_end_with_a_result_open(wire_target: StoreTarget, left: str) -> None:
     program = (
