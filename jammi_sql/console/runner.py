@@ -8,11 +8,11 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from ..ctrl_c import CtrlCHeld
 from ..dbapi import Connection, Cursor
 from ..dialect import Parsed, parse
 from ..errors import Error
 from .complaint import complaint
-from .ctrl_c import CtrlCHeld
 from .formats import Format
 from .narration import say
 from .progress import ProgressLine

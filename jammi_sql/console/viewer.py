@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from ..ctrl_c import CtrlCHeld
 from ..dbapi import Connection, Cursor
 from ..dbapi.values import rows
 from ..dialect import Parsed
 from . import pager, terminal
-from .ctrl_c import CtrlCHeld
 from .formats import FORMATS
 from .interrupting import Statements
 from .layout import Layout, Row, rows_of

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jammi_sql.console.ctrl_c import CtrlCHeld
 from jammi_sql.console.files import ParquetFormat
+from jammi_sql.ctrl_c import CtrlCHeld
 
 
 def ctrl_c() -> None:
@@ -70,7 +70,7 @@ def test_a_wait_gives_what_it_waited_for() -> None:
 def test_a_program_that_ignores_it_goes_on_ignoring_it() -> None:
     program = (
         "import signal\n"
-        "from jammi_sql.console.ctrl_c import CtrlCHeld\n"
+        "from jammi_sql.ctrl_c import CtrlCHeld\n"
         "with CtrlCHeld() as held:\n"
         "    held.wait(lambda: signal.raise_signal(signal.SIGINT))\n"
         "print('went on')\n"

@@ -311,7 +311,7 @@ def test_ctrl_c_at_any_step_of_a_call_leaves_the_connection_well(wire_target: St
         "print('well')\n"
     )
     command = [sys.executable, "-c", program]
-    assert subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT * 3).stdout == "well\n"
+    assert subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT * 3).stdout == "well\n"
 
 
 @pytest.mark.parametrize("left", ["SELECT a FROM subscribe('t')", "SELECT value FROM generate_series(1, 100000000)"])

@@ -1,4 +1,4 @@
-"""Ctrl-C that ends a wait for rows, never a half of what is written."""
+"""Ctrl-C that waits for a moment in which it does no harm."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ class CtrlCHeld:
     """Ctrl-C is held back within, and raised at the end or by ``wait``, in which it has its usual effect.
 
     ``KeyboardInterrupt`` may come between any two steps of Python: between the bytes that a file took and the note that
-    it took them, which writes them twice. A second Ctrl-C is not held back, for what is written to may take nothing.
+    it took them, which writes them twice, or in what DataFusion asks of Python, which loses it. A second Ctrl-C is not
+    held back, for what is written to may take nothing.
     Where Ctrl-C has another effect than that, or none, as in programs begun with ``nohup``, it keeps it.
     """
 
     def __init__(self) -> None:
         self._held = False
         self._pending = False
+
+    @property
+    def came(self) -> bool:
+        """Whether one is held back now."""
+        return self._pending
 
     def wait(self, call: Callable[[], _T]) -> _T:
         """What ``call`` gives, which Ctrl-C may end."""
