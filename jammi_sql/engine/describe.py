@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from .asof import AsofJoins
 from .attached_objects import attached_objects
 from .catalog_provider import SYSTEM
 from .live_source import LiveProvider
+from .planning import Planning
 from .relations import inserted_relations
 from .remote_calls import remote_relations
 from .staging import RowsRelation
@@ -25,7 +27,7 @@ from .system_views import SYSTEM_VIEWS
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["objects", "relations", "result_schema", "table_schema"]
+__all__ = ["READS", "objects", "probing", "relations", "result_schema", "table_schema"]
 
 _OBJECTS = pa.schema(
     [  # type: ignore[arg-type] # the stubs want one kind of pair
@@ -49,7 +51,8 @@ _SHOWS = (
     statements.ShowTenant,
     statements.ShowSetting,
 )
-_READS = frozenset({"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", ""})
+READS: Final = frozenset({"SELECT", "WITH", "VALUES", "FROM", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", ""})
+"""First words of queries."""
 
 
 def result_schema(session: Session, parsed: Parsed, parameters: Mapping[str, pa.Scalar]) -> pa.Schema | None:
@@ -59,7 +62,7 @@ def result_schema(session: Session, parsed: Parsed, parameters: Mapping[str, pa.
     values = {key: parameters.get(key, unknown) for key in parsed.parameters}
     if isinstance(statement, statements.Explain):
         return pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
-    if isinstance(statement, statements.Query) and statement.keyword in _READS:
+    if isinstance(statement, statements.Query) and statement.keyword in READS:
         return _query_schema(session, statement, values)
     if isinstance(statement, _CHANGES) and statement.returning is not None:
         return _returned_schema(session, statement, statement.returning, values)
@@ -88,6 +91,13 @@ def _returned_schema(
 
 
 def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
+    with probing(session, query, values) as planning:
+        return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
+
+
+@contextmanager
+def probing(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> Iterator[Planning]:
+    """Within, a query can be planned, and nothing of it runs."""
     from .live import subscribed_topic  # noqa: PLC0415
 
     probes: dict[str, Any] = {
@@ -98,7 +108,7 @@ def _query_schema(session: Session, query: statements.Query, values: Mapping[str
         if query.asofs:
             probes |= AsofJoins(session, planning, query, values, probes).relations
         with inserted_relations(session.relations, probes):
-            return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
+            yield planning
 
 
 def table_schema(session: Session, catalog: str | None, schema: str | None, table: str) -> pa.Schema:

@@ -53,6 +53,7 @@ from .world import World
 
 if TYPE_CHECKING:
     from .engine import Engine
+    from .outline import Outline
     from .session_metadata import SessionMetadata
 
 __all__ = ["Session"]
@@ -680,6 +681,13 @@ class Session:
 
         with self.exclusively():
             return result_schema(self, self._parse_one(text), dict(parameters or {}))
+
+    def outline(self, text: str) -> Outline:
+        """The parameters of the one statement in ``text`` and its columns, as far as they are known before it has values."""
+        from .outline import outline  # noqa: PLC0415 - servers alone ask
+
+        with self.exclusively():
+            return outline(self, self._parse_one(text))
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

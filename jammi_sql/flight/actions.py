@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
 from ..errors import Error, FeatureNotSupported, InvalidParameter, PermissionDenied
 from ..tenancy import TenantId
 from .calls import Call, going_down
@@ -57,7 +55,7 @@ async def _prepare(service: Service, call: Call, request: Any) -> bytes:
     if prepared.schema is not None:
         result.dataset_schema = ipc_schema(prepared.schema)
     if prepared.keys:
-        result.parameter_schema = ipc_schema(pa.schema([pa.field(key, pa.null()) for key in prepared.keys]))
+        result.parameter_schema = ipc_schema(prepared.parameters)
     return wrap(result)
 
 

@@ -93,12 +93,18 @@ class Prepared:
 
     client: Client
     text: str
-    keys: tuple[str, ...]
+    parameters: pa.Schema
+    """A column for each parameter, by its key; of type null where only a value tells."""
     schema: pa.Schema | None
     is_update: bool
     transaction: bytes | None
     handle: bytes = field(default_factory=_handle)
     rows: pa.Table | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of its parameters."""
+        return tuple(self.parameters.names)
 
 
 @dataclass(eq=False)

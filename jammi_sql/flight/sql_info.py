@@ -15,8 +15,11 @@ __all__ = ["sql_info"]
 
 Value = str | bool | int | list[str] | dict[int, list[int]]
 
-_BIGINTS: Final = frozenset(range(541, 562)) - {556}
-"""Infos whose numbers are 64 bits wide; all other numbers are 32."""
+_LIMITS: Final = frozenset(range(541, 562)) - {556}
+"""Infos that say how long, wide or many something may be."""
+_BIGINTS: Final = _LIMITS | {503, 505, 507, 562}
+"""Infos whose numbers are 64 bits wide; all other numbers are 32. The last four are 32 bits by the protocol's comments,
+but the drivers of ODBC (503, 505, 507) and JDBC (562) read them as 64, and nobody else reads them."""
 
 
 def _values(limits: Limits, *, read_only: bool) -> Mapping[int, Value]:
@@ -46,14 +49,26 @@ def _values(limits: Limits, *, read_only: bool) -> Mapping[int, Value]:
         505: 0,  # SQL_QUOTED_IDENTIFIER_CASE: there is no number for "kept as it is"
         506: True,  # SQL_ALL_TABLES_ARE_SELECTABLE
         507: 0,  # SQL_NULL_ORDERING: as if greater than everything
+        **dict.fromkeys(_LIMITS, 0),  # SQL_MAX_...: no limit, or none that is known; drivers of JDBC fail where one is missing
         508: [  # SQL_KEYWORDS: those that are not of SQL-92
             "ASOF", "ATTACH", "CACHED", "DETACH", "IDLE_TIMEOUT", "LATEST", "MUTABLE", "REFRESH", "SUBSCRIBE", "TOPIC",
             "TOPICS",
         ],
+        509: [  # SQL_NUMERIC_FUNCTIONS, these four as ODBC and JDBC call them
+            "ABS", "ACOS", "ASIN", "ATAN", "ATAN2", "COS", "COT", "DEGREES", "EXP", "FLOOR", "LOG", "LOG10", "PI", "POWER",
+            "RADIANS", "RAND", "ROUND", "SIN", "SQRT", "TAN",
+        ],
+        510: [  # SQL_STRING_FUNCTIONS
+            "ASCII", "BIT_LENGTH", "CHAR_LENGTH", "CHARACTER_LENGTH", "CONCAT", "LEFT", "LENGTH", "LTRIM", "OCTET_LENGTH",
+            "POSITION", "REPEAT", "REPLACE", "RIGHT", "RTRIM", "SUBSTRING",
+        ],
+        511: ["IFNULL"],  # SQL_SYSTEM_FUNCTIONS
+        512: ["CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP", "EXTRACT", "NOW"],  # SQL_DATETIME_FUNCTIONS
         513: "\\",  # SQL_SEARCH_STRING_ESCAPE
         514: "",  # SQL_EXTRA_NAME_CHARACTERS
         515: True,  # SQL_SUPPORTS_COLUMN_ALIASING
         516: True,  # SQL_NULL_PLUS_NULL_IS_NULL
+        517: {},  # SQL_SUPPORTS_CONVERT: there is no function CONVERT, but CAST
         518: True,  # SQL_SUPPORTS_TABLE_CORRELATION_NAMES
         519: False,  # SQL_SUPPORTS_DIFFERENT_TABLE_CORRELATION_NAMES
         520: True,  # SQL_SUPPORTS_EXPRESSIONS_IN_ORDER_BY
@@ -64,23 +79,31 @@ def _values(limits: Limits, *, read_only: bool) -> Mapping[int, Value]:
         525: 1,  # SQL_SUPPORTED_GRAMMAR: minimum
         526: 1,  # SQL_ANSI92_SUPPORTED_LEVEL: entry
         527: False,  # SQL_SUPPORTS_INTEGRITY_ENHANCEMENT_FACILITY
-        528: 2,  # SQL_OUTER_JOINS_SUPPORT_LEVEL: full
+        # SQL_OUTER_JOINS_SUPPORT_LEVEL: limited and full. A number by the protocol's comments, but every driver looks at bits.
+        528: 6,
         529: "schema",  # SQL_SCHEMA_TERM
+        530: "procedure",  # SQL_PROCEDURE_TERM
         531: "catalog",  # SQL_CATALOG_TERM
         532: True,  # SQL_CATALOG_AT_START
+        533: 0,  # SQL_SCHEMAS_SUPPORTED_ACTIONS: there are no procedures, indexes and privileges
+        534: 0,  # SQL_CATALOGS_SUPPORTED_ACTIONS
         535: 0,  # SQL_SUPPORTED_POSITIONED_COMMANDS
         536: False,  # SQL_SELECT_FOR_UPDATE_SUPPORTED
         537: False,  # SQL_STORED_PROCEDURES_SUPPORTED
         538: 7,  # SQL_SUPPORTED_SUBQUERIES: in comparisons, EXISTS and IN
         539: True,  # SQL_CORRELATED_SUBQUERIES_SUPPORTED
         540: 3,  # SQL_SUPPORTED_UNIONS
-        557: 0,  # SQL_MAX_STATEMENT_LENGTH: no limit that is known
+        556: False,  # SQL_MAX_ROW_SIZE_INCLUDES_BLOBS
         562: 2,  # SQL_DEFAULT_TRANSACTION_ISOLATION: READ COMMITTED
         563: True,  # SQL_TRANSACTIONS_SUPPORTED
         564: 4,  # SQL_SUPPORTED_TRANSACTIONS_ISOLATION_LEVELS: READ COMMITTED
         565: False,  # SQL_DATA_DEFINITION_CAUSES_TRANSACTION_COMMIT
         566: False,  # SQL_DATA_DEFINITIONS_IN_TRANSACTIONS_IGNORED
         567: 2,  # SQL_SUPPORTED_RESULT_SET_TYPES: forward only
+        568: 0,  # SQL_SUPPORTED_CONCURRENCIES_FOR_RESULT_SET_UNSPECIFIED
+        569: 2,  # ..._FORWARD_ONLY: read only
+        570: 0,  # ..._SCROLL_SENSITIVE
+        571: 0,  # ..._SCROLL_INSENSITIVE
         572: True,  # SQL_BATCH_UPDATES_SUPPORTED
         573: True,  # SQL_SAVEPOINTS_SUPPORTED
         574: False,  # SQL_NAMED_PARAMETERS_SUPPORTED: in calls of procedures

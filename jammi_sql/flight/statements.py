@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from ..dbapi.parameters import bind, bind_many
 from ..engine.session import Session
-from ..errors import Error, FeatureNotSupported, InvalidParameter, NoActiveTransaction
+from ..errors import FeatureNotSupported, InvalidParameter, NoActiveTransaction
 from ..results import BatchResult, CommandResult, Result
 from .calls import Call
 from .clients import Clients, Prepared, Waiting
@@ -168,24 +168,20 @@ class Statements:
     # --- prepared statements ---
 
     async def prepare(self, call: Call, text: str, transaction: bytes | None) -> Prepared:
-        """Check a statement and remember it."""
+        """Check a statement and remember it.
+
+        Its parameters have the types that they are known to have, for drivers of JDBC and ODBC send nothing else; a value of
+        another type is taken all the same.
+        """
         call.text = text
         seat = self._clients.seat(call.client, transaction, follows=True)
         assert seat is not None
         session = seat.session
 
-        def look() -> tuple[tuple[str, ...], pa.Schema | None, bool]:
-            keys = session.parameter_keys(text)
-            try:
-                schema = session.result_schema(text)
-            except Error:
-                if not keys:
-                    raise
-                return keys, None, False  # what it returns may hang on its parameters
-            return keys, schema, schema is None
-
-        keys, schema, is_update = await self._work.run(seat, look)
-        prepared = Prepared(call.client, text, keys, schema, is_update, transaction)
+        found = await self._work.run(seat, lambda: session.outline(text))
+        is_update = found.is_complete and found.columns is None
+        types = pa.schema(list(found.parameters.items()))
+        prepared = Prepared(call.client, text, types, found.columns, is_update, transaction)
         self._clients.keep_prepared(prepared)
         return prepared
 
