@@ -99,12 +99,12 @@ public class Trial {
           + "at TIMESTAMP, zoned TIMESTAMP WITH TIME ZONE, hour TIME, parts BIGINT[])"));
     });
     check("parameters have the types of their columns", () -> {
-      try (FlightSqlClient.PreparedStatement statement = client.prepare(
+      try (Prepared statement = prepare(
           "INSERT INTO java_things (id, ok, tiny, small, plain, single, double, price, name, data, day, at, zoned, hour) "
-              + "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", options)) {
-        same("[]", statement.getResultSetSchema().getFields().toString());
+              + "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")) {
+        same("[]", statement.it.getResultSetSchema().getFields().toString());
         List<String> types = new ArrayList<>();
-        for (Field field : statement.getParameterSchema().getFields()) {
+        for (Field field : statement.it.getParameterSchema().getFields()) {
           types.add(field.getType().toString());
         }
         same(14, types.size());
@@ -113,9 +113,9 @@ public class Trial {
       }
     });
     check("rows of parameters, bound again and again, are one update", () -> {
-      try (FlightSqlClient.PreparedStatement statement =
-              client.prepare("INSERT INTO java_things (id, name, price, ok) VALUES (?, ?, ?, ?)", options);
-          VectorSchemaRoot values = VectorSchemaRoot.create(statement.getParameterSchema(), allocator)) {
+      try (Prepared statement =
+              prepare("INSERT INTO java_things (id, name, price, ok) VALUES (?, ?, ?, ?)");
+          VectorSchemaRoot values = VectorSchemaRoot.create(statement.it.getParameterSchema(), allocator)) {
         for (int place = 0; place < 3; place++) { // as the driver's executeBatch does
           ((BigIntVector) values.getVector(0)).setSafe(place, place + 1);
           if (place == 2) {
@@ -126,25 +126,25 @@ public class Trial {
           ((DecimalVector) values.getVector(2)).setSafe(place, new BigDecimal("1.50"));
           ((BitVector) values.getVector(3)).setSafe(place, 1);
           values.setRowCount(place + 1);
-          statement.setParameters(values);
+          statement.it.setParameters(values);
         }
-        same(3L, statement.executeUpdate(options));
+        same(3L, statement.it.executeUpdate(options));
       }
       same(3L, value("SELECT count(*) FROM java_things WHERE price = 1.50 AND ok"));
       same(1L, value("SELECT count(*) FROM java_things WHERE name IS NULL"));
     });
     check("a query with parameters, twice", () -> {
-      try (FlightSqlClient.PreparedStatement statement =
-              client.prepare("SELECT id, name FROM java_things WHERE id >= ? AND name LIKE ? ORDER BY id LIMIT ?", options);
-          VectorSchemaRoot values = VectorSchemaRoot.create(statement.getParameterSchema(), allocator)) {
-        same(2, statement.getResultSetSchema().getFields().size());
+      try (Prepared statement =
+              prepare("SELECT id, name FROM java_things WHERE id >= ? AND name LIKE ? ORDER BY id LIMIT ?");
+          VectorSchemaRoot values = VectorSchemaRoot.create(statement.it.getParameterSchema(), allocator)) {
+        same(2, statement.it.getResultSetSchema().getFields().size());
         for (int first = 1; first <= 2; first++) {
           ((BigIntVector) values.getVector(0)).setSafe(0, first);
           ((VarCharVector) values.getVector(1)).setSafe(0, "n%".getBytes(StandardCharsets.UTF_8));
           ((BigIntVector) values.getVector(2)).setSafe(0, 10);
           values.setRowCount(1);
-          statement.setParameters(values);
-          same(3 - first, rows(statement.execute(options)).size());
+          statement.it.setParameters(values);
+          same(3 - first, rows(statement.it.execute(options)).size());
         }
       }
     });
@@ -213,9 +213,10 @@ public class Trial {
     check("transactions and savepoints", () -> {
       FlightSqlClient.Transaction transaction = client.beginTransaction(options);
       client.executeUpdate("INSERT INTO java_things (id) VALUES (10)", transaction, options);
-      FlightSqlClient.Savepoint savepoint = client.beginSavepoint(transaction, "one", options);
+      client.release(client.beginSavepoint(transaction, "one", options), options);
+      client.executeUpdate("SAVEPOINT two", transaction, options); // client.rollback(savepoint) of 18.3 sends a release
       client.executeUpdate("INSERT INTO java_things (id) VALUES (11)", transaction, options);
-      client.rollback(savepoint, options);
+      client.executeUpdate("ROLLBACK TO two", transaction, options);
       client.commit(transaction, options);
       same("[{id=10}]", rows(client.execute("SELECT id FROM java_things WHERE id >= 10", options)).toString());
       FlightSqlClient.Transaction undone = client.beginTransaction(options);
@@ -291,15 +292,32 @@ public class Trial {
 
   // --- as the driver runs statements: all are prepared ---
 
+  static class Prepared implements AutoCloseable {
+    final FlightSqlClient.PreparedStatement it;
+
+    Prepared(String text) {
+      it = client.prepare(text, options);
+    }
+
+    @Override
+    public void close() { // by itself it would leave the token out
+      it.close(options);
+    }
+  }
+
+  static Prepared prepare(String text) {
+    return new Prepared(text);
+  }
+
   static long run(String text) {
-    try (FlightSqlClient.PreparedStatement statement = client.prepare(text, options)) {
-      return statement.executeUpdate(options);
+    try (Prepared statement = prepare(text)) {
+      return statement.it.executeUpdate(options);
     }
   }
 
   static long update(String text, Object... given) {
-    try (FlightSqlClient.PreparedStatement statement = client.prepare(text, options);
-        VectorSchemaRoot values = VectorSchemaRoot.create(statement.getParameterSchema(), allocator)) {
+    try (Prepared statement = prepare(text);
+        VectorSchemaRoot values = VectorSchemaRoot.create(statement.it.getParameterSchema(), allocator)) {
       for (int place = 0; place < given.length; place++) {
         if (given[place] instanceof Long) {
           ((BigIntVector) values.getVector(place)).setSafe(0, (Long) given[place]);
@@ -308,14 +326,14 @@ public class Trial {
         }
       }
       values.setRowCount(1);
-      statement.setParameters(values);
-      return statement.executeUpdate(options);
+      statement.it.setParameters(values);
+      return statement.it.executeUpdate(options);
     }
   }
 
   static Object value(String text) throws Exception {
-    try (FlightSqlClient.PreparedStatement statement = client.prepare(text, options)) {
-      return rows(statement.execute(options)).get(0).values().iterator().next();
+    try (Prepared statement = prepare(text)) {
+      return rows(statement.it.execute(options)).get(0).values().iterator().next();
     }
   }
 
