@@ -28,6 +28,8 @@ __all__ = ["Outline", "outline"]
 _TARGET = "__target"
 _OFFSETS = frozenset({"from", "until"})
 Types = dict[str, pa.DataType]
+_Change = statements.Insert | statements.Update | statements.Delete | statements.Merge
+_CHANGES = (statements.Insert, statements.Update, statements.Delete, statements.Merge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,11 @@ def _read(found: Types, session: Session, statement: statements.Statement, keys:
         return
     if isinstance(statement, statements.Insert):
         _read_inserted(found, session, statement, keys)
-    for text in _probes(statement):
-        body = statement.body  # type: ignore[attr-defined] # of all that have probes
-        query = statements.Query("SELECT", text, body.subscribes, body.words, body.remotes, body.asofs)
-        _read_query(found, session, query, keys)
+    if isinstance(statement, _CHANGES):
+        body = statement.body
+        for text in _probes(statement):
+            query = statements.Query("SELECT", text, body.subscribes, body.words, body.remotes, body.asofs)
+            _read_query(found, session, query, keys)
 
 
 def _read_plain(found: Types, session: Session, statement: statements.Statement) -> bool:
@@ -158,8 +161,9 @@ def _read_inserted(found: Types, session: Session, statement: statements.Insert,
     try:
         every = _target_columns(session, statement.target)
         if every is None:
-            parts = statement.target.parts
-            every = table_schema(session, *(None,) * (3 - len(parts)), *parts)
+            *owners, table = statement.target.parts
+            catalog, namespace = (None, None, *owners)[-2:]
+            every = table_schema(session, catalog, namespace, table)
         names = every.names if statement.columns is None else statement.columns
         schema = pa.schema([every.field(name).with_nullable(True) for name in names])
         edits = [(start, end, "NULL") for start, end, _ in statement.defaults]
@@ -174,7 +178,8 @@ def _read_inserted(found: Types, session: Session, statement: statements.Insert,
 def _add(found: Types, session: Session, plan: Any) -> None:
     def typed(expression: Any) -> pa.DataType | None:
         schema: pa.Schema = session.context.sql("SELECT 1").select(Expr(expression).alias("typed")).schema()
-        return schema.field(0).type
+        found: pa.DataType = schema.field(0).type
+        return found
 
     for key, data_type in placeholder_types(plan, typed).items():
         found.setdefault(key, data_type)
@@ -183,7 +188,7 @@ def _add(found: Types, session: Session, plan: Any) -> None:
 # --- the expressions of changes, as queries ---
 
 
-def _probes(statement: Any) -> Iterator[Fragment]:
+def _probes(statement: _Change) -> Iterator[Fragment]:
     """Queries with all the expressions of a statement that changes rows."""
     match statement:
         case statements.Insert():
@@ -203,8 +208,6 @@ def _probes(statement: Any) -> Iterator[Fragment]:
         case statements.Merge():
             yield from _merge_probes(statement)
             target = _named(statement.target, statement.target_alias)
-        case _:
-            return
     if statement.returning is not None:
         yield compose("SELECT ", statement.returning, "\n FROM ", target)
 
@@ -234,7 +237,7 @@ def _selected(values: Sequence[Fragment], source: Fragment, condition: Fragment 
     return compose(*pieces) if condition is None else compose(*pieces, " WHERE (", condition, "\n)")
 
 
-def _assigned(statement: Any, assignments: Sequence[statements.Assignment]) -> list[Fragment]:
+def _assigned(statement: _Change, assignments: Sequence[statements.Assignment]) -> list[Fragment]:
     """``column = (value)``, so that a value that is a parameter has the type of its column."""
     return [
         compose(_column(statement, each.column), " = (", each.value, "\n)")
@@ -243,7 +246,7 @@ def _assigned(statement: Any, assignments: Sequence[statements.Assignment]) -> l
     ]
 
 
-def _column(statement: Any, name: str) -> str:
+def _column(statement: _Change, name: str) -> str:
     alias = statement.target_alias if isinstance(statement, statements.Merge) else statement.alias
     return f"{quote_identifier(alias or statement.target.parts[-1])}.{quote_identifier(name)}"
 

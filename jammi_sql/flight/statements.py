@@ -13,6 +13,7 @@ from ..errors import FeatureNotSupported, InvalidParameter, NoActiveTransaction
 from ..results import BatchResult, CommandResult, Result
 from .calls import Call
 from .clients import Clients, Prepared, Waiting
+from .unions import has_unions, without_unions
 from .upload import Upload
 from .work import Seat, Work
 
@@ -112,6 +113,8 @@ class Statements:
         def run() -> int:
             if upload.has_rows:
                 given = upload.reader()
+                if has_unions(given.schema):
+                    given = without_unions(_table(given, self._bound_bytes)).to_reader()
                 if given.schema.names:
                     return session.execute_many(prepared.text, bind_many(prepared.keys, given))
             return _count(_run(session, prepared, prepared.rows))
@@ -123,7 +126,10 @@ class Statements:
         seat = self._prepared_seat(call, prepared)
 
         def read() -> pa.Table | None:
-            return _table(upload.reader(), self._bound_bytes) if upload.has_rows else None
+            if not upload.has_rows:
+                return None
+            table = _table(upload.reader(), self._bound_bytes)
+            return without_unions(table) if has_unions(table.schema) else table
 
         rows = await self._reading(upload, self._work.run(Seat(seat.session), read))
         prepared.rows = rows if rows is not None and rows.num_columns else None

@@ -130,6 +130,41 @@ def test_what_the_server_says_of_itself(raw: Raw) -> None:
     assert {row["info_name"]: row["value"] for row in everything.to_pylist()}[3] is True
 
 
+def test_what_drivers_ask_for_is_there_and_of_the_type_that_they_read() -> None:
+    everything = sql_info([], Limits(), read_only=False)
+    kinds = dict(
+        zip(everything.column(0).to_pylist(), everything.column(1).combine_chunks().type_codes.to_pylist(), strict=True)
+    )
+    assert set(range(500, 577)) - set(kinds) == set()  # drivers of JDBC fail where one is missing
+    bigint, bitmask, texts = 2, 3, 4
+    assert {number for number, kind in kinds.items() if kind == bigint} == {
+        503, 505, 507, *range(541, 556), *range(557, 563),
+    }  # fmt: skip
+    assert {522, 525, 526, 528, 533, 534, 535, 538, 540, 564, 567, *range(568, 572)} <= {
+        number for number, kind in kinds.items() if kind == bitmask
+    }
+    assert [kinds[number] for number in range(508, 513)] == [texts] * 5
+
+
+CALLS = {
+    "ATAN2": "ATAN2(1.0, 2.0)", "LOG": "LOG(2.0)", "PI": "PI()", "POWER": "POWER(2, 3)", "RAND": "RAND()",
+    "CONCAT": "CONCAT('a', 'b')", "LEFT": "LEFT('abc', 1)", "RIGHT": "RIGHT('abc', 1)", "POSITION": "POSITION('b' IN 'abc')",
+    "REPEAT": "REPEAT('a', 2)", "REPLACE": "REPLACE('abc', 'a', 'b')", "SUBSTRING": "SUBSTRING('abc', 1, 2)",
+    "IFNULL": "IFNULL(1, 2)", "CURRENT_DATE": "CURRENT_DATE", "CURRENT_TIME": "CURRENT_TIME",
+    "CURRENT_TIMESTAMP": "CURRENT_TIMESTAMP", "EXTRACT": "EXTRACT(DAY FROM NOW())", "NOW": "NOW()",
+}  # fmt: skip
+
+
+def test_the_functions_that_drivers_may_call_are_there(client: Any) -> None:
+    infos = {
+        row["info_name"]: row["value"] for row in sql_info([509, 510, 511, 512], Limits(), read_only=True).to_pylist()
+    }
+    plain = {509: "{}(0.5)", 510: "{}('abc')"}
+    calls = [CALLS.get(name, plain.get(number, "").format(name)) for number, names in infos.items() for name in names]
+    assert len(calls) == 41
+    assert len(rows(client, f"SELECT {', '.join(f'{call} AS c{place}' for place, call in enumerate(calls))}")[0]) == 41
+
+
 def test_the_types_of_columns(raw: Raw, client: Any) -> None:
     types = asked(raw, sql.CommandGetXdbcTypeInfo())
     assert types.schema.names[:3] == ["type_name", "data_type", "column_size"] and len(types.schema) == 19

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from adbc_driver_manager import NotSupportedError, ProgrammingError
+from adbc_driver_manager import Error, NotSupportedError, ProgrammingError
 
 from jammi_sql.flight.protocol import flight, sql, unwrap, wrap
 from tests.servers.jammi import JammiServer
@@ -206,3 +206,39 @@ def test_a_large_batch_comes_in_messages_that_clients_take(client: Any) -> None:
 def test_statistics_are_nothing_that_the_driver_asks_for(client: Any) -> None:
     with pytest.raises(NotSupportedError, match="GetStatistics: not supported"):  # before a call is made
         client.adbc_get_statistics()
+
+
+def test_a_prepared_statement_tells_the_types_of_its_parameters(client: Any, name: str) -> None:
+    run(client, f"CREATE TABLE {name} (id BIGINT, price DECIMAL(10, 2), at TIMESTAMP)")
+    with client.cursor() as cursor:
+        types = cursor.adbc_prepare(f"INSERT INTO {name} VALUES (?, ?, ?)").types
+        assert types == [pa.int64(), pa.decimal128(10, 2), pa.timestamp("ns")]
+        assert cursor.adbc_prepare(f"SELECT ?, id FROM {name} WHERE price > ?").types == [
+            pa.null(),
+            pa.decimal128(10, 2),
+        ]
+    # they are for those who ask: a value of another type is taken as before
+    assert run(client, f"INSERT INTO {name} VALUES (?, ?, ?)", (1, "2.50", dt.datetime(2030, 1, 1))) == 1
+    assert rows(client, f"SELECT id FROM {name} WHERE price > ?", (2,)) == [(1,)]
+
+
+def union(*values: Any) -> pa.Array:
+    """As the client of flightsql-dbapi sends a parameter, which does not know the type that is asked for."""
+    kinds = (int, str)
+    children = [pa.array([each for each in values if isinstance(each, kind)]) for kind in kinds]
+    places = {kind: iter(range(len(values))) for kind in kinds}
+    types = [next(place for place, kind in enumerate(kinds) if isinstance(each, kind)) for each in values]
+    offsets = [next(places[kinds[place]]) for place in types]
+    return pa.UnionArray.from_dense(pa.array(types, pa.int8()), pa.array(offsets, pa.int32()), children)
+
+
+def test_parameters_may_be_unions(client: Any, name: str) -> None:
+    given = pa.table({"a": union(7), "b": union("x")})
+    with client.cursor() as cursor:
+        cursor.execute("SELECT ? + 1 AS a, ? || 'y' AS b", given)
+        assert cursor.fetchall() == [(8, "xy")]
+        cursor.execute(f"CREATE TABLE {name} (id BIGINT, v VARCHAR)")
+        cursor.executemany(f"INSERT INTO {name} VALUES (?, ?)", pa.table({"a": union(1, 2), "b": union("x", "y")}))
+        with pytest.raises(Error, match="07006"):
+            cursor.executemany(f"INSERT INTO {name} VALUES (1, ?)", pa.table({"a": union(1, "two")}))
+    assert rows(client, f"SELECT * FROM {name} ORDER BY id") == [(1, "x"), (2, "y")]
