@@ -207,7 +207,7 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
             session.backup(path)
 
     def progress(self) -> Progress:
-        """How far the statement is that runs in another thread: what its scans have read; nothing of a remote one."""
+        """How far the statement is that runs in another thread: what its scans have read."""
         return self._port.progress() if isinstance(self._port, Observed) else Progress()
 
     # --- ADBC ---------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ class SessionPort(Protocol):
 
 @runtime_checkable
 class Observed(Protocol):
-    """A session that can tell how far its statement is: one in process can."""
+    """A session that can tell how far its statement is."""
 
     def progress(self) -> Progress:
         """How far the statement is that runs in another thread."""

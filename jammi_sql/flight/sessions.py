@@ -150,6 +150,11 @@ class Sessions:
         await self._run(call, id_, lambda own: _CHANGES[what](own, getattr(request, what)))
         return session.Reply()
 
+    async def _watch(self, call: Call, id_: bytes, request: Any) -> Any:
+        """How far the statement is that runs, or whose rows are being fetched: it has the turn, which is not waited for."""
+        found = await asyncio.to_thread(call.client.session.progress)
+        return session.Reply(progress=session.Progress(rows=found.rows, bytes=found.bytes, most=found.most))
+
     # --- statements ---
 
     async def _execute(self, call: Call, id_: bytes, request: Any, stdin: Upload | None = None) -> Any:
@@ -311,6 +316,7 @@ _ANSWERS: Final[dict[str, Callable[[Sessions, Call, bytes, Any], Awaitable[Any]]
     "table_schema": Sessions._table_schema,
     "change": Sessions._change,
     "cancel": Sessions._cancel,
+    "watch": Sessions._watch,
 }
 _UPLOADS: Final[dict[str, Callable[[Sessions, Call, bytes, Any, Upload], Awaitable[Any]]]] = {
     "execute": Sessions._execute_with_file,

@@ -122,6 +122,14 @@ class Link:
             outgoing.end()
             return session.Reply.FromString(self._awaited(asked).app_metadata)
 
+    def glance(self, request: Any, patience: float) -> Asked | None:
+        """A call beside the one that runs, which nobody waits for; ``None`` where there is no connection."""
+        if self._closing or self._lost is not None:
+            return None
+        asked, action = Asked(), _action(request)
+        self._caller.begin(asked, lambda: self._action.future(action, metadata=self._metadata, timeout=patience))
+        return asked
+
     def stream(self, ticket: bytes) -> StreamCall:
         """The call that brings the rows of a result, begun at once: the server keeps none for long that nobody fetches."""
         self._check()

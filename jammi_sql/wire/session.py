@@ -15,7 +15,7 @@ from ..dbapi.port import IngestMode
 from ..dialect import parse, statements
 from ..errors import Error, FeatureNotSupported
 from ..flight.protocol import session
-from ..results import Result
+from ..results import Progress, Result
 from ..tenancy import TenantId
 from ..topics.definition import CATALOG
 from .link import Link
@@ -23,6 +23,7 @@ from .metadata import WireMetadata
 from .options import WireOptions
 from .outgoing import of_file, of_rows
 from .reply import result_of, schema_of
+from .watch import Watch
 
 __all__ = ["WireSession"]
 
@@ -41,6 +42,7 @@ class WireSession:
         self.uri = options.uri
         """Where the server is."""
         self._link = Link(options, session.Request(open=opening))
+        self._watch = Watch(self._link)
         self._closed = False
         self._lock = threading.RLock()  # a garbage collection may end a result on the thread that holds it
         self._results: WeakSet[Result] = WeakSet()
@@ -104,6 +106,7 @@ class WireSession:
         self, text: str, parameters: Mapping[str, pa.Scalar[Any]] | None = None, *, stdin: Any = None
     ) -> Result:
         """Run exactly one statement. ``stdin`` is sent to the server where the statement reads it."""
+        self._watch.forget()
         request = session.Execute(text=text)
         if parameters:
             request.parameters = _one_row(parameters)
@@ -121,6 +124,7 @@ class WireSession:
 
     def execute_script(self, text: str) -> None:
         """Run many statements, up to the first error."""
+        self._watch.forget()
         self._link.ask(session.Request(script=session.Script(text=text)))
 
     def execute_many(self, text: str, parameters: pa.RecordBatchReader) -> int:
@@ -185,6 +189,10 @@ class WireSession:
             "a backup is made where the store is, not through a server",
             hint="run jammi_sql.connect(store).backup(path) there: the server may go on",
         )
+
+    def progress(self) -> Progress:
+        """How far the statement is that runs in another thread, as of half a second ago."""
+        return self._watch.progress()
 
     def cancel(self) -> None:
         """Make the call that runs in another thread, and whatever is being read, raise ``QueryCanceled``."""

@@ -15,6 +15,7 @@ import pytest
 import jammi_sql
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
+from jammi_sql.results import Progress
 from tests.acceptance.language import LIMIT, background, fails, rows, until, value, values
 from tests.targets import StoreTarget, another
 from tests.topic_support import TENANT_A, TENANT_B
@@ -346,3 +347,25 @@ def test_text_in_a_file_of_the_servers_is_plain_text(conn: Connection, tmp_path:
     pq.write_table(pa.table({"k": [1, 2], "text": ["a", "b"]}), tmp_path / "f.parquet")
     found = conn.execute(f"SELECT text FROM '{tmp_path}/f.parquet'").fetch_arrow_table()
     assert found.schema.field("text").type == pa.string() and found.column(0).to_pylist() == ["a", "b"]
+
+
+def test_how_far_a_statement_is_can_be_asked_while_it_runs(conn: Connection) -> None:
+    assert conn.progress() == Progress()
+    with pytest.raises(errors.QueryCanceled), background(lambda: conn.execute(ENDLESS).fetchall()):
+        until(lambda: conn.progress().rows > 100_000)
+        conn.adbc_cancel()
+    conn.execute("SELECT 1").fetchall()
+    assert conn.progress().rows == 0  # of another statement
+
+
+def test_how_far_it_is_can_be_asked_while_its_rows_come(conn: Connection) -> None:
+    cursor = conn.execute("SELECT value FROM generate_series(1, 100000000)")
+    assert cursor.fetchone() == (1,)
+    until(lambda: conn.progress().rows > 0)
+    cursor.close()
+
+
+def test_a_closed_connection_has_no_progress(wire_target: StoreTarget) -> None:
+    with wire_target.connect() as conn:
+        port = conn._port
+    assert port.progress() == Progress()  # type: ignore[attr-defined]
