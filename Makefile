@@ -57,8 +57,8 @@ test: $(READY)
 test-stores: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) --both-stores -m both_stores -k postgres tests
 
-# The tests of the language and of tables through a server in another process.
-WIRE := $(addprefix tests/acceptance/,test_language_*.py test_tables_*.py test_known_relations.py test_results_outlive_statements.py)
+# The tests of the language, of tables and of connections through a server in another process.
+WIRE := $(addprefix tests/acceptance/,test_language_*.py test_tables_*.py test_known_relations.py test_results_outlive_statements.py) tests/dbapi
 test-wire: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) --store wire tests/wire $(WIRE)
 

@@ -78,12 +78,16 @@ def test_commit_and_rollback_without_a_transaction_do_nothing(connection: Connec
     assert session.log == []
 
 
-def test_commit_and_rollback_end_the_open_transaction(connection: Connection, session: FakeSession) -> None:
-    session.begin()
-    connection.commit()
-    session.begin()
-    connection.rollback()
-    assert session.log == ["begin", "commit", "begin", "rollback"]
+@pytest.mark.wire_too
+@pytest.mark.parametrize("method", [Connection.commit, Connection.rollback])
+def test_commit_and_rollback_end_the_open_transaction(
+    connection: Connection, method: Callable[[Connection], None]
+) -> None:
+    method(connection)
+    connection._port.begin()
+    assert connection.in_transaction
+    method(connection)
+    assert not connection.in_transaction
 
 
 def test_a_block_commits_at_its_end_and_undoes_when_it_raises(connection: Connection, session: FakeSession) -> None:
@@ -94,38 +98,40 @@ def test_a_block_commits_at_its_end_and_undoes_when_it_raises(connection: Connec
     assert session.log == ["begin", "commit", "begin", "rollback"]
 
 
-def test_a_block_inside_a_transaction_is_25001_and_leaves_it_open(connection: Connection, session: FakeSession) -> None:
+@pytest.mark.wire_too
+def test_a_block_inside_a_transaction_is_25001_and_leaves_it_open(connection: Connection) -> None:
     with connection.transaction():
         with pytest.raises(errors.ActiveTransaction), connection.transaction():
             pass
-        assert session.in_transaction
+        assert connection.in_transaction
         with pytest.raises(errors.ProgrammingError, match="inside a transaction"):
             connection.commit()
-    assert session.log == ["begin", "commit"]
+    assert not connection.in_transaction
 
 
+@pytest.mark.wire_too
 @pytest.mark.parametrize("method", [Connection.commit, Connection.rollback])
-def test_a_block_cannot_be_ended_from_inside(
-    connection: Connection, session: FakeSession, method: Callable[[Connection], None]
-) -> None:
+def test_a_block_cannot_be_ended_from_inside(connection: Connection, method: Callable[[Connection], None]) -> None:
     with connection.transaction():
         with pytest.raises(errors.ProgrammingError, match=r"inside a transaction\(\) block") as caught:
             method(connection)
         assert caught.value.sqlstate == "25001"
-        assert session.in_transaction
+        assert connection.in_transaction
     connection.commit()
 
 
-def test_a_block_whose_transaction_was_ended_in_sql_does_not_fail(connection: Connection, session: FakeSession) -> None:
+@pytest.mark.wire_too
+def test_a_block_whose_transaction_was_ended_in_sql_does_not_fail(connection: Connection) -> None:
     with connection.transaction():
-        session.rollback()
-    assert session.log == ["begin", "rollback"]
+        connection._port.rollback()
+    assert not connection.in_transaction
 
 
-def test_autocommit_is_the_sessions(connection: Connection, session: FakeSession) -> None:
+@pytest.mark.wire_too
+def test_autocommit_is_the_sessions(connection: Connection) -> None:
     assert connection.autocommit
     connection.autocommit = False
-    assert not session.autocommit
+    assert not connection.autocommit and not connection._port.autocommit
 
 
 # --- Jammi ----------------------------------------------------------------------------------------
@@ -184,6 +190,7 @@ def _objects(connection: Connection, **filters: Any) -> list[dict[str, Any]]:
     return connection.adbc_get_objects(**filters).read_all().to_pylist()
 
 
+@pytest.mark.in_process("the catalogue is the fake session's")
 def test_objects_stop_at_the_depth_asked_for(connection: Connection) -> None:
     assert _objects(connection, depth="catalogs") == [
         {"catalog_name": "datafusion", "catalog_db_schemas": None},
@@ -203,6 +210,7 @@ def test_objects_stop_at_the_depth_asked_for(connection: Connection) -> None:
     assert void["db_schema_tables"] == []
 
 
+@pytest.mark.in_process("the catalogue is the fake session's")
 @pytest.mark.parametrize("depth", ["columns", "all"])
 def test_objects_list_columns_in_order(connection: Connection, depth: str) -> None:
     (catalog, _) = _objects(connection, depth=depth)
@@ -213,6 +221,7 @@ def test_objects_list_columns_in_order(connection: Connection, depth: str) -> No
     assert table["table_constraints"] == []
 
 
+@pytest.mark.in_process("the catalogue is the fake session's")
 def test_objects_are_filtered_by_pattern_and_type(connection: Connection) -> None:
     connection.cursor().adbc_ingest("boats", pa.table({"tail_no": [1]}))
 
@@ -329,6 +338,7 @@ def test_ctrl_c_ends_a_live_read(connection: Connection, session: FakeSession) -
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+@pytest.mark.wire_too
 @pytest.mark.parametrize(
     "use",
     [
@@ -344,12 +354,11 @@ def test_ctrl_c_ends_a_live_read(connection: Connection, session: FakeSession) -
         lambda c: c.backup("x"),
     ],
 )
-def test_a_closed_connection_is_an_interface_error(session: FakeSession, use: Callable[[Connection], object]) -> None:
-    connection = Connection(session)
+def test_a_closed_connection_is_an_interface_error(connection: Connection, use: Callable[[Connection], object]) -> None:
     cursor = connection.execute("SELECT 1")
     connection.close()
     connection.close()
-    assert (connection.closed, session.closed) == (True, True)
+    assert (connection.closed, connection._port.closed) == (True, True)
     with pytest.raises(errors.InterfaceError, match="the connection is closed"):
         use(connection)
     with pytest.raises(errors.InterfaceError, match="the connection is closed"):

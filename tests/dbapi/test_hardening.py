@@ -30,8 +30,9 @@ B = "00000000-0000-0000-0000-00000000000b"
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    with jammi_sql.connect() as connection:
+def connection(store_kind: str, request: pytest.FixtureRequest) -> Iterator[Connection]:
+    wire = store_kind == "wire"
+    with request.getfixturevalue("wire_target").connect() if wire else jammi_sql.connect() as connection:
         connection.execute("CREATE TOPIC t (k bigint, s varchar)")
         yield connection
 
@@ -234,6 +235,7 @@ def test_what_the_source_of_an_ingest_raises_is_a_data_error_and_nothing_is_writ
     assert connection.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
 
 
+@pytest.mark.in_process("it publishes through the engine")
 @pytest.mark.parametrize(
     "data",
     [pd.DataFrame({"k": [1, "a"], "s": ["a", "b"]}), pa.RecordBatchReader.from_batches(SCHEMA, broken())],
@@ -252,6 +254,7 @@ def test_what_the_iterable_of_executemany_raises_is_a_data_error(connection: Con
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
+@pytest.mark.in_process("it watches the engine's session")
 def test_an_iterable_is_pulled_as_it_is_staged(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     from jammi_sql.engine import session  # noqa: PLC0415
 
