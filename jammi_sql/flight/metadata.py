@@ -22,6 +22,9 @@ from .type_info import type_info
 
 __all__ = ["METADATA", "metadata", "metadata_schema"]
 
+_KINDS: Final[Mapping[str, str]] = MappingProxyType({"base table": "table", "system table": "system view"})
+"""What clients call types of tables that have other names here: Grafana, and drivers of ODBC."""
+
 
 def metadata_schema(command: Any) -> pa.Schema:
     """The columns of the answer to a metadata command."""
@@ -57,7 +60,7 @@ def _tables(command: Any, session: Session) -> list[dict[str, object]]:
     catalog = _given(command, "catalog")
     in_schema = _like(_given(command, "db_schema_filter_pattern"))
     called = _like(_given(command, "table_name_filter_pattern"))
-    kinds = {kind.lower() for kind in command.table_types}
+    kinds = {_KINDS.get(kind.lower(), kind.lower()) for kind in command.table_types}
     found = session.metadata.source_listing(catalog, in_schema, called)
     if catalog in (None, CATALOG):
         found += [(CATALOG, *own) for own in session.metadata.listing() if in_schema(own[0]) and called(own[1])]
