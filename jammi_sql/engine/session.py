@@ -682,12 +682,15 @@ class Session:
         with self.exclusively():
             return result_schema(self, self._parse_one(text), dict(parameters or {}))
 
-    def outline(self, text: str) -> Outline:
-        """The parameters of the one statement in ``text`` and its columns, as far as they are known before it has values."""
+    def outline(self, text: str, known: Mapping[str, pa.DataType] | None = None) -> Outline:
+        """The parameters of the one statement in ``text`` and its columns, as far as they are known before it has values.
+
+        ``known``: the types of its parameters as they were found before.
+        """
         from .outline import outline  # noqa: PLC0415 - servers alone ask
 
         with self.exclusively():
-            return outline(self, self._parse_one(text))
+            return outline(self, self._parse_one(text), known)
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:

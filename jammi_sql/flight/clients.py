@@ -16,6 +16,7 @@ from ..engine.session import Session
 from ..errors import ConnectionLost, FailedTransaction, InvalidParameter, NoActiveTransaction, UndefinedObject
 from ..results import Result
 from .identity import Identity
+from .known_types import KnownTypes
 from .options import Limits
 from .work import Seat
 
@@ -62,6 +63,8 @@ class Client:
     peers: set[str] = field(default_factory=set)
     greeted: bool = False
     """Whether it was given its cookie."""
+    types: KnownTypes = field(default_factory=KnownTypes)
+    """Those of the parameters of its statements."""
     attended: bool = False
     """Whether it is one of ours, which names its session in each call."""
 

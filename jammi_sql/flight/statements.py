@@ -42,6 +42,7 @@ class Statements:
     async def query(self, call: Call, text: str, transaction: bytes | None) -> Waiting:
         """Run a statement; its result waits to be fetched."""
         call.text = text
+        call.client.types.heed(text)
         return await self._execute(call, transaction, lambda session: session.execute(text))
 
     async def prepared_query(self, call: Call, prepared: Prepared) -> Waiting:
@@ -94,6 +95,7 @@ class Statements:
     async def update(self, call: Call, text: str, transaction: bytes | None) -> int:
         """Run a statement for its row count, -1 where there is none."""
         call.text = text
+        call.client.types.heed(text)
         seat = self._clients.seat(call.client, transaction, follows=False)
         if seat is not None:
             session = seat.session
@@ -180,11 +182,14 @@ class Statements:
         another type is taken all the same.
         """
         call.text = text
+        call.client.types.heed(text)
         seat = self._clients.seat(call.client, transaction, follows=True)
         assert seat is not None
         session = seat.session
 
-        found = await self._work.run(seat, lambda: session.outline(text))
+        known = call.client.types.of(text)
+        found = await self._work.run(seat, lambda: session.outline(text, known))
+        call.client.types.keep(text, found.parameters)
         is_update = found.is_complete and found.columns is None
         types = pa.schema(list(found.parameters.items()))
         prepared = Prepared(call.client, text, types, found.columns, is_update, transaction)

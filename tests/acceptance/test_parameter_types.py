@@ -127,3 +127,13 @@ def test_of_an_attached_table_too(planes: Connection, tmp_path: Path) -> None:
             assert outline(planes, text).parameters == {"1": pa.string(), "2": pa.int64()}
     finally:
         planes.execute("DETACH shop")
+
+
+def test_the_table_is_looked_up_anew(planes: Connection) -> None:
+    text = "UPDATE again SET v = ? WHERE id = ?"
+    for written, known, value in (("BIGINT", pa.int64(), 1), ("VARCHAR", pa.string(), "x")):
+        planes.execute(f"CREATE TABLE again (id BIGINT PRIMARY KEY, v {written})")
+        planes.execute("INSERT INTO again (id) VALUES (1)")
+        planes.execute(text, (value, 1))
+        assert outline(planes, text).parameters == {"1": known, "2": pa.int64()}
+        planes.execute("DROP TABLE again")

@@ -222,6 +222,23 @@ def test_a_prepared_statement_tells_the_types_of_its_parameters(client: Any, nam
     assert rows(client, f"SELECT id FROM {name} WHERE price > ?", (2,)) == [(1,)]
 
 
+def told(client: Any, text: str) -> list[pa.DataType]:
+    """The types of the parameters; of a cursor of its own, which remembers what it prepared."""
+    with client.cursor() as cursor:
+        return list(cursor.adbc_prepare(text).types)
+
+
+def test_the_types_are_those_of_the_table_as_it_is(client: Any, name: str) -> None:
+    text = f"INSERT INTO {name} VALUES (?)"
+    assert told(client, text) == [pa.null()]
+    for written, known, value in (("BIGINT", pa.int64(), 1), ("VARCHAR", pa.string(), "x")):
+        run(client, f"CREATE TABLE {name} (v {written})")
+        assert [told(client, text) for _ in range(2)] == [[known], [known]]
+        run(client, text, (value,))
+        assert told(client, text) == [known]
+        run(client, f"DROP TABLE {name}")
+
+
 def union(*values: Any) -> pa.Array:
     """As the client of flightsql-dbapi sends a parameter, which does not know the type that is asked for."""
     kinds = (int, str)
