@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from jammi_sql.console.catalogue import Catalogue
 from jammi_sql.console.main import main
 from jammi_sql.dbapi import Connection
+from tests.acceptance.terminal import Terminal
+from tests.acceptance.test_console_terminal import READING
 from tests.targets import StoreTarget
 
 Console = Callable[..., tuple[int, str, str]]
@@ -63,3 +66,12 @@ def test_completion_knows_what_the_server_has(conn: Connection) -> None:
     catalogue = Catalogue(conn)
     assert catalogue.topics() == ["events"] and "name" in catalogue.columns("events")
     assert "events" in catalogue.relations("jammi", "public") and "subscribe" in catalogue.functions()
+
+
+def test_a_long_statement_of_the_server_says_how_far_it_is_and_ctrl_c_ends_it(wire_target: StoreTarget) -> None:
+    text = "SELECT count(*) FROM generate_series(1, 1000000000000) AS t(x)"
+    with Terminal(wire_target.target, "-c", text) as terminal:
+        terminal.wait(lambda lines: bool(lines) and re.fullmatch(READING, lines[-1]) is not None, "how far it is")
+        terminal.type("\x03")
+        assert terminal.ended() == 130
+        assert not any("running" in line for line in terminal.lines)
