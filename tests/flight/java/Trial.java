@@ -112,6 +112,43 @@ public class Trial {
             + "Decimal(10, 2, 128) Utf8 Binary Date(DAY)", String.join(" ", types.subList(0, 11)));
       }
     });
+    check("a parameter of each type comes back", () -> {
+      try (Prepared statement = prepare("INSERT INTO java_things VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)");
+          VectorSchemaRoot values = VectorSchemaRoot.create(statement.it.getParameterSchema(), allocator)) {
+        ((BigIntVector) values.getVector(0)).setSafe(0, 99);
+        ((BitVector) values.getVector(1)).setSafe(0, 1);
+        ((TinyIntVector) values.getVector(2)).setSafe(0, -8);
+        ((SmallIntVector) values.getVector(3)).setSafe(0, -16);
+        ((IntVector) values.getVector(4)).setSafe(0, -32);
+        ((Float4Vector) values.getVector(5)).setSafe(0, 1.5f);
+        ((Float8Vector) values.getVector(6)).setSafe(0, 2.5);
+        ((DecimalVector) values.getVector(7)).setSafe(0, new BigDecimal("12345678.90"));
+        ((VarCharVector) values.getVector(8)).setSafe(0, "\u00fc".getBytes(StandardCharsets.UTF_8));
+        ((VarBinaryVector) values.getVector(9)).setSafe(0, new byte[] {0, -1});
+        ((DateDayVector) values.getVector(10)).setSafe(0, 21945);
+        ((TimeStampNanoVector) values.getVector(11)).setSafe(0, 1_896_000_000_000_000_001L);
+        ((TimeStampMicroTZVector) values.getVector(12)).setSafe(0, 1_896_000_000_000_002L);
+        ((TimeNanoVector) values.getVector(13)).setSafe(0, 45_000_000_000_003L);
+        values.setRowCount(1);
+        statement.it.setParameters(values);
+        same(1L, statement.it.executeUpdate(options));
+        Map<String, Object> sent = new LinkedHashMap<>();
+        for (FieldVector vector : values.getFieldVectors()) {
+          sent.put(vector.getName(), vector.getObject(0));
+        }
+        List<Object> found = new ArrayList<>(rows(client.execute("SELECT * FROM java_things WHERE id = 99", options)).get(0).values());
+        List<String> texts = new ArrayList<>();
+        for (Object value : found.subList(0, 14)) {
+          texts.add(value instanceof byte[] ? Arrays.toString((byte[]) value) : String.valueOf(value));
+        }
+        List<String> expected = new ArrayList<>();
+        for (Object value : sent.values()) {
+          expected.add(value instanceof byte[] ? Arrays.toString((byte[]) value) : String.valueOf(value));
+        }
+        same(expected, texts);
+      }
+      run("DELETE FROM java_things");
+    });
     check("rows of parameters, bound again and again, are one update", () -> {
       try (Prepared statement =
               prepare("INSERT INTO java_things (id, name, price, ok) VALUES (?, ?, ?, ?)");
