@@ -113,10 +113,11 @@ class Cursor:
         return pa.schema([]) if schema is None else schema
 
     def adbc_prepare(self, operation: str) -> pa.Schema:
-        """Check a statement and give its parameters as a schema; their types are null, since any may be bound."""
+        """Check a statement and give its parameters as a schema, with the types that they are known to have before there are
+        values, by what they are compared with, assigned or inserted to; null where nothing tells. A value of any type may be
+        bound."""
         with self._running() as session:
-            keys = session.parameter_keys(operation)
-        return pa.schema([pa.field(key, pa.null()) for key in keys])
+            return session.parameter_schema(operation)
 
     def adbc_ingest(
         self,

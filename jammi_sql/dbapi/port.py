@@ -102,6 +102,10 @@ class SessionPort(Protocol):
         """The keys that the one statement in ``text`` asks for, each once, in order of appearance."""
         ...
 
+    def parameter_schema(self, text: str) -> pa.Schema:
+        """The same keys as columns, of the types that they are known to have before there are values, else null."""
+        ...
+
     def result_schema(self, text: str, parameters: Mapping[str, pa.Scalar[Any]] | None = None) -> pa.Schema | None:
         """The columns that a statement would return, without running it; ``None`` for one without rows."""
         ...

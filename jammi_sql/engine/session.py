@@ -302,6 +302,10 @@ class Session:
         """The keys of the parameters of the one statement in ``text``."""
         return self._parse_one(text).parameters
 
+    def parameter_schema(self, text: str) -> pa.Schema:
+        """The same as columns, of the types that are known before there are values, else null."""
+        return pa.schema(list(self.outline(text).parameters.items()) if self.parameter_keys(text) else [])
+
     def _parse(self, text: str) -> list[Parsed]:
         services = self.engine.services
         short = type(text) is str and len(text) <= REMEMBERED_TEXT

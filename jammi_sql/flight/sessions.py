@@ -209,6 +209,9 @@ class Sessions:
 
     async def _keys(self, call: Call, id_: bytes, request: Any) -> Any:
         call.text = request.text
+        if request.typed:
+            found = await self._run(call, id_, lambda own: own.parameter_schema(request.text))
+            return session.Reply(schema=ipc_schema(found))
         return session.Reply(keys=await self._run(call, id_, lambda own: own.parameter_keys(request.text)))
 
     async def _describe(self, call: Call, id_: bytes, request: Any) -> Any:

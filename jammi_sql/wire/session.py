@@ -149,6 +149,14 @@ class WireSession:
             return parsed[0]
         return tuple(self._link.ask(session.Request(keys=session.Keys(text=text))).keys)
 
+    def parameter_schema(self, text: str) -> pa.Schema:
+        """The same as columns, of the types that are known before there are values, else null."""
+        if not self.parameter_keys(text):
+            return pa.schema([])
+        found = schema_of(self._link.ask(session.Request(keys=session.Keys(text=text, typed=True))))
+        assert found is not None
+        return found
+
     def result_schema(self, text: str, parameters: Mapping[str, pa.Scalar[Any]] | None = None) -> pa.Schema | None:
         """The columns that a statement would return."""
         request = session.Describe(text=text)

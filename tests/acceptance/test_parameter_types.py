@@ -103,6 +103,12 @@ def test_the_columns_of_a_result_come_along(planes: Connection) -> None:
     assert unknown.columns is None and not unknown.is_complete
 
 
+def test_a_cursor_gives_them_when_it_prepares(planes: Connection) -> None:
+    with planes.cursor() as cursor:
+        assert cursor.adbc_prepare("SELECT :any FROM planes WHERE id = :id").types == [NOTHING, pa.int64()]
+        assert cursor.adbc_prepare("SELECT nothing FROM nowhere") == pa.schema([])
+
+
 def test_nothing_is_run_to_find_out(planes: Connection) -> None:
     for text in (
         "INSERT INTO planes (id) VALUES (?)", "INSERT INTO flights VALUES (?, 'x')", "DELETE FROM planes WHERE id < ?",

@@ -118,6 +118,9 @@ class FakeSession:
                 keys.append(match[1])
         return tuple(keys)
 
+    def parameter_schema(self, text: str) -> pa.Schema:
+        return pa.schema([(key, pa.null()) for key in self.parameter_keys(text)])
+
     def execute(self, text: str, parameters: Mapping[str, Any] | None = None) -> Result:
         self.log.append(text)
         self.last_parameters = parameters

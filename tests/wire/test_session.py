@@ -288,6 +288,8 @@ def test_the_catalogue(topic: Connection) -> None:
     )
     assert cursor.adbc_execute_schema("CREATE TOPIC u (a INT)").names == []
     assert cursor.adbc_prepare("SELECT :x, :y").names == ["x", "y"]
+    assert cursor.adbc_prepare("SELECT 1").names == []
+    assert cursor.adbc_prepare("INSERT INTO t VALUES (?, lower(?))").types == [pa.int64(), pa.null()]
 
 
 def test_where_names_are_looked_up_is_the_sessions(conn: Connection, other: Connection) -> None:
