@@ -50,7 +50,7 @@ def _told(asked: Asked) -> Progress | None:
     if asked.future is None:
         return None
     try:
-        found = session.Reply.FromString(asked.result().body).progress
+        found = session.Reply.FromString(asked.future.result().body).progress
     except (grpc.RpcError, grpc.FutureCancelledError):
         return None
     return Progress(found.rows, found.bytes, found.most)
