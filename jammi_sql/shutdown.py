@@ -22,11 +22,12 @@ __all__ = [
     "call_began",
     "call_ended",
     "calling",
-    "halt_at_end",
-    "may_call",
+    "open_calls",
     "producer_began",
     "producer_ended",
     "producer_goes_on",
+    "pull_began",
+    "pull_ended",
 ]
 
 _TIMEOUT = 5.0
@@ -45,6 +46,7 @@ _held = _Held()
 _lock = threading.Lock()
 _ending = False
 _calls = 0
+_pulls: set[object] = set()
 _producers = 0
 _parked_producers = 0
 _used = False
@@ -58,24 +60,34 @@ def at_shutdown(stop: Callable[[], None]) -> None:
 
 def call_began() -> None:
     """A call into DataFusion begins. Once the end has begun it does not return, or raises on the main thread."""
-    if not may_call():
-        _park()
-
-
-def may_call() -> bool:
-    """As ``call_began`` for a thread that others need: once the end has begun it says no, and no call begins."""
     global _calls, _used  # noqa: PLW0603 - there is one process
     with _lock:
-        if not _ending:
+        begins = not _ending
+        if begins:
             _calls += 1
             _used = True
-        return not _ending
-
-
-def halt_at_end() -> None:
-    """As ``call_began``, where another thread is to call."""
-    if _ending:
+    if not begins:
         _park()
+
+
+def pull_began(pull: object) -> None:
+    """As ``call_began``, of a call that another thread may end: counted once, however often this is said of it."""
+    global _used  # noqa: PLW0603
+    _used = True
+    _pulls.add(pull)  # before the next line looks: the end says that it has begun, and then looks here
+    if _ending:
+        _pulls.discard(pull)
+        _park()
+
+
+def pull_ended(pull: object) -> None:
+    """It is over. May be said again."""
+    _pulls.discard(pull)
+
+
+def open_calls() -> int:
+    """How many calls into DataFusion are not over."""
+    return _calls + len(_pulls)
 
 
 def call_ended() -> None:
@@ -144,7 +156,7 @@ def _end() -> None:
     while time.monotonic() < deadline:
         SessionConfig()  # what Rust dropped without Python's lock is freed by the next call into it
         with _lock:
-            idle = not _calls and _producers <= _parked_producers
+            idle = not open_calls() and _producers <= _parked_producers
         if idle and not _foreign_threads():
             break
         time.sleep(_POLL)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -14,33 +11,13 @@ from datafusion import DataFrame
 
 from ..arrow.layouts import converted
 from ..results import Progress
-from ..shutdown import at_shutdown, call_ended, calling, halt_at_end, may_call
+from ..shutdown import at_shutdown, calling
 from .progress import measured
+from .pull import Pull
 
 __all__ = ["FrameSource"]
 
 
-class _Loop:
-    """The process's one event loop for queries.
-
-    DataFusion stops a query only when the task that awaits it is cancelled: a stream that is pulled synchronously runs
-    on. So every pull is a task on this loop, which does nothing but wait.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def get(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                loop = asyncio.new_event_loop()
-                threading.Thread(target=loop.run_forever, name="jammi-queries", daemon=True).start()
-                self._loop = loop  # last: what is here runs, wherever Ctrl-C strikes
-            return self._loop
-
-
-_loop = _Loop()
 _running: weakref.WeakSet[FrameSource] = weakref.WeakSet()
 
 
@@ -50,54 +27,6 @@ def _stop_all() -> None:
 
 
 at_shutdown(_stop_all)
-
-
-class _Pull(concurrent.futures.Future["pa.RecordBatch | None"]):
-    """A batch on its way. The loop's thread begins and ends it, and counts it: no signal reaches that one."""
-
-    def __init__(self, stream: Any) -> None:
-        super().__init__()
-        self.sent = False
-        self._stream = stream
-        self._begun = False
-        self._task: asyncio.Task[pa.RecordBatch | None] | None = None
-
-    def send(self) -> None:
-        """Have it begun. May be called again: an interrupt can come before it is known that it was."""
-        _loop.get().call_soon_threadsafe(self._begin)
-        self.sent = True
-
-    def _begin(self) -> None:
-        if self._begun:
-            return
-        self._begun = True
-        if self.cancelled() or not may_call():
-            super().cancel()
-            self.set_running_or_notify_cancel()
-            return
-        self._task = asyncio.ensure_future(_next(self._stream))
-        self._task.add_done_callback(self._end)
-
-    def _end(self, task: asyncio.Task[pa.RecordBatch | None]) -> None:
-        call_ended()
-        self._stream = self._task = None
-        error = concurrent.futures.CancelledError() if task.cancelled() else task.exception()
-        if not self.set_running_or_notify_cancel():
-            return  # nobody wants it any more
-        if error is None:
-            self.set_result(task.result())
-        else:
-            self.set_exception(error)
-
-    def cancel(self) -> bool:
-        """Stop the query, from any thread."""
-        cancelled = super().cancel()
-        _loop.get().call_soon_threadsafe(self._stop)
-        return cancelled
-
-    def _stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
 
 
 class FrameSource:
@@ -118,7 +47,7 @@ class FrameSource:
         self._schema = schema
         self._translate = translate
         self._closed: Callable[[], None] | None = closed
-        self._pending: _Pull | None = None
+        self._pending: Pull | None = None
         try:
             with calling():
                 self._stream: Any = frame.execute_stream()
@@ -132,13 +61,11 @@ class FrameSource:
         """The schema of every batch."""
         return self._schema
 
-    def _pull(self) -> _Pull:
-        halt_at_end()
+    def _pull(self) -> Pull:
         pull = self._pending
         if pull is None:
-            pull = self._pending = _Pull(self._stream)
-        if not pull.sent:
-            pull.send()
+            pull = self._pending = Pull(self._stream)
+        pull.send()
         return pull
 
     def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
@@ -146,23 +73,21 @@ class FrameSource:
 
         Then it comes with the next call.
         """
-        future = self._pull()
-        if not future.done():
-            done, _ = concurrent.futures.wait((future,), timeout)
-            if not done:
-                raise TimeoutError(f"no batch within {timeout:.3g} s")
-        return self._take(future)
+        pull = self._pull()
+        if not pull.wait(timeout):
+            raise TimeoutError(f"no batch within {timeout:.3g} s")
+        return self._take(pull)
 
     async def anext_batch(self) -> pa.RecordBatch | None:
         """As ``next_batch``, for an event loop. A batch is not lost when the awaiting task is cancelled."""
-        future = self._pull()
-        if not future.done():
-            await asyncio.wait((asyncio.wrap_future(future),))
-        return self._take(future)
+        pull = self._pull()
+        if not pull.done:
+            await pull.ended()
+        return self._take(pull)
 
-    def _take(self, pull: _Pull) -> pa.RecordBatch | None:
+    def _take(self, pull: Pull) -> pa.RecordBatch | None:
         try:
-            batch = pull.result()
+            batch = pull.take()
         except Exception as error:
             self._pending = None
             raise self._translate(error) from error
@@ -197,12 +122,3 @@ class FrameSource:
         closed, self._closed = self._closed, None
         if closed is not None:
             closed()
-
-
-async def _next(stream: Any) -> pa.RecordBatch | None:
-    try:
-        batch = await stream.__anext__()
-    except StopAsyncIteration:
-        return None
-    converted: pa.RecordBatch = batch.to_pyarrow()
-    return converted

@@ -264,9 +264,9 @@ class Participant:
 
 
 def _threads() -> list[str]:
-    """The threads of an engine: two others are the process's."""
+    """The threads of an engine: another is the process's."""
     names = {one.name for one in threading.enumerate() if one.name.startswith("jammi-")}
-    return sorted(names - {"jammi-finalizing", "jammi-queries"})
+    return sorted(names - {"jammi-finalizing"})
 
 
 def command(orders: Orders) -> list[str]:
