@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from ..engine.session import Session
@@ -27,11 +28,19 @@ class Seat:
         """When the last turn ended."""
 
 
-class _State:
+class _Job:
     """How far a call got. It is changed by the event loop alone."""
 
-    begun = False
-    stopped = False
+    __slots__ = ("begun", "outcome", "over", "seat", "stopped")
+
+    def __init__(self, seat: Seat, outcome: asyncio.Future[Any]) -> None:
+        self.seat = seat
+        self.outcome = outcome
+        """What the call returned or raised; cancelled where nobody wants it any more."""
+        self.over: asyncio.Future[None] | None = None
+        """Done when no thread is at it any more, for who waits for that."""
+        self.begun = False
+        self.stopped = False
 
 
 class Work:
@@ -39,7 +48,7 @@ class Work:
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "jammi-flight")
-        self._jobs: dict[asyncio.Task[Any], tuple[Seat, _State]] = {}
+        self._jobs: dict[_Job, None] = {}
         self._stopping: set[asyncio.Task[None]] = set()  # the event loop holds its tasks weakly
 
     @property
@@ -52,61 +61,84 @@ class Work:
 
         When the awaiting task is cancelled, the statement is ended, and a result that comes all the same is closed.
         """
-        state = _State()
-        job = asyncio.ensure_future(self._take_turn(seat, state, call))
-        self._jobs[job] = seat, state
-        job.add_done_callback(self._forget)
+        loop = asyncio.get_running_loop()
+        job = _Job(seat, loop.create_future())
+        self._jobs[job] = None
         try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            stopping = asyncio.ensure_future(_stop(job, seat, state))
-            self._stopping.add(stopping)
-            stopping.add_done_callback(self._stopping.discard)
+            await seat.turn.acquire()
+        except BaseException:
+            self._forget(job)
             raise
-
-    async def _take_turn(self, seat: Seat, state: _State, call: Callable[[], _T]) -> _T:
-        async with seat.turn:
-            if state.stopped:
+        try:
+            if job.stopped:
                 raise QueryCanceled("the statement was cancelled")
-            state.begun = True
-            try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool, _unless(state, call))
-            finally:
-                seat.used = time.monotonic()
+            self._pool.submit(self._call, loop, job, call)
+        except BaseException:
+            self._leave(job)
+            raise
+        job.begun = True
+        try:
+            result: _T = await job.outcome
+        except asyncio.CancelledError:
+            if job.outcome.cancelled():
+                stopping = asyncio.ensure_future(self._stop(job))
+                self._stopping.add(stopping)
+                stopping.add_done_callback(self._stopping.discard)
+            elif job.outcome.exception() is None:
+                _let_go(job.outcome.result())
+            raise
+        return result
 
-    def _forget(self, job: asyncio.Task[Any]) -> None:
-        self._jobs.pop(job, None)
-        if not job.cancelled():
-            job.exception()  # one that nobody waits for any more is no news
+    def _call(self, loop: asyncio.AbstractEventLoop, job: _Job, call: Callable[[], Any]) -> None:
+        """In a thread."""
+        try:
+            if job.stopped:
+                raise QueryCanceled("the statement was cancelled")
+            ended = partial(self._returned, job, call())
+        except BaseException as error:
+            ended = partial(self._raised, job, error)
+        try:
+            loop.call_soon_threadsafe(ended)
+        finally:
+            del ended  # an error refers to this frame
 
-    async def idle(self, timeout: float) -> bool:
-        """Wait until nothing runs, at most so many seconds; whether that is so."""
-        if self._jobs:
-            await asyncio.wait(list(self._jobs), timeout=timeout)
-        return not self._jobs
+    def _returned(self, job: _Job, result: Any) -> None:
+        self._leave(job)
+        if job.outcome.done():
+            _let_go(result)
+        else:
+            job.outcome.set_result(result)
+
+    def _raised(self, job: _Job, error: BaseException) -> None:
+        self._leave(job)
+        if not job.outcome.done():  # what nobody waits for any more is no news
+            job.outcome.set_exception(error)
+
+    def _leave(self, job: _Job) -> None:
+        job.seat.used = time.monotonic()
+        job.seat.turn.release()
+        self._forget(job)
+
+    def _forget(self, job: _Job) -> None:
+        del self._jobs[job]
+        if job.over is not None:
+            job.over.set_result(None)
+
+    async def _stop(self, job: _Job) -> None:
+        job.stopped = True
+        if job.over is None:
+            job.over = asyncio.get_running_loop().create_future()
+        while job in self._jobs:
+            if job.begun:
+                job.seat.session.interrupt()  # again, until the thread has come to where it hears of it
+            await asyncio.wait((job.over,), timeout=_AGAIN)
 
     async def end(self) -> None:
         """End all that runs, and the threads."""
-        await asyncio.gather(*(_stop(job, seat, state) for job, (seat, state) in list(self._jobs.items())))
+        await asyncio.gather(*map(self._stop, list(self._jobs)))
         await asyncio.to_thread(self._pool.shutdown)
 
 
-async def _stop(job: asyncio.Task[Any], seat: Seat, state: _State) -> None:
-    state.stopped = True
-    while not job.done():
-        if state.begun:
-            seat.session.interrupt()  # again, until the thread has come to where it hears of it
-        await asyncio.wait((job,), timeout=_AGAIN)
-    if not job.cancelled() and job.exception() is None:
-        left = job.result()
-        if hasattr(left, "close"):
-            left.close()
-
-
-def _unless(state: _State, call: Callable[[], _T]) -> Callable[[], _T]:
-    def run() -> _T:
-        if state.stopped:
-            raise QueryCanceled("the statement was cancelled")
-        return call()
-
-    return run
+def _let_go(result: Any) -> None:
+    if hasattr(result, "close"):
+        result.close()
