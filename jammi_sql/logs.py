@@ -7,7 +7,10 @@ names and numbers as fields (``extra``), and never a value of a row, a parameter
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from datetime import UTC, datetime
 from typing import IO, Any, Final, Literal
@@ -16,7 +19,7 @@ import orjson
 
 from .errors import Error
 
-__all__ = ["JsonFormatter", "TextFormatter", "about", "configure", "reason"]
+__all__ = ["JsonFormatter", "TextFormatter", "about", "configure", "gathered", "reason"]
 
 # What the logging library itself gives every record; all else came with ``extra``.
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
@@ -116,3 +119,40 @@ def configure(
 
 class _Handler(logging.StreamHandler[Any]):
     """The one of ``configure``."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As ``logging.StreamHandler.emit``."""
+        lines = getattr(_gathering, "lines", None)
+        if lines is None:
+            super().emit(record)
+        else:
+            try:
+                lines.setdefault(self, []).append(self.format(record) + self.terminator)
+            except Exception:
+                self.handleError(record)
+
+    def write(self, lines: list[str]) -> None:
+        """Write what was gathered."""
+        try:
+            with self.lock or nullcontext():
+                self.stream.write("".join(lines))
+                self.flush()
+        except Exception:
+            self.handleError(logging.makeLogRecord({"msg": f"{len(lines)} lines are lost"}))
+
+
+_gathering = threading.local()
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """Within, on this thread, the handler of ``configure`` keeps its lines, and writes all of them at once at the end: a
+    call of the system for each takes longer than to make it."""
+    lines: dict[_Handler, list[str]] = {}
+    _gathering.lines = lines
+    try:
+        yield
+    finally:
+        _gathering.lines = None
+        for handler, texts in lines.items():
+            handler.write(texts)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from ..dialect.fingerprint import fingerprint
+from ..logs import gathered
 from .identity import Identity
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AccessLog"]
 
 _logger = logging.getLogger("jammi_sql.flight.access")
-_LATER: Final = 0.05  # seconds in which lines are gathered
+_LATER: Final = 0.25  # seconds in which lines are gathered
 _KNOWN: Final = 256
 _SHORT: Final = 2_000  # characters of a statement whose fingerprint is remembered
 _remembered = lru_cache(_KNOWN)(fingerprint)
@@ -65,14 +66,15 @@ class AccessLog:
 
 
 def _write(lines: list[_Line]) -> None:
-    for line in lines:
-        fields = _fields(line)
-        text = f"{line.method} {' '.join(f'{name}={value}' for name, value in fields.items())}"
-        record = logging.LogRecord(_logger.name, logging.INFO, __file__, 0, text, None, None, "call")
-        record.created = line.at
-        record.msecs = line.at % 1 * 1000
-        vars(record).update(fields, method=line.method)
-        _logger.handle(record)
+    with gathered():
+        for line in lines:
+            fields = _fields(line)
+            text = f"{line.method} {' '.join(f'{name}={value}' for name, value in fields.items())}"
+            record = logging.LogRecord(_logger.name, logging.INFO, __file__, 0, text, None, None, "call")
+            record.created = line.at
+            record.msecs = line.at % 1 * 1000
+            vars(record).update(fields, method=line.method)
+            _logger.handle(record)
 
 
 def _fields(line: _Line) -> dict[str, Any]:
