@@ -78,8 +78,11 @@ class Function:
     def __call__(self, *arguments: Any) -> Any:
         return self.implementation(*arguments)
 
-    def bound(self, session: SessionFacts) -> Callable[..., pa.Array[Any]]:
-        """What DataFusion calls: the implementation for one session, its result checked, its errors kept."""
+    def bound(self, session: SessionFacts | None) -> Callable[..., pa.Array[Any]]:
+        """What DataFusion calls: the implementation for one session, its result checked, its errors kept.
+
+        ``session`` may be ``None`` for one that does not get it.
+        """
 
         def call(*columns: pa.Array[Any]) -> pa.Array[Any]:
             try:

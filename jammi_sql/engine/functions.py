@@ -36,7 +36,7 @@ class FunctionLibrary:
     ``FunctionLibrary.load(folder)`` reads a user's folder anew, so an edited file counts from the next call on.
     """
 
-    __slots__ = ("defaults", "functions")
+    __slots__ = ("_shared", "defaults", "functions")
 
     def __init__(self, functions: Mapping[str, Function]) -> None:
         self.functions = MappingProxyType(dict(functions))
@@ -47,6 +47,7 @@ class FunctionLibrary:
                 if function.defaults
             }
         )
+        self._shared: list[ScalarUDF] | None = None  # of functions that do not ask for the session
 
     @classmethod
     def load(cls, folder: Path | None = None) -> FunctionLibrary:
@@ -74,12 +75,20 @@ class FunctionLibrary:
 
         A context belongs to one session: it MUST NOT be shared between sessions.
         """
+        if self._shared is None:
+            self._shared = [_made(each, None) for each in self.functions.values() if not each.session]
+        for shared in self._shared:
+            context.register_udf(shared)
         for function in self.functions.values():
-            context.register_udf(
-                ScalarUDF.udf(
-                    function.bound(session), list(function.inputs), function.returns, function.volatility, function.name
-                )
-            )
+            if function.session:
+                context.register_udf(_made(function, session))
+
+
+def _made(function: Function, session: SessionFacts | None) -> ScalarUDF:
+    made: ScalarUDF = ScalarUDF.udf(
+        function.bound(session), list(function.inputs), function.returns, function.volatility, function.name
+    )
+    return made
 
 
 @lru_cache(maxsize=1)

@@ -166,10 +166,13 @@ class Session:
         tenant = self.tenant
         shared = self._worlds.get(None)
         if shared is None:
-            shared = self._worlds[None] = World(self.relations, self._prepare, files=self.access is None)
+            shared = self._worlds[None] = self._new_world()
         if tenant not in self._worlds:
-            self._worlds[tenant] = World(self.relations, self._prepare, shared, files=self.access is None)
+            self._worlds[tenant] = self._new_world(shared)
         return self._worlds[tenant]
+
+    def _new_world(self, shared: World | None = None) -> World:
+        return World(self.relations, self._options, self._prepare, shared, files=self.access is None)
 
     @property
     def catalog(self) -> JammiCatalog:
@@ -199,11 +202,15 @@ class Session:
         """A new context whose joins sort both sides and hold neither in memory, for one statement."""
         return self._world.merging_context(self.memory_limit)
 
+    def _options(self) -> dict[str, str]:
+        """What a new context begins with: a statement that sets it costs as much as the whole context."""
+        shown = self.settings.show("batch_size")
+        return {_DATAFUSION_SETTINGS["batch_size"]: shown} if self.settings.is_changed("batch_size") else {}
+
     def _prepare(self, context: SessionContext, *, limited: bool = True) -> None:
         self.engine.services.functions.register(context, self)
-        for name in _DATAFUSION_SETTINGS:
-            if limited or name != "memory_limit":
-                self._configure(context, name)
+        if limited:
+            self._configure(context, "memory_limit")
         if self._current_schema != DEFAULT_NAMESPACE:
             _set_default_schema(context, self._current_schema)
         for assignment in self._assignments:

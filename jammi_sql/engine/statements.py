@@ -101,7 +101,7 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
             told = explain_sources(session, inner, parameters, analyze=analyze)
             if told is not None:
                 return told
-        if query.keyword in _STREAMED and not _changes_data(frame):
+        if query.keyword == "SELECT" or (query.keyword in _STREAMED and not _changes_data(frame)):
             try:
                 return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))
             except FeatureNotSupported as error:

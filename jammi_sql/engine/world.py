@@ -30,19 +30,33 @@ class Prepare(Protocol):
     def __call__(self, context: SessionContext, *, limited: bool) -> None: ...
 
 
+class Options(Protocol):
+    """DataFusion's options that a new context begins with."""
+
+    def __call__(self) -> Mapping[str, str]: ...
+
+
 class World:
     """DataFusion's contexts of a session while it speaks for one tenant, with its views, in-memory tables and prepared
     statements: what was made under a tenant is not there under another. ``shared`` is that without a tenant, whose views
     and tables are there under all.
 
-    ``prepare`` makes a new context ready: functions and settings. ``files``: whether a query may name any file.
+    A new context begins with ``options``, and ``prepare`` makes it ready: functions, and what is set by statements.
+    ``files``: whether a query may name any file.
     """
 
     def __init__(
-        self, relations: SessionRelations, prepare: Prepare, shared: World | None = None, *, files: bool = True
+        self,
+        relations: SessionRelations,
+        options: Options,
+        prepare: Prepare,
+        shared: World | None = None,
+        *,
+        files: bool = True,
     ) -> None:
         self.catalog: JammiCatalog = JammiCatalog(relations, None if shared is None else shared.catalog)
         self._catalogs = Catalogs(self.catalog, relations)
+        self._begins_with = options
         self._prepare = prepare
         self._files = files
         self._contexts: dict[str, SessionContext] = {}
@@ -111,6 +125,7 @@ class World:
         options = {
             **PLAIN_TEXT,
             "datafusion.execution.time_zone": "UTC",
+            **self._begins_with(),
             **own,
         }
         config = (
