@@ -73,6 +73,8 @@ def conformed(table: pa.Table, query: NamedQuery) -> pa.Table:
     if actual != wanted:
         if actual.names != wanted.names:
             raise InternalError(f"{query.name} returns the columns {actual.names}, declared are {wanted.names}")
+        if not table.num_rows:  # of which the driver guessed every type
+            return wanted.empty_table()
         columns = [_column(table.column(index), field, query) for index, field in enumerate(wanted)]
         table = pa.Table.from_arrays(columns, schema=wanted)
     for index in _texts(query):

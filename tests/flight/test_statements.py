@@ -142,6 +142,45 @@ def test_rows_are_ingested_in_every_mode(client: Any, name: str, mode: str) -> N
     assert rows(client, f"SELECT count(*), min(id) FROM {name}") == [(5001, -1) if mode == "append" else (5000, 0)]
 
 
+def test_a_prepared_statement_sees_what_another_client_did_to_its_table_since(
+    client: Any, server: JammiServer, name: str
+) -> None:
+    run(client, f"CREATE TABLE {name} (id BIGINT)")
+    run(client, f"INSERT INTO {name} VALUES (1)")
+    text = f"SELECT * FROM {name}"
+    with client.cursor() as cursor, server.connect() as other:
+        cursor.adbc_prepare(text)
+        run(other, f"ALTER TABLE {name} ADD COLUMN v VARCHAR")
+        run(other, f"INSERT INTO {name} VALUES (2, 'x')")
+        cursor.execute(text)
+        assert [column[0] for column in cursor.description] == ["id", "v"]
+        assert sorted(cursor.fetchall()) == [(1, None), (2, "x")]
+        run(other, f"DELETE FROM {name} WHERE id = 1")
+        cursor.execute(text)
+        assert cursor.fetchall() == [(2, "x")]
+        run(other, f"DROP TABLE {name}")
+        with pytest.raises(ProgrammingError, match="does not exist"):
+            cursor.execute(text)
+        run(other, f"CREATE TABLE {name} (w DOUBLE)")
+        cursor.execute(text)
+        assert [column[0] for column in cursor.description] == ["w"]
+        assert cursor.fetchall() == []
+
+
+def test_a_prepared_statement_is_run_anew_each_time(client: Any) -> None:
+    text = "SELECT now(), random(), arrow_typeof(now())"
+    with client.cursor() as cursor:
+        cursor.adbc_prepare(text)
+        seen = []
+        for zone in ("UTC", "+02:00", "-05:00"):
+            run(client, f"SET datafusion.execution.time_zone = '{zone}'")
+            cursor.execute(text)
+            (row,) = cursor.fetchall()
+            assert zone in row[2]
+            seen.append(row)
+        assert [len(set(values)) for values in zip(*seen, strict=True)] == [3, 3, 3]
+
+
 def test_rows_are_ingested_into_a_topic(client: Any, name: str) -> None:
     run(client, f"CREATE TOPIC {name} (v BIGINT)")
     with client.cursor() as cursor:

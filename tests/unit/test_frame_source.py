@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import linecache
 import sys
 import threading
@@ -98,6 +99,57 @@ def test_who_waits_for_a_query_that_is_cancelled_is_told() -> None:
     assert not waiting.is_alive()
     assert raised
     until(lambda: shutdown.open_calls() == calls, "the call is over")
+    pulled.close()
+
+
+def test_a_batch_is_not_lost_when_who_awaits_it_is_cancelled() -> None:
+    pulled = source(3)
+
+    async def follow() -> list[Any]:
+        got: list[Any] = []
+        while not got or got[-1] is not None:
+            given_up = asyncio.ensure_future(pulled.anext_batch())
+            await asyncio.sleep(0)  # it waits
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            got.append(await pulled.anext_batch())
+        return [batch.column(0).to_pylist() for batch in got if batch is not None]
+
+    assert asyncio.run(follow()) == [[0], [1], [2]]
+    pulled.close()
+
+
+def test_an_event_loop_that_waits_is_told_of_a_cancel_by_another_thread() -> None:
+    calls = shutdown.open_calls()
+    endless = SessionContext().sql("SELECT count(*) AS x FROM range(100000000) AS a CROSS JOIN range(100000000) AS b")
+    pulled = FrameSource(endless, SCHEMA, lambda error: error)
+
+    async def follow() -> None:
+        waiting = asyncio.ensure_future(pulled.anext_batch())
+        await asyncio.sleep(0)
+        threading.Thread(target=pulled.cancel).start()
+        with pytest.raises(concurrent.futures.CancelledError):
+            await asyncio.wait_for(waiting, LIMIT)
+
+    asyncio.run(follow())
+    assert shutdown.open_calls() == calls
+    pulled.close()
+
+
+def test_an_event_loop_that_is_closed_is_told_nothing() -> None:
+    endless = SessionContext().sql("SELECT count(*) AS x FROM range(100000000) AS a CROSS JOIN range(100000000) AS b")
+    pulled = FrameSource(endless, SCHEMA, lambda error: error)
+
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(pulled.anext_batch())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(leave())
+    pulled.cancel()
     pulled.close()
 
 

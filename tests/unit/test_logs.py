@@ -13,7 +13,7 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.brokers import InMemoryBroker
 from jammi_sql.errors import LockNotAvailable
-from jammi_sql.logs import TextFormatter, about, configure, reason
+from jammi_sql.logs import TextFormatter, about, configure, gathered, reason
 from tests.topic_support import batch_of, definition
 
 
@@ -129,3 +129,30 @@ def test_a_hand_over_that_fails_is_logged_with_topic_and_offset_and_nothing_of_t
     assert found[0]["broker"] == "memory"
     assert "password" not in lines.getvalue()
     assert "424242" not in lines.getvalue()
+
+
+def test_gathered_lines_are_written_at_once_in_order() -> None:
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str) -> int:
+            written.append(text)
+            return len(text)
+
+    logger = logging.getLogger("jammi_sql")
+    before = logger.level
+    handler = configure("json", stream=Stream())
+    try:
+        with gathered():
+            for number in range(3):
+                logger.info("line %d", number)
+            assert not written
+        logger.info("after")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+    together, alone = [
+        [orjson.loads(line)["message"] for line in text.splitlines()] for text in written if text.strip()
+    ]
+    assert together == ["line 0", "line 1", "line 2"]
+    assert alone == ["after"]
