@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import adbc_driver_flightsql.dbapi as flightsql
@@ -14,14 +15,22 @@ import pytest
 
 from tests.servers.nats import free_port
 
-__all__ = ["jammi_server", "roapi"]
+__all__ = ["Peer", "bare_grpc", "jammi_server", "roapi"]
 
 _START = 60.0  # seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A server that runs: where, and in which process."""
+
+    uri: str
+    pid: int
+
+
 @contextlib.contextmanager
-def roapi(folder: Path) -> Iterator[str]:
-    """The URI of a ``roapi`` on one small table: it does not start without."""
+def roapi(folder: Path) -> Iterator[Peer]:
+    """A ``roapi`` on one small table: it does not start without."""
     (folder / "one.csv").write_text("a\n1\n")
     http, postgres, flight = free_port(), free_port(), free_port()
     arguments = [
@@ -33,22 +42,34 @@ def roapi(folder: Path) -> Iterator[str]:
         "--addr-postgres",
         f"127.0.0.1:{postgres}",
     ]
-    with _running(folder, "roapi", [*arguments, "--addr-flight-sql", f"127.0.0.1:{flight}"], flight) as uri:
-        yield uri
+    with _running(folder, "roapi", [*arguments, "--addr-flight-sql", f"127.0.0.1:{flight}"], flight) as peer:
+        yield peer
 
 
 @contextlib.contextmanager
-def jammi_server(folder: Path) -> Iterator[str]:
-    """The URI of a ``jammi-server`` with its defaults."""
+def jammi_server(folder: Path) -> Iterator[Peer]:
+    """A ``jammi-server`` with its defaults."""
     flight, health = free_port(), free_port()
     config = folder / "jammi.toml"
     config.write_text(f'[server]\nflight_listen = "127.0.0.1:{flight}"\nhealth_listen = "127.0.0.1:{health}"\n')
-    with _running(folder, "jammi-server", ["--config", str(config)], flight) as uri:
-        yield uri
+    with _running(folder, "jammi-server", ["--config", str(config)], flight) as peer:
+        yield peer
 
 
 @contextlib.contextmanager
-def _running(folder: Path, name: str, arguments: list[str], port: int) -> Iterator[str]:
+def bare_grpc() -> Iterator[Peer]:
+    """A server of ``grpc.aio`` that gives back what comes, with the calls that a driver makes for a statement."""
+    process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_grpc.py"))], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield Peer(f"grpc://127.0.0.1:{int(process.stdout.readline())}", process.pid)
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+@contextlib.contextmanager
+def _running(folder: Path, name: str, arguments: list[str], port: int) -> Iterator[Peer]:
     program = Path(sys.executable).with_name(name)
     if not program.exists():
         pytest.skip(f"{name} is not installed: pip install 'jammi-sql[bench]'")
@@ -60,7 +81,7 @@ def _running(folder: Path, name: str, arguments: list[str], port: int) -> Iterat
         while not _answers(uri):
             assert process.poll() is None and time.monotonic() < end, (folder / f"{name}.log").read_text()
             time.sleep(0.1)
-        yield uri
+        yield Peer(uri, process.pid)
     finally:
         process.terminate()
         try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import adbc_driver_flightsql.dbapi as flightsql
+import grpc
 import grpc.aio
 import pyarrow as pa
 import pytest
@@ -17,7 +19,7 @@ import pytest
 from jammi_sql.flight.protocol import flight, sql, wrap
 from tests.servers.jammi import JammiServer
 
-from .flight_peers import jammi_server, roapi
+from .flight_peers import Peer, bare_grpc, jammi_server, roapi
 from .measure import Report, interleaved, median_ratio, percentile
 
 pytestmark = pytest.mark.bench
@@ -41,10 +43,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JammiServer]:
 
 
 @pytest.fixture(scope="module")
-def uris(server: JammiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Where each of them listens."""
+def peers(server: JammiServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Peer]]:
+    """All of them."""
+    ours = Peer(server.uri, server.process.pid)
     with roapi(tmp_path_factory.mktemp("roapi")) as first, jammi_server(tmp_path_factory.mktemp("jammi")) as second:
-        yield dict(zip(NAMES, (server.uri, first, second), strict=True))
+        yield dict(zip(NAMES, (ours, first, second), strict=True))
+
+
+@pytest.fixture(scope="module")
+def uris(peers: dict[str, Peer]) -> dict[str, str]:
+    """Where each of them listens."""
+    return {name: peer.uri for name, peer in peers.items()}
 
 
 def _load() -> str:
@@ -74,6 +83,49 @@ def test_select_1_through_adbc(uris: dict[str, str], report: Report) -> None:
         )
         report.add(AREA, f"SELECT 1, {name}, {_load()}", value, *target)
     assert medians
+
+
+def test_processor_time_of_select_1(peers: dict[str, Peer], report: Report) -> None:
+    with contextlib.ExitStack() as stack:
+        bare = stack.enter_context(bare_grpc())
+        channel = stack.enter_context(grpc.insecure_channel(bare.uri.removeprefix("grpc://")))
+        run: dict[str, Callable[[], object]] = {"grpc.aio alone": _four_calls(channel)}
+        for name, peer in peers.items():
+            client = stack.enter_context(flightsql.connect(peer.uri, autocommit=True))
+            run[name] = _select_1(stack.enter_context(client.cursor()))
+        pids = {"grpc.aio alone": bare.pid} | {name: peer.pid for name, peer in peers.items()}
+        used: dict[str, list[float]] = {name: [] for name in run}
+        for _ in range(ROUNDS + 1):  # the first one warms up
+            for name, once in run.items():
+                begun = _processor_seconds(pids[name])
+                for _ in range(STATEMENTS):
+                    once()
+                used[name].append((_processor_seconds(pids[name]) - begun) / STATEMENTS)
+    medians = {name: percentile(values[1:], 0.5) for name, values in used.items()}
+    for name, median in medians.items():
+        value = f"{median * 1000:.2f} ms; jammi-sql / it {medians['jammi-sql'] / median:.2f}"
+        report.add(AREA, f"processor time of SELECT 1, {name}, {_load()}", value)
+    assert medians
+
+
+def _four_calls(channel: grpc.Channel) -> Callable[[], object]:
+    prepare, fetch, close = (channel.unary_stream(f"/bare/{name}") for name in ("Prepare", "Fetch", "Close"))
+    run, message = channel.unary_unary("/bare/Run"), bytes(200)
+    return lambda: (list(prepare(message)), run(message), list(fetch(message)), list(close(message)))
+
+
+def _select_1(cursor: Any) -> Callable[[], object]:
+    def run() -> None:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchall() == [(1,)]
+
+    return run
+
+
+def _processor_seconds(pid: int) -> float:
+    """What the threads of a process have used that live."""
+    used = (int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
+    return sum(used) / 1e9
 
 
 def test_ten_million_rows(uris: dict[str, str], report: Report) -> None:
