@@ -19,7 +19,7 @@ import orjson
 
 from .errors import Error
 
-__all__ = ["JsonFormatter", "TextFormatter", "about", "configure", "gathered", "reason"]
+__all__ = ["JsonFormatter", "TextFormatter", "about", "configure", "reason"]
 
 # What the logging library itself gives every record; all else came with ``extra``.
 _OWN: Final = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
