@@ -6,12 +6,16 @@ answer is that of the session's tenant and transaction at that moment.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 from ..arrow.dataset import LazyDataset
 from ..errors import DuplicateObject, ProgrammingError
+from .listing import Listing
+from .planning import Planning
 
 __all__ = ["JammiCatalog", "Relations"]
 
@@ -27,6 +31,10 @@ class Relations(Protocol):
 
     def relation_names(self, namespace: str) -> list[str]:
         """The relations of a schema."""
+        ...
+
+    def listed(self) -> Mapping[str, Mapping[str, pa.Schema]]:
+        """The columns of all relations, by schema and name."""
         ...
 
     def relation(self, namespace: str, name: str) -> Any:
@@ -47,10 +55,12 @@ class JammiCatalog(CatalogProvider):
     def __init__(self, relations: Relations, shared: JammiCatalog | None = None) -> None:
         self._relations = relations
         self._shared = shared
+        self._listing = Listing(relations.listed)
         self._schemas: dict[str, JammiSchema] = {}
 
     def schema_names(self) -> set[str]:
         """All schemas."""
+        self._listing.begin()
         return self._relations.namespaces() | set(self.own_relations())
 
     def schema(self, name: str) -> Any:
@@ -59,7 +69,7 @@ class JammiCatalog(CatalogProvider):
             return None
         if name not in self._schemas:
             shared = None if self._shared is None else self._shared.schema(name)
-            self._schemas[name] = JammiSchema(self._relations, name, shared)
+            self._schemas[name] = JammiSchema(self._relations, name, shared, self._listing)
         return self._schemas[name]
 
     def own_relations(self) -> dict[str, list[str]]:
@@ -88,10 +98,11 @@ class JammiCatalog(CatalogProvider):
 class JammiSchema(SchemaProvider):
     """A schema: the session's own views and in-memory tables, then topics, then system views."""
 
-    def __init__(self, relations: Relations, name: str, shared: JammiSchema | None) -> None:
+    def __init__(self, relations: Relations, name: str, shared: JammiSchema | None, listing: Listing) -> None:
         self._relations = relations
         self._name = name
         self._shared = shared
+        self._listing = listing
         self._own: dict[str, Any] = {}
 
     def find_own(self, name: str) -> Any:
@@ -111,14 +122,17 @@ class JammiSchema(SchemaProvider):
     @property
     def table_names(self) -> list[str]:  # type: ignore[override] # DataFusion takes a list and no set
         """All relations; must be a list."""
-        return sorted({*self.own_names(), *self._relations.relation_names(self._name)})
+        return sorted({*self.own_names(), *self._listing.names(self._name)})
 
     def table(self, name: str) -> Any:
         """The relation, as DataFusion's ``Table`` over a Python dataset."""
         own = self.find_own(name)
         if own is not None:
             return own
-        found = self._relations.relation(self._name, name)
+        # Who plans no statement lists what there is.
+        found: Any = None if Planning.current() else self._listing.relation(self._name, name)
+        if found is None:
+            found = self._relations.relation(self._name, name)
         return Table(found) if isinstance(found, LazyDataset) else found
 
     def register_table(self, name: str, table: Any) -> None:

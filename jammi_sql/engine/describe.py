@@ -13,7 +13,6 @@ from ..errors import UndefinedTable
 from ..plan.columns import sql_type
 from ..topics.catalog import CatalogTopic
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
-from ..topics.relation import relation_schema
 from .asof import AsofJoins
 from .attached_objects import attached_objects
 from .catalog_provider import SYSTEM
@@ -22,7 +21,6 @@ from .planning import Planning
 from .relations import inserted_relations
 from .remote_calls import remote_relations
 from .staging import RowsRelation
-from .system_views import SYSTEM_VIEWS
 
 if TYPE_CHECKING:
     from .session import Session
@@ -135,7 +133,7 @@ def objects(session: Session, depth: int, catalog: str | None, schema: str | Non
     rows: list[dict[str, object]] = []
     if depth <= 1:
         return pa.Table.from_pylist([{"catalog": CATALOG}, *attached], schema=_OBJECTS)
-    listed = relations(session)
+    listed = relations(session) if depth > 2 else []
     namespaces = sorted({*session.relations.namespaces(), *session.own_relations(), "information_schema"})
     for namespace in namespaces:
         inside = [entry for entry in listed if entry[0] == namespace]
@@ -162,17 +160,11 @@ def objects(session: Session, depth: int, catalog: str | None, schema: str | Non
 
 def relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
     """Schema, name, type and columns of every relation that the session sees, by name."""
-    found: dict[tuple[str, str], tuple[str, pa.Schema]] = {}
-    for topic in session.engine.services.catalog.visible(session.reader, session.tenant):
-        found[topic.namespace, topic.local_name] = ("table", relation_schema(topic.codec.schema))
-    for table in session.engine.services.tables.visible(session.reader, session.tenant):
-        hidden = found.get((table.namespace, table.local_name))
-        if hidden is None or table.definition.tenant is not None:
-            found[table.namespace, table.local_name] = ("table", table.schema)
-    for cached in session.engine.services.caches.catalog.visible(session.reader, session.tenant):
-        found.setdefault((cached.namespace, cached.local_name), ("table", cached.copy.schema))
-    for name, view in SYSTEM_VIEWS.items():
-        found[SYSTEM, name] = ("system view", view.schema)
+    found: dict[tuple[str, str], tuple[str, pa.Schema]] = {
+        (namespace, name): ("system view" if namespace == SYSTEM else "table", columns)
+        for namespace, within in session.relations.listed().items()
+        for name, columns in within.items()
+    }
     for namespace, names in session.own_relations().items():
         if namespace not in RESERVED_NAMESPACES:
             for name in names:

@@ -19,6 +19,7 @@ from ..tables.cached import CachedTable
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic, tenant_text
 from ..topics.definition import CATALOG
+from ..topics.relation import relation_schema
 from ..topics.segments.segment import Segment
 from .cached_provider import CachedProvider, scanned_copy
 from .catalog_provider import SYSTEM
@@ -74,6 +75,24 @@ class SessionRelations:
         ]
         copies = services.caches.catalog.visible(reader, tenant)
         return sorted({relation.local_name for relation in (*visible, *copies) if relation.namespace == namespace})
+
+    def listed(self) -> dict[str, dict[str, pa.Schema]]:
+        """The columns of all topics, tables and system views that the session sees, by schema and name.
+
+        A statement of the store for each kind of them, however many there are.
+        """
+        session = self._session
+        services, reader, tenant = session.engine.services, session.reader, session.tenant
+        found: dict[str, dict[str, pa.Schema]] = {SYSTEM: {name: view.schema for name, view in SYSTEM_VIEWS.items()}}
+        for topic in services.catalog.visible(reader, tenant):
+            found.setdefault(topic.namespace, {})[topic.local_name] = relation_schema(topic.codec.schema)
+        for table in services.tables.visible(reader, tenant):
+            within = found.setdefault(table.namespace, {})
+            if table.local_name not in within or table.definition.tenant is not None:
+                within[table.local_name] = table.schema
+        for cached in services.caches.catalog.visible(reader, tenant):
+            found.setdefault(cached.namespace, {}).setdefault(cached.local_name, cached.copy.schema)
+        return found
 
     def relation(self, namespace: str, name: str) -> Any:
         """The relation of that name, ``None`` where there is none."""

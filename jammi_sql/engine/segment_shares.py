@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..ports import Reader
@@ -25,13 +26,15 @@ class SegmentShare(NamedTuple):
     size: int
 
 
-def segment_shares(services: Services, reader: Reader, tenant: TenantId | None) -> list[SegmentShare]:
-    """Those of all topics that ``tenant`` sees, in their order. Bytes are shared out by rows."""
+def segment_shares(
+    services: Services, reader: Reader, tenant: TenantId | None, topics: Iterable[CatalogTopic]
+) -> list[SegmentShare]:
+    """Those of ``topics``, which ``tenant`` sees, in their order. Bytes are shared out by rows."""
     visible = ("", tenant_text(tenant))
-    topics = {topic.number: topic for topic in services.catalog.visible(reader, tenant)}
+    numbered = {topic.number: topic for topic in topics}
     shares = []
     for segment in services.segments.catalog.visible(reader, visible[1]):
-        topic = topics.get(segment.topic)
+        topic = numbered.get(segment.topic)
         if topic is None:
             continue
         first = max(segment.first, topic.first_offset)

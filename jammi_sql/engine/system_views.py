@@ -73,11 +73,12 @@ def _topics(session: Session, planning: Planning) -> list[dict[str, Any]]:
     reader, tenant = planning.reader, planning.tenant
     services = session.engine.services
     hot = services.log.totals(reader, tenant)
+    topics = services.catalog.visible(reader, tenant)
     segments: dict[int, list[SegmentShare]] = {}
-    for share in segment_shares(services, reader, tenant):
+    for share in segment_shares(services, reader, tenant, topics):
         segments.setdefault(share.topic.number, []).append(share)
     rows: list[dict[str, Any]] = []
-    for topic in services.catalog.visible(reader, tenant):
+    for topic in topics:
         own = segments.get(topic.number, [])
         hot_rows, hot_bytes = hot.get(topic.number, (0, 0))
         rows.append(
@@ -100,7 +101,8 @@ def _segments(session: Session, planning: Planning) -> list[dict[str, Any]]:
     services = session.engine.services
     visible = ("", tenant_text(planning.tenant))
     rows: list[dict[str, Any]] = []
-    for share in segment_shares(services, planning.reader, planning.tenant):
+    topics = services.catalog.visible(planning.reader, planning.tenant)
+    for share in segment_shares(services, planning.reader, planning.tenant, topics):
         segment = share.segment
         times = (segment.first_us, segment.last_us)
         if not segment.is_open_to(visible):  # when others published is nobody's business

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -45,6 +45,16 @@ NAMES = "names"
 
 _PAST_ALL = (1 << 63) - 1
 _REMEMBERED = 4096  # topics whose schemas are kept decoded
+_IDENTITY = ("number", "version", "checksum", "uuid", "tenant", "namespace", "name")
+
+
+class _Known(NamedTuple):
+    """What of a topic follows from the columns of ``_IDENTITY``."""
+
+    path: str
+    codecs: dict[int, Codec]
+    tenant: TenantId | None
+    identity: TopicId
 
 
 def _metadata(text: str) -> dict[str, str]:
@@ -53,6 +63,10 @@ def _metadata(text: str) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("not an object of texts")
     return metadata
+
+
+def _damaged_row(path: str) -> DataCorrupted:
+    return DataCorrupted(f"the catalogue row of topic {path} is damaged", hint="restore the store from a backup")
 
 
 def not_registered(definition: TopicDefinition) -> TopicNotFound:
@@ -100,8 +114,8 @@ class TopicCatalog:
         self._queries = queries
         self._segments = segments
         self._clock = clock
-        # By number, newest version and that one's checksum, so that what a transaction reads of its own may be kept too.
-        self._codecs: Remembered[tuple[int, int, int], dict[int, Codec]] = Remembered(_REMEMBERED)
+        # The checksum of the newest schema is in the key, so that what a transaction reads of its own may be kept too.
+        self._known: Remembered[tuple[Any, ...], _Known] = Remembered(_REMEMBERED)
 
     # --- reading ---
 
@@ -165,32 +179,34 @@ class TopicCatalog:
         return [self._topic(reader, row) for row in found.values()]
 
     def _topic(self, reader: Reader, row: Mapping[str, Any]) -> CatalogTopic:
-        number: int = row["number"]
         version: int = row["version"]
-        namespace: str = row["namespace"]
-        name: str = row["name"]
-        path = display_name(namespace, name)
-        codecs = self._load_codecs(reader, number, version, row["checksum"], path)
+        key = tuple(row[name] for name in _IDENTITY)
+        known = self._known.get(key)
+        if known is None:
+            known = self._look_at(reader, row)
+            if row["checksum"] is not None:
+                self._known[key] = known
         try:
-            metadata = _metadata(str(row["metadata"]))
-            tenant = TenantId(str(row["tenant"])) if row["tenant"] else None
-            identity = TopicId(str(row["uuid"]))
-        except (ValueError, ProgrammingError) as error:
-            raise DataCorrupted(
-                f"the catalogue row of topic {path} is damaged", hint="restore the store from a backup"
-            ) from error
-        definition = TopicDefinition(path, codecs[version].schema, tenant, metadata, identity)
+            metadata = _metadata(row["metadata"])
+        except ValueError as error:
+            raise _damaged_row(known.path) from error
+        schema = known.codecs[version].schema
         return CatalogTopic(
-            number, namespace, name, definition, version, codecs,
-            row["first_offset"], row["next_offset"], row["hot_offset"],
+            row["number"], row["namespace"], row["name"],
+            TopicDefinition(known.path, schema, known.tenant, metadata, known.identity),
+            version, known.codecs, row["first_offset"], row["next_offset"], row["hot_offset"],
         )  # fmt: skip
 
-    def _load_codecs(
-        self, reader: Reader, number: int, version: int, newest: int | None, path: str
-    ) -> dict[int, Codec]:
-        known = None if newest is None else self._codecs.get((number, version, newest))
-        if known is not None:
-            return known
+    def _look_at(self, reader: Reader, row: Mapping[str, Any]) -> _Known:
+        path = display_name(row["namespace"], row["name"])
+        codecs = self._load_codecs(reader, row["number"], row["version"], path)
+        try:
+            tenant = TenantId(row["tenant"]) if row["tenant"] else None
+            return _Known(path, codecs, tenant, TopicId(row["uuid"]))
+        except (ValueError, ProgrammingError) as error:
+            raise _damaged_row(path) from error
+
+    def _load_codecs(self, reader: Reader, number: int, version: int, path: str) -> dict[int, Codec]:
         rows = reader.query(self._queries["topic_schemas"], (number,))
         loaded = {
             row["version"]: Codec.of(decode_schema(row["ipc"], row["checksum"], f"topic {path}"))
@@ -200,8 +216,6 @@ class TopicCatalog:
             raise DataCorrupted(
                 f"topic {path}: version {version} of its schema is missing", hint="restore the store from a backup"
             )
-        if newest is not None:
-            self._codecs[number, version, newest] = loaded
         return loaded
 
     # --- changing ---

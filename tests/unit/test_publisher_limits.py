@@ -389,9 +389,9 @@ def test_begin_calls_check_while_a_thread_or_another_process_has_the_lock(tmp_pa
 def test_what_is_remembered_of_topics_is_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.topic_repo.register_topic(definition())
     monkeypatch.setattr(engine.publisher._resolved, "_limit", 3)
-    monkeypatch.setattr(engine.services.catalog._codecs, "_limit", 3)
+    monkeypatch.setattr(engine.services.catalog._known, "_limit", 3)
     for number in range(10):
         engine.publisher.publish_scoped(definition(), None, batch_of([number]))
         engine.topic_repo.register_topic(TopicDefinition(f"t{number}", SCHEMA))
     assert len(engine.topic_repo.list_topics()) == 11
-    assert len(engine.publisher._resolved) == len(engine.services.catalog._codecs) == 3
+    assert len(engine.publisher._resolved) == len(engine.services.catalog._known) == 3
