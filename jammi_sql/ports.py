@@ -31,6 +31,7 @@ __all__ = [
     "Snapshot",
     "Store",
     "Transaction",
+    "WriteAlone",
 ]
 
 Value = int | str | bytes | float | None
@@ -152,6 +153,23 @@ class Transaction(Reader, Protocol):
     ) -> None: ...
 
 
+class WriteAlone(Protocol):
+    """Runs a statement that writes as a transaction of its own, where that saves a store round trips."""
+
+    def __call__(
+        self,
+        statement: Callable[[], tuple[NamedQuery, Parameters] | None],
+        *,
+        check: Callable[[], None] | None = None,
+    ) -> pa.Table | None:
+        """The result of what ``statement`` gives, which is committed when this returns, ``None`` where that is ``None``.
+
+        ``statement`` is asked right before it runs, and again where it certainly was not run. ``check`` as in
+        ``Store.begin``. When it raised, nothing is committed, unless the error is 08007: then nobody here knows.
+        """
+        ...
+
+
 class Claim(Protocol):
     """A name that nobody else has; the system gives it back when its holder dies."""
 
@@ -207,6 +225,11 @@ class Store(Reader, Protocol):
         raises ends the wait. MUST be fair between threads of a process. Raises ``LockNotAvailable`` (55P03) at the limit,
         ``ReadOnlyStore`` on a read-only store.
         """
+        ...
+
+    @property
+    def alone(self) -> WriteAlone | None:
+        """``None`` where a statement by itself costs as much as in a transaction."""
         ...
 
     def snapshot(self) -> Snapshot:

@@ -10,7 +10,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from ..ports import Claim, CommitWatch, NamedQuery, Parameters, Snapshot, Store, Transaction
+from ..ports import Claim, CommitWatch, NamedQuery, Parameters, Snapshot, Store, Transaction, WriteAlone
 from .port import Record
 from .recorder import Recorder
 
@@ -66,6 +66,24 @@ class MeteredStore:
         finally:
             self._begin(perf_counter() - began)
         return MeteredTransaction(transaction, self._query, self._execute, self._commit)
+
+    @property
+    def alone(self) -> WriteAlone | None:
+        """As ``Store.alone``; it counts as a commit."""
+        return None if self._store.alone is None else self._write_alone
+
+    def _write_alone(
+        self,
+        statement: Callable[[], tuple[NamedQuery, Parameters] | None],
+        *,
+        check: Callable[[], None] | None = None,
+    ) -> pa.Table | None:
+        assert self._store.alone is not None
+        began = perf_counter()
+        table = self._store.alone(statement, check=check)
+        if table is not None:
+            self._commit(perf_counter() - began)
+        return table
 
     def snapshot(self) -> Snapshot:
         """As ``Store.snapshot``."""

@@ -6,6 +6,7 @@ transactions run at the same time, and exclude each other where they change the 
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -38,7 +39,7 @@ from ..errors import (
     ReadOnlyStore,
     StoreVersionError,
 )
-from ..ports import Claim, CommitWatch, NamedQuery, Parameters
+from ..ports import Claim, CommitWatch, NamedQuery, Parameters, WriteAlone
 from .migrations import load_migrations, migrate
 from .postgres_connection import PostgresConnection
 from .postgres_transaction import PostgresTransaction, lock_number
@@ -58,6 +59,8 @@ _READ: Final = (
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 _T = TypeVar("_T")
+
+_logger = logging.getLogger("jammi_sql.stores")
 
 
 class PostgresStore:
@@ -201,10 +204,7 @@ class PostgresStore:
 
         The wait is one for a connection here; later, for locks, it is the store's ``lock_timeout`` for each.
         """
-        if self.read_only:
-            raise ReadOnlyStore(
-                f"the store {self.location} is open read-only", hint="open it without read_only to write"
-            )
+        self._require_writable()
         connection = self._retried(lambda: self._begun(self._pool, _WRITE, timeout=timeout, check=check), check)
         given_back = threading.Lock()
 
@@ -229,6 +229,46 @@ class PostgresStore:
             raise
         self._transactions.add(transaction)
         return transaction
+
+    @property
+    def alone(self) -> WriteAlone:
+        """As ``Store.alone``: to begin, and to commit, are two round trips less."""
+        return self._write_alone
+
+    def _write_alone(
+        self,
+        statement: Callable[[], tuple[NamedQuery, Parameters] | None],
+        *,
+        check: Callable[[], None] | None = None,
+    ) -> pa.Table | None:
+        self._require_writable()
+        return self._retried(lambda: self._written_alone(statement, check), check)
+
+    def _written_alone(
+        self, statement: Callable[[], tuple[NamedQuery, Parameters] | None], check: Callable[[], None] | None
+    ) -> pa.Table | None:
+        connection = self._pool.take(check=check)
+        connection.check = check
+        try:
+            given = statement()
+            if given is None:
+                return None
+            faults.point("store.before_commit")
+            table = connection.write_alone(*given)
+            try:
+                faults.point("store.after_commit")
+                self._notifier.signal()
+            except Exception:  # it is committed all the same
+                _logger.exception("a statement is committed; what was to happen after it failed")
+            return table
+        except Exception:
+            raise
+        except BaseException:  # Ctrl-C: who knows where
+            connection.close()
+            raise
+        finally:
+            connection.check = None
+            self._pool.give_back(connection)
 
     @staticmethod
     def _begun(
@@ -403,6 +443,12 @@ class PostgresStore:
                 check()
             time.sleep(pause)
             pause = min(_LAST_PAUSE, pause * 2)
+
+    def _require_writable(self) -> None:
+        if self.read_only:
+            raise ReadOnlyStore(
+                f"the store {self.location} is open read-only", hint="open it without read_only to write"
+            )
 
     def _require_open(self) -> None:
         if self._closed:

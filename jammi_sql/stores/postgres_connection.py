@@ -39,6 +39,7 @@ _FIRST_ROWS: Final = 8192
 _MOST_ROWS: Final = 65536
 _STREAMED_BYTES: Final = 8 << 20
 _PATIENCE: Final = 2.0  # seconds
+_NOT_RUN: Final = "Failed to prepare query"  # the driver has a statement with parameters planned first, then runs it
 _SERVER_PROCESS: Final = NamedQuery(
     "server_process", "SELECT pg_backend_pid()::BIGINT AS process", pa.schema([("process", pa.int64())])
 )
@@ -132,6 +133,22 @@ class PostgresConnection:
             raise InternalError(f"{query.name} declares columns: it is not for execute")
         return sum(self._update(query.text, given, query.name) for given in _given(parameters))
 
+    def write_alone(self, query: NamedQuery, parameters: Parameters) -> pa.Table:
+        """The result of a statement that writes, outside of a transaction: it is committed when this returns.
+
+        ``ConnectionLost`` where the connection was lost before the statement was run; what comes later, and is not the
+        server's own word, is 08007 as for ``commit``.
+        """
+        (given,) = _given(parameters)  # all of it: it is one statement
+        try:
+            table = self._fetched(query.text, given, query.name)
+        except Error as error:
+            if _NOT_RUN in str(error.__cause__) or (not isinstance(error, ConnectionLost) and _said_by_server(error)):
+                raise
+            self.closed = True
+            raise _unknown(error) from error
+        return conformed(table, query)
+
     def command(self, text: str) -> None:
         """Run fixed texts without parameters, ``;`` between them."""
         self._update(text, None, text.split(" ", 1)[0])
@@ -158,11 +175,7 @@ class PostgresConnection:
             if not isinstance(error, ConnectionLost) and _said_by_server(error):
                 raise
             self.closed = True
-            raise OperationalError(
-                f"the connection was lost during the commit: {error.message}",
-                sqlstate="08007",
-                hint="look whether the work is there before it is done again",
-            ) from error
+            raise _unknown(error) from error
 
     def rollback_to(self, text: str) -> None:
         """Undo a part of the open transaction, by ``text``; what failed in it is forgotten."""
@@ -324,6 +337,14 @@ def _read(statement: adbc_driver_manager.AdbcStatement) -> pa.Table:
     handle, _ = statement.execute_query()
     with pa.RecordBatchReader.from_stream(handle) as reader:
         return reader.read_all()
+
+
+def _unknown(error: Error) -> OperationalError:
+    return OperationalError(
+        f"the connection was lost during the commit: {error.message}",
+        sqlstate="08007",
+        hint="look whether the work is there before it is done again",
+    )
 
 
 def _said_by_server(error: Error) -> bool:

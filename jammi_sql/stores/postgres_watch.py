@@ -27,7 +27,7 @@ _HEARTBEAT: Final = 1.0
 """Seconds between two looks of who listens."""
 _SHORTEST: Final = 0.02
 """Seconds between two looks of who does not."""
-_PAUSE: Final = 0.005
+_PAUSE: Final = 0.01
 """Seconds between two notifications: to send one costs as much as a small publish."""
 
 

@@ -59,6 +59,7 @@ class SqliteStore:
 
     kind = "sqlite"
     committed = True
+    alone = None
 
     def __init__(
         self,

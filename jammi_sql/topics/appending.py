@@ -10,12 +10,12 @@ import orjson
 import pyarrow as pa
 
 from ..arrow.ipc import checksum, header_seed
-from ..ports import NamedQuery, Transaction
+from ..ports import NamedQuery, Parameters, Transaction
 from .catalog import CatalogTopic
 from .remembered import Remembered
 from .result_columns import integers
 
-__all__ = ["Append", "Appender", "appender"]
+__all__ = ["Append", "Appender", "LockingAppender", "appender"]
 
 _TEXT: pa.DataType = pa.large_string()
 _BYTES: pa.DataType = pa.large_binary()
@@ -60,10 +60,16 @@ class LockingAppender:
 
     def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[tuple[int, int]] | None:
         """As ``Appender.append``."""
+        return self.places(transaction.query(*self.statement(appends, now_us)), appends)
+
+    def statement(self, appends: Sequence[Append], now_us: int) -> tuple[NamedQuery, Parameters]:
+        """What appends all of them, or none."""
         if len(appends) == 1:  # mostly: to make and to bind arrays takes longer than the server needs for it
-            table = transaction.query(self._one, _values(appends[0], now_us))
-        else:
-            table = transaction.query(self._several, _arrays(appends, now_us))
+            return self._one, _values(appends[0], now_us)
+        return self._several, _arrays(appends, now_us)
+
+    def places(self, table: pa.Table, appends: Sequence[Append]) -> list[tuple[int, int]] | None:
+        """What the result of ``statement`` says of them, as ``append`` does."""
         places = list(zip(integers(table, 0), integers(table, 1), strict=True))
         return places if len(places) == len(appends) else None
 

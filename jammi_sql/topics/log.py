@@ -14,9 +14,9 @@ from ..arrow.ipc import Codec, checksum, decode_schema, header_seed
 from ..arrow.order import order_kind
 from ..arrow.ranges import ColumnRange, can_match, decode_ranges
 from ..errors import DataCorrupted, OffsetEvicted, TopicNotFound
-from ..ports import NamedQuery, Reader, Transaction
+from ..ports import NamedQuery, Parameters, Reader, Transaction, WriteAlone
 from ..tenancy import TenantId
-from .appending import Append, appender
+from .appending import Append, LockingAppender, appender
 from .catalog import CatalogTopic, tenant_text
 from .entries import Chunk, LogEntry
 from .remembered import Remembered
@@ -81,6 +81,29 @@ class Log:
     def append(self, transaction: Transaction, appends: Sequence[Append], now_us: int) -> list[tuple[int, int]] | None:
         """As ``Appender.append``."""
         return self._appender.append(transaction, appends, now_us)
+
+    def append_alone(
+        self,
+        alone: WriteAlone,
+        appends: Callable[[], Sequence[Append]],
+        now_us: Callable[[], int],
+        check: Callable[[], None] | None,
+    ) -> list[tuple[int, int]] | None:
+        """As ``append``, and committed when it returns, in one statement; ``None`` where nothing was appended.
+
+        ``appends`` is asked right before: where there are none, none are appended. Raises as ``alone``.
+        """
+        appender = self._appender
+        assert isinstance(appender, LockingAppender)
+        given: Sequence[Append] = ()
+
+        def statement() -> tuple[NamedQuery, Parameters] | None:
+            nonlocal given
+            given = appends()
+            return appender.statement(given, now_us()) if given else None
+
+        table = alone(statement, check=check)
+        return [] if table is None else appender.places(table, given)
 
     def truncate(self, transaction: Transaction, topic: CatalogTopic, before: int, now_us: int) -> int:
         """Remove the batches below ``before``; offsets are never used again. Returns the first offset now kept.

@@ -16,6 +16,8 @@ from ..arrow.batches import as_batch, conform
 from ..arrow.ranges import MINIMUM_ROWS, encode_ranges
 from ..errors import (
     BatchSchemaMismatch,
+    ConnectionLost,
+    Error,
     InvalidParameter,
     OperationalError,
     PublishTenantMismatch,
@@ -23,7 +25,7 @@ from ..errors import (
     is_transient,
 )
 from ..logs import about, reason
-from ..ports import Broker, Clock, Store, Transaction
+from ..ports import Broker, Clock, Store, Transaction, WriteAlone
 from ..tenancy import TenantId
 from .appending import Append
 from .catalog import CatalogTopic, TopicCatalog, tenant_text
@@ -40,6 +42,7 @@ _logger = logging.getLogger("jammi_sql.topics")
 
 GROUP_COUNT = 1024
 GROUP_BYTES = 64 << 20
+_ALONE_BYTES = 32 << 20  # in one statement: a store may cut more into several
 
 
 # How long a waiting publish sleeps at most before it looks around: some libraries install signal handlers under which
@@ -348,32 +351,20 @@ class Publisher:
         attempt = _Attempt()
         for publish in group:
             publish.attempt = attempt
-        transaction: Transaction | None = None
         failure: Exception
         try:
-            transaction = self._store.begin(check=leader.look)
-            with self._lock:
-                group = [publish for publish in group if not publish.abandoned]
-                attempt.started = True
-            if not group:
-                return True
-            if self._append(transaction, group, attempt):
-                attempt.committing = True
-                transaction.commit()
+            if self._write(group, attempt, leader.look):
                 return True
             failure = TopicNotFound(f"topic {group[0].topic.name} changed or was dropped")
         except Exception as error:
             if leader.refused:
                 raise
             # Who could not begin cannot do so alone. After a failed commit it may be on disk all the same.
-            if transaction is None or attempt.committing:
+            if not attempt.started or attempt.committing:
                 for publish in group:
                     publish.error = error
-                return transaction is not None
+                return attempt.started
             failure = error
-        finally:
-            if transaction is not None:
-                transaction.rollback()
         if len(group) == 1:
             # Its commit never began. Who waits for a single lock may be told of a deadlock too: others queue behind it.
             if tries > 1 and is_transient(failure):
@@ -387,6 +378,57 @@ class Publisher:
                     following.error = publish.error
                 return False
         return True
+
+    def _write(self, group: list[_Publish], attempt: _Attempt, check: Callable[[], None]) -> bool:
+        """Append and commit those that are still wanted; ``False`` where a topic is not what it is taken for."""
+        alone = self._store.alone
+        if alone is not None and (len(group) == 1 or sum(each.append.payload.size for each in group) <= _ALONE_BYTES):
+            return self._write_alone(alone, group, attempt, check)
+        transaction = self._store.begin(check=check)
+        try:
+            group = self._started(group, attempt)
+            if not group:
+                return True
+            if not self._append(transaction, group, attempt):
+                return False
+            attempt.committing = True
+            transaction.commit()
+            return True
+        finally:
+            transaction.rollback()
+
+    def _write_alone(
+        self, alone: WriteAlone, group: list[_Publish], attempt: _Attempt, check: Callable[[], None]
+    ) -> bool:
+        """As ``_write``, in one statement."""
+
+        def appends() -> list[Append]:
+            nonlocal group
+            group = self._started(group, attempt)
+            attempt.committing = bool(group)
+            return [publish.append for publish in group]
+
+        try:
+            appended = self._log.append_alone(alone, appends, self._clock.now_us, check)
+        except Exception as error:
+            # Whatever else it is, it says that nothing is committed.
+            attempt.committing = isinstance(error, Error) and error.sqlstate == "08007"
+            if isinstance(error, ConnectionLost):
+                attempt.started = False
+            raise
+        if appended is None:
+            attempt.committing = False
+            return False
+        self._place(group, appended)
+        attempt.committed = True
+        self._hand_over(group)
+        return True
+
+    def _started(self, group: list[_Publish], attempt: _Attempt) -> list[_Publish]:
+        """Those whose callers have not gone; from now on it is too late for that."""
+        with self._lock:
+            attempt.started = True
+            return [publish for publish in group if not publish.abandoned]
 
     def _append(self, transaction: Transaction, group: list[_Publish], attempt: _Attempt) -> bool:
         appended = self._log.append(transaction, [publish.append for publish in group], self._clock.now_us())

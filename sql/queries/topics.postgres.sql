@@ -7,7 +7,7 @@
 SELECT "offset", produced_us FROM append_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 
 -- name: append_batches
--- The same as arrays of the same length.
+-- The same as arrays of the same length: all of them, or none.
 -- returns: offset int64, produced_us int64
 SELECT "offset", produced_us FROM append_batches($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
 

@@ -6,14 +6,16 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from jammi_sql import Engine, faults
 from jammi_sql.arrow.ranges import encode_ranges
-from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCanceled
+from jammi_sql.errors import ConnectionLost, Error, OperationalError, QueryCanceled, TopicNotFound
 from jammi_sql.ports import NamedQuery
+from jammi_sql.stores.postgres_connection import PostgresConnection
 from jammi_sql.topics import Offset, Predicate, TopicDefinition
 from jammi_sql.topics.appending import Append
 from tests.servers.postgres import PostgresServer
@@ -145,8 +147,11 @@ def test_a_server_that_stays_away_is_an_error_after_the_limit(open_engine: Calla
 def test_a_connection_that_is_lost_during_the_commit_says_that_nobody_knows(
     engine: Engine, topic: TopicDefinition, proxy: Proxy
 ) -> None:
+    session = engine.session()
+    session.execute("BEGIN")
+    session.execute("INSERT INTO events.changes VALUES (1, 'X', NULL)")
     with faults.armed("store.before_commit", proxy.drop), pytest.raises(OperationalError) as raised:
-        engine.publisher.publish_scoped(topic, None, batch_of([1]))
+        session.execute("COMMIT")
     assert raised.value.sqlstate == "08007"
     offset = engine.publisher.publish_scoped(topic, None, batch_of([2])).value
     assert log(engine, topic) == ([2] if offset == 0 else [1, 2])
@@ -164,19 +169,41 @@ def insert_many_once(engine: Engine) -> None:
     engine.session().cursor().executemany("INSERT INTO events.changes VALUES ($1, 'X', NULL)", [[1]])
 
 
-@pytest.mark.parametrize("write", [publish_once, insert_once, insert_many_once])
+def commit_once(engine: Engine) -> None:
+    with engine.session() as session, session.transaction():
+        session.execute("INSERT INTO events.changes VALUES (1, 'X', NULL)")
+
+
+@pytest.fixture
+def direct(url: str, proxy: Proxy, postgres: PostgresServer) -> Iterator[Engine]:
+    """An engine on the store whose way to the server is always well."""
+    with Engine.open(url.replace(f":{proxy.port}/", f":{postgres.port}/")) as engine:
+        yield engine
+
+
+_WAITING = NamedQuery(
+    "waiting",
+    "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')",
+    pa.schema([("waiting", pa.int64())]),
+)
+
+
+def until_waiting(direct: Engine, many: int = 1) -> None:
+    """Until so many wait for somebody else's transaction."""
+    store = direct.services.store
+    until(lambda: store.query(_WAITING).column(0)[0].as_py() >= many, "they wait for the topic")
+
+
 def test_what_was_committed_though_its_answer_was_lost_is_never_written_again(
     open_engine: Callable[..., Engine],
     topic: TopicDefinition,
-    postgres: PostgresServer,
+    direct: Engine,
     proxy: Proxy,
-    url: str,
-    write: Callable[[Engine], None],
 ) -> None:
     engine = open_engine()
-    with Engine.open(url.replace(f":{proxy.port}/", f":{postgres.port}/")) as direct, ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
         with faults.armed("store.before_commit", once(proxy.mute)):
-            writing = pool.submit(write, engine)
+            writing = pool.submit(commit_once, engine)
             until(lambda: log(direct, topic) == [1], "it is committed")
         proxy.drop()
         proxy.heal()
@@ -187,17 +214,117 @@ def test_what_was_committed_though_its_answer_was_lost_is_never_written_again(
         assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 1
 
 
-def test_a_publish_that_loses_its_connection_before_the_commit_is_done_on_another_one(
-    engine: Engine, topic: TopicDefinition, proxy: Proxy
+@pytest.mark.parametrize("write", [publish_once, insert_once, insert_many_once])
+def test_what_was_published_in_one_statement_whose_answer_was_lost_is_never_written_again(
+    engine: Engine, topic: TopicDefinition, direct: Engine, proxy: Proxy, write: Callable[[Engine], None]
 ) -> None:
-    with faults.armed("publish.after_insert", once(proxy.drop)):
-        # The connection is gone when it commits, of which nobody knows what became.
+    other = direct.session()
+    other.execute("BEGIN")
+    other.execute("INSERT INTO events.changes VALUES (0, 'X', NULL)")
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write, engine)
+        until_waiting(direct)
+        proxy.mute()
+        other.execute("ROLLBACK")
+        until(lambda: log(direct, topic) == [1], "it is committed")
+        proxy.drop()
+        proxy.heal()
         with pytest.raises(OperationalError) as raised:
-            engine.publisher.publish_scoped(topic, None, batch_of([1]))
+            writing.result(LIMIT)
     assert raised.value.sqlstate == "08007"
-    with faults.armed("store.after_begin", once(proxy.drop)):
-        engine.publisher.publish_scoped(topic, None, batch_of([2]))
-    assert log(engine, topic) == [2]
+    assert log(direct, topic) == [1]
+    assert engine.publisher.publish_scoped(topic, None, batch_of([2])).value == 1
+
+
+@pytest.mark.parametrize("place", ["store.before_commit", "store.after_begin"])
+def test_a_publish_that_loses_its_connection_before_it_is_written_is_done_on_another_one(
+    engine: Engine, topic: TopicDefinition, proxy: Proxy, place: str
+) -> None:
+    if place == "store.before_commit":  # it is one statement, of which the server has not heard yet
+        with faults.armed(place, once(proxy.drop)):
+            engine.publisher.publish_scoped(topic, None, batch_of([1]))
+    else:
+        with faults.armed(place, once(proxy.drop)):
+            engine.session().execute("INSERT INTO events.changes SELECT 1, 'X', NULL")
+    assert log(engine, topic) == [1]
+
+
+def test_a_publish_is_one_statement_and_so_are_those_that_wait_for_it(
+    engine: Engine, topic: TopicDefinition, direct: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.publisher.publish_scoped(topic, None, batch_of([1]))
+    run: list[str] = []
+    method = PostgresConnection._run
+
+    def counted(self: PostgresConnection, call: Any, text: str, given: Any, doing: str, *, keep: bool) -> Any:
+        if doing not in ("notify", "topics_with_retention", "commit_mark"):  # of the background
+            run.append(doing)
+        return method(self, call, text, given, doing, keep=keep)
+
+    other = direct.session()
+    other.execute("BEGIN")
+    other.execute("INSERT INTO events.changes VALUES (0, 'X', NULL)")
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(engine.publisher.publish_scoped, topic, None, batch_of([2]))
+        until_waiting(direct)
+        rest = [pool.submit(engine.publisher.publish_scoped, topic, None, batch_of([3])) for _ in range(4)]
+        until(lambda: len(engine.publisher._waiting) == 4, "the others wait for the first one")
+        monkeypatch.setattr(PostgresConnection, "_run", counted)
+        run.clear()
+        other.execute("ROLLBACK")
+        assert [first.result(LIMIT).value, *sorted(each.result(LIMIT).value for each in rest)] == [1, 2, 3, 4, 5]
+        engine.publisher.publish_scoped(topic, None, batch_of([4]))
+        assert [doing for doing in run if doing != "ROLLBACK"] == ["append_batches", "append_batch"]
+
+
+def test_of_a_group_with_one_whose_topic_is_another_now_all_get_their_own_answer(
+    engine: Engine, topic: TopicDefinition, direct: Engine
+) -> None:
+    services = engine.services
+    old = services.catalog.resolve(services.store, topic)
+    engine.session().execute("ALTER TOPIC events.changes ADD COLUMN more BIGINT")
+    new = services.catalog.resolve(services.store, topic)
+    wider = batch_of([1]).append_column("more", pa.nulls(1, pa.int64()))
+    other = direct.session()
+    other.execute("BEGIN")
+    other.execute("INSERT INTO events.changes VALUES (0, 'X', NULL, NULL)")
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(engine.publisher.publish, new, None, wider)
+        until_waiting(direct)
+        good = [pool.submit(engine.publisher.publish, new, None, wider) for _ in range(2)]
+        bad = pool.submit(engine.publisher.publish, old, None, batch_of([9]))
+        until(lambda: len(engine.publisher._waiting) == 3, "the others wait for the first one")
+        other.execute("ROLLBACK")
+        assert sorted(each.result(LIMIT).value for each in [first, *good]) == [0, 1, 2]
+        with pytest.raises(TopicNotFound):
+            bad.result(LIMIT)
+    assert log(engine, topic) == [1, 1, 1]
+
+
+def test_a_leader_that_is_cancelled_leaves_the_others_their_turn(
+    engine: Engine, topic: TopicDefinition, direct: Engine
+) -> None:
+    found = engine.services.catalog.resolve(engine.services.store, topic)
+    cancelled = threading.Event()
+
+    def check() -> None:
+        if cancelled.is_set():
+            raise QueryCanceled("enough")
+
+    other = direct.session()
+    other.execute("BEGIN")
+    other.execute("INSERT INTO events.changes VALUES (0, 'X', NULL)")
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(engine.publisher.publish, found, None, batch_of([1]), check)
+        until_waiting(direct)
+        rest = [pool.submit(engine.publisher.publish, found, None, batch_of([2])) for _ in range(2)]
+        until(lambda: len(engine.publisher._waiting) == 2, "the others wait for the first one")
+        cancelled.set()
+        with pytest.raises(QueryCanceled):
+            first.result(LIMIT)
+        other.execute("ROLLBACK")
+        assert sorted(each.result(LIMIT).value for each in rest) == [0, 1]
+    assert log(engine, topic) == [2, 2]
 
 
 def test_a_wait_for_another_writer_ends_with_its_time_limit_and_publishes_nothing(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import adbc_driver_manager
+import pyarrow as pa
 import pytest
 
 from jammi_sql.adbc.postgres_errors import translated
-from jammi_sql.errors import Error, is_transient
+from jammi_sql.errors import ConnectionLost, Error, is_transient
+from jammi_sql.ports import NamedQuery
 from jammi_sql.stores.postgres_connection import PostgresConnection
 
 
@@ -43,6 +45,39 @@ def test_an_error_of_commit_that_is_not_the_server_s_word_leaves_it_unknown(
     if expected == "08007":
         assert connection.closed
         assert not is_transient(raised.value)  # which would have it done again
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "expected"),
+    [
+        ("Failed to prepare query: no connection to the server", None, "08006"),
+        ("Failed to prepare query: FATAL:  terminating connection due to administrator command", "57P01", "57P01"),
+        ("Failed to prepare query: server closed the connection unexpectedly", None, "08006"),
+        ("[libpq] Failed to execute prepared statement: server closed the connection unexpectedly", None, "08007"),
+        ("FATAL:  terminating connection due to administrator command", "57P01", "08007"),
+        ("[libpq] something that nobody has heard of", "\0\0\0\0\0", "08007"),
+        ("ERROR:  deadlock detected", "40P01", "40P01"),
+        ("ERROR:  canceling statement due to lock timeout", "55P03", "55P03"),
+    ],
+)
+def test_an_error_of_a_statement_by_itself_leaves_it_unknown_once_it_may_have_run(
+    monkeypatch: pytest.MonkeyPatch, text: str, state: str | None, expected: str
+) -> None:
+    def fetched(*_: object, **__: object) -> None:
+        failure = adbc_driver_manager.OperationalError(
+            text, status_code=adbc_driver_manager.AdbcStatusCode.IO, sqlstate=state
+        )
+        raise translated(failure, "append_batch") from failure
+
+    monkeypatch.setattr(PostgresConnection, "_fetched", fetched)
+    connection = object.__new__(PostgresConnection)
+    connection.closed = False
+    query = NamedQuery("append_batch", "SELECT $1", pa.schema([("offset", pa.int64())]))
+    with pytest.raises(Error) as raised:
+        connection.write_alone(query, (1,))
+    assert raised.value.sqlstate == expected
+    assert connection.closed == (expected == "08007")
+    assert isinstance(raised.value, ConnectionLost) == text.startswith("Failed to prepare")
 
 
 @pytest.mark.parametrize(
