@@ -45,6 +45,17 @@ class Head(NamedTuple):
     hot: int = 0
 
 
+class _Rows(NamedTuple):
+    """Columns of some batches."""
+
+    offsets: list[int]
+    produced: list[int]
+    versions: list[int]
+    row_counts: list[int]
+    checksums: list[int]
+    tenants: list[str]
+
+
 _Found = TypeVar("_Found")
 
 
@@ -61,6 +72,7 @@ class Log:
         self._headers = queries["batch_headers"]
         self._headers_ranges = queries["batch_headers_with_ranges"]
         self._payloads = queries["batch_payloads"]
+        self._within = queries.get("batches_within")  # both at once, where to ask twice costs more
         self._counts = queries["batch_counts"]
         self._heads = queries["topic_heads"]
         self._since = queries["first_offset_since"]
@@ -321,6 +333,17 @@ class Log:
         """As ``read``, of batches that are in no segment; ``None`` where that at ``start`` is in one."""
         pruned = node is not None
         parameters = (topic.number, start, end, _owner(tenant), limit)
+        if self._within is not None and not pruned:
+            found = reader.query(self._within, (*parameters, byte_limit))
+            offsets = integers(found, 0)
+            if (not offsets or start < offsets[0]) and self._has_moved(reader, topic, start):
+                return None
+            if not offsets:
+                return Chunk([], end)
+            payloads = buffers(found.column(4))
+            rows = _Rows(offsets, integers(found, 1), integers(found, 2), integers(found, 3), integers(found, 5),
+                         texts(found, 6))  # fmt: skip
+            return self._decoded(reader, topic, rows, range(len(offsets)), payloads, offsets[-1] + 1)
         headers = reader.query(self._headers_ranges if pruned else self._headers, parameters)
         count = headers.num_rows
         if not count:
@@ -352,17 +375,30 @@ class Log:
             ]
             if not wanted:
                 return None if self._has_moved(reader, topic, start) else Chunk([], stop)
-        payloads = self._fetch(reader, topic, tenant, offsets, wanted)
-        if payloads is None:
+        fetched = self._fetch(reader, topic, tenant, offsets, wanted)
+        if fetched is None:
             if self._has_moved(reader, topic, start):
                 return None
             raise DataCorrupted(f"topic {topic.name}: batches vanished between {start} and {stop}")
         if start < offsets[0] and self._has_moved(reader, topic, start):
             return None
-        row_counts = integers(headers, 3)
-        checksums = integers(headers, 5)
-        tenants = texts(headers, headers.num_columns - 1)
+        rows = _Rows(offsets, produced, versions, integers(headers, 3), integers(headers, 5),
+                     texts(headers, headers.num_columns - 1))  # fmt: skip
+        return self._decoded(reader, topic, rows, wanted, fetched, stop)
+
+    def _decoded(
+        self,
+        reader: Reader,
+        topic: CatalogTopic,
+        rows: _Rows,
+        wanted: Sequence[int],
+        payloads: Sequence[pa.Buffer],
+        stop: int,
+    ) -> Chunk:
+        """The batches at the places ``wanted`` of ``rows``, whose payloads these are."""
+        offsets, produced, versions, row_counts, checksums, tenants = rows
         entries: list[LogEntry] = []
+        decoders: dict[int, Callable[[pa.Buffer], pa.RecordBatch]] = {}
         for index, payload in zip(wanted, payloads, strict=True):
             version = versions[index]
             seed = header_seed(tenants[index], version, row_counts[index])
@@ -370,8 +406,11 @@ class Log:
                 if entries:  # those before it are sound: the error comes when it is its turn
                     return Chunk(entries, offsets[index])
                 raise _damaged(topic, offsets[index], "fails its checksum")
+            decode = decoders.get(version)
+            if decode is None:
+                decode = decoders[version] = self._codec(reader, topic, version, offsets[index]).decode
             try:
-                batch = self._codec(reader, topic, version, offsets[index]).decode(payload)
+                batch = decode(payload)
             except (pa.ArrowException, OSError) as error:
                 raise _damaged(topic, offsets[index], "cannot be decoded") from error
             if version != topic.version:

@@ -19,6 +19,22 @@ WHERE topic = $1 AND "offset" >= $2 AND "offset" < $3 AND ($4 = '*' OR tenant IN
 ORDER BY "offset"
 LIMIT $5;
 
+-- name: batches_within
+-- Batches of at most $6 bytes together, or one. What is not returned is not read: a large payload is beside its row.
+-- returns: offset int64, produced_us int64, version int64, row_count int64, payload binary, checksum int64, tenant utf8
+SELECT "offset", produced_us, version, row_count, payload, checksum, tenant
+FROM (
+    SELECT
+        "offset", produced_us, version, row_count, byte_count, payload, checksum, tenant,
+        sum(byte_count::FLOAT8) OVER (ORDER BY "offset" ROWS UNBOUNDED PRECEDING) AS size
+    FROM batch
+    WHERE topic = $1 AND "offset" >= $2 AND "offset" < $3 AND ($4 = '*' OR tenant IN ('', $4))
+    ORDER BY "offset"
+    LIMIT $5
+) AS b
+WHERE size <= $6 OR size = byte_count
+ORDER BY "offset";
+
 -- name: batch_headers_with_ranges
 -- returns: offset int64, produced_us int64, version int64, row_count int64, byte_count int64, checksum int64, ranges binary, tenant utf8
 SELECT "offset", produced_us, version, row_count, byte_count, checksum, ranges, tenant
