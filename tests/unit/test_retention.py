@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -218,3 +219,66 @@ def test_a_size_that_is_changed_holds_for_what_is_there(engine: Engine, clock: _
     assert offsets(engine, topic, 9) == [9]
     with pytest.raises(OffsetEvicted):
         offsets(engine, topic, 8)
+
+
+def test_a_batch_that_is_exactly_as_old_as_it_may_be_stays(engine: Engine, clock: _Clock) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    for seconds in (0, 10):
+        clock.us += seconds * 1_000_000
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[1]], schema=SCHEMA))
+    made = keeper(engine, clock)
+    made.enforce()
+    assert offsets(engine, topic, 0) == [0, 1]
+    clock.us += 1
+    made.enforce()
+    assert offsets(engine, topic, 1) == [1]
+    with pytest.raises(OffsetEvicted):
+        offsets(engine, topic, 0)
+
+
+def test_what_was_kept_for_a_reader_goes_once_it_read_on_though_nothing_new_came(engine: Engine, clock: _Clock) -> None:
+    batch = pa.record_batch([list(range(1000))], schema=SCHEMA)
+    options = {"retention_bytes": str(3 * batch.serialize().size)}
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata=options))
+    for _ in range(10):
+        engine.publisher.publish_scoped(topic, None, batch)
+    services = engine.services
+    made = keeper(engine, clock)
+    for needed, first in ((2, 2), (None, 7)):
+        made._needed = lambda topic, within, needed=needed: needed
+        made.enforce()
+        assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == first
+
+
+@pytest.mark.parametrize(("compacted", "steps"), [(False, [3, 6, 9]), (True, [9])])
+def test_batches_go_in_steps_and_whole_segments_at_once(
+    engine: Engine, clock: _Clock, monkeypatch: pytest.MonkeyPatch, compacted: bool, steps: list[int]
+) -> None:
+    monkeypatch.setattr("jammi_sql.topics.retention._STEP", 3)
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    for _ in range(10):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[1]], schema=SCHEMA))
+    if compacted:
+        engine.session().execute("CALL jammi.compact('t')")
+    clock.us += 60_000_000
+    truncate, found = engine.services.log.truncate, []
+
+    def counted(transaction: Any, topic: Any, before: int, now_us: int) -> int:
+        found.append(before)
+        return truncate(transaction, topic, before, now_us)
+
+    monkeypatch.setattr(engine.services.log, "truncate", counted)
+    keeper(engine, clock).enforce()
+    assert found == steps
+
+
+def test_nothing_is_kept_of_a_topic_that_is_gone(engine: Engine, clock: _Clock) -> None:
+    options = {"retention_bytes": "1000000"}
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata=options))
+    engine.publisher.publish_scoped(topic, None, pa.record_batch([[1]], schema=SCHEMA))
+    made = keeper(engine, clock)
+    made.enforce()
+    assert len(made._measured) == 1
+    engine.session().execute("DROP TOPIC t")
+    made.enforce()
+    assert made._measured == {}
