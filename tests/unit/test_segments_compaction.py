@@ -224,6 +224,20 @@ def test_the_background_seals_what_is_large_enough_and_no_more(tmp_path: Path) -
         assert [one[0] for one in replayed(engine, None)] == list(range(30))
 
 
+def test_the_background_seals_as_soon_as_there_are_so_many_bytes(tmp_path: Path) -> None:
+    with open_engine(tmp_path / "measured") as engine:
+        publish(engine, 3, 10)
+        _, size = engine.services.segments.catalog.hot_size(engine.services.store, kept(engine).number, 0, 3)
+    with open_engine(tmp_path / "store", segment_bytes=size) as engine:
+        compactor, stopped = engine.services.segments.compactor, threading.Event()
+        publish(engine, 2, 10)
+        compactor.round(stopped)
+        assert segments(engine) == []
+        publish(engine, 1, 10)
+        compactor.round(stopped)
+        assert [one[:2] for one in segments(engine)] == [(0, 2)]
+
+
 def test_interleaved_readers_each_get_their_own_rows(tmp_path: Path) -> None:
     """Files that are kept open are found by place: never another reader's place, columns or tenant."""
     with open_engine(tmp_path / "store") as engine:
