@@ -204,7 +204,7 @@ class AsofJoins:
         """Read the right sides as they are now, for the left rows of ``entries``; ``run`` gives the rows of a frame."""
         for asof in self.joins:
             assert asof.plan is not None
-            frame = self._context.create_dataframe_from_logical_plan(asof.plan)
+            frame = self._session.frame_of(self._planning, asof.plan, self._context)
             for condition in _bounds(asof, provider, entries):
                 frame = frame.filter(condition)
             kept = _read(asof, run(frame), asof.columns)

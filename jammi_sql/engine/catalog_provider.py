@@ -12,8 +12,9 @@ from typing import Any, Protocol
 import pyarrow as pa
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
-from ..arrow.dataset import LazyDataset
-from ..errors import DuplicateObject, ProgrammingError
+from ..arrow.dataset import LazyDataset, failure_report
+from ..errors import DuplicateObject, ProgrammingError, ReservedName
+from ..topics.definition import check_relation_name
 from .listing import Listing
 from .planning import Planning
 
@@ -136,7 +137,13 @@ class JammiSchema(SchemaProvider):
         return Table(found) if isinstance(found, LazyDataset) else found
 
     def register_table(self, name: str, table: Any) -> None:
-        """A view or an in-memory table of this session; ``DuplicateObject`` (42P07) where a topic has the name."""
+        """A view or an in-memory table of this session; ``DuplicateObject`` (42P07) where a topic has the name, ``ReservedName``
+        (42939) for one that may stand for a relation of a statement's own."""
+        try:
+            check_relation_name(name)
+        except ReservedName as error:
+            failure_report.get()(error)  # DataFusion keeps its words alone
+            raise
         if self.find_own(name) is None and name in self._relations.relation_names(self._name):
             raise DuplicateObject(f"{name} exists already", hint="choose another name: a view would hide the topic")
         self._own[name] = table

@@ -125,7 +125,7 @@ class Change:
         text = Fragment(f'INSERT INTO "{TARGET}" SELECT * FROM "{_QUERY}"', ((0, query.origin(0)),))
         with inserted_relations(session.relations, relations):
             frame = session.frame(self._planning, text, {})
-            return session.context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0]), text
+            return session.frame_of(self._planning, frame.logical_plan().inputs()[0], session.context), text
 
     def compute(self, query: Fragment, schema: pa.Schema) -> Staged:
         """All rows of ``query``; the caller closes them."""

@@ -79,6 +79,7 @@ def federated(
     texts = [each for each in planning.providers if isinstance(each[1], TextProvider)]
     planning.providers = [*texts, *((each.source, small.providers[each.name]) for each in found.pushed)]
     planning.shows(result, schema.names)
+    planning.keeps_joins = True  # where it is a part of what is planned next, too
     return Federated(result, found.stayed)
 
 

@@ -143,5 +143,4 @@ def planned(
         parameters = {}
     with inserted_relations(session.relations, relations):
         frame = session.frame(planning, text, parameters, source.context)
-        context = session.context_for(source.text.text, source.context)
-        return context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0]), text
+        return session.frame_of(planning, frame.logical_plan().inputs()[0], source.context), text

@@ -185,7 +185,8 @@ def _streamed(
             if not streamed.unbounded and shape.joined:
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
             translate = session.translator(planning, query.body)
-            live = LiveQuery(session.ordered_context, shape, provider, translate, planning, asofs)
+            context = session.context_for(planning, session.ordered_context)
+            live = LiveQuery(context, shape, provider, translate, planning, asofs)
         reader, closed = _moment_of(session, planning, streamed)
     try:
         subscription = session.engine.subscriber.open(

@@ -44,11 +44,13 @@ def create_own_table(session: Session, query: Query, parameters: Mapping[str, pa
             name = created.name()
             source = plan.inputs()[0]
             # The plan has the name without its quotes: one that needs them is left to DataFusion.
-            if type(source.to_variant()).__name__ == "EmptyRelation" or not _PLAIN.fullmatch(name):
-                return None
-            if f'"{name}"' in query.body.text:
-                return None
-            frame = session.context.create_dataframe_from_logical_plan(source)
+            left = type(source.to_variant()).__name__ == "EmptyRelation" or not _PLAIN.fullmatch(name)
+            if left or f'"{name}"' in query.body.text:
+                if not planning.keeps_joins:
+                    return None
+                session.frame(planning, query.body, parameters, session.context_for(planning, session.context))
+                return CommandResult()
+            frame = session.frame_of(planning, source, session.context)
         rows = session.collect(frame, planning, query.body)
     words = ("OR REPLACE TABLE" if created.or_replace() else "TABLE") + (
         " IF NOT EXISTS" if created.if_not_exists() else ""

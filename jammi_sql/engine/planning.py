@@ -117,6 +117,8 @@ class Planning:
         """Of each source that it reads: its name, and what reads it."""
         self.federated: Federated | None = None
         """The query with what its sources compute, once it was planned."""
+        self.keeps_joins = False
+        """Whether its joins are made as its plan has them: one of them is about NULLs as well, or their order was chosen here."""
         self.looked_at = False
         """Whether nothing of it is run: EXPLAIN."""
         self.whole: str | None = None

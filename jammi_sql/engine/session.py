@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from datafusion import DataFrame, SessionContext, SQLOptions
+from datafusion import DataFrame, LogicalPlan, SessionContext, SQLOptions
 
 from ..checking import checked
 from ..dialect import Parsed, filled, format_identifier_path, parse, quote_identifier, statements
@@ -49,7 +48,7 @@ from .settings import NONE, Settings
 from .staging import Staged, remaining
 from .standard_input import StandardInput
 from .transaction_scope import TransactionScope
-from .world import World
+from .world import FLATTENING, World
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -63,9 +62,9 @@ Parameters = Mapping[str, pa.Scalar]
 # Statements that DataFusion runs while it plans them, or whose rows are only a count.
 _READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
 
-_NULL_SAFE = re.compile(r"\bIS\s+NOT\s+DISTINCT\s+FROM\b", re.IGNORECASE)
-"""An equality of which DataFusion forgets, where it flattens inner joins, that it holds of NULLs."""
-_PREPARED = re.compile(r"\s*PREPARE\b", re.IGNORECASE)
+_NULL_SAFE = "DISTINCT FROM"
+"""What a plan shows that has an equality, maybe under NOT, of which DataFusion forgets, where it flattens inner joins, that it
+holds of NULLs."""
 
 
 class Session:
@@ -190,8 +189,13 @@ class Session:
         return self._world.ordered_context
 
     def in_given_order(self, context: SessionContext) -> SessionContext:
-        """As ``World.in_given_order``."""
-        return self._world.in_given_order(context)
+        """One like ``context`` that makes joins in the order which a plan has: see ``World.in_given_order``."""
+        for world in self._worlds.values():
+            found = world.in_given_order(context)
+            if found is not None:
+                return found
+        context.remove_optimizer_rule(FLATTENING)  # that of a single statement
+        return context
 
     @property
     def building_context(self) -> SessionContext:
@@ -429,16 +433,19 @@ class Session:
         ``whole``: not cut, for one that is only looked at.
         """
         fragment = filled(fragment, planning.markers) if planning.markers else fragment
-        chosen = self.context_for(fragment.text, context or planning.context or self.context)
+        chosen = context or planning.context or self.context
         values = {key: _bindable(value) for key, value in parameters.items()}
 
         def plan() -> DataFrame:
             if reads_only:
-                return chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
-            return chosen.sql(fragment.text, param_values=values)
+                return self.kept(
+                    planning, chosen.sql_with_options(fragment.text, _READ_ONLY, param_values=values), chosen
+                )
+            return self.kept(planning, chosen.sql(fragment.text, param_values=values), chosen)
 
         try:
             frame = plan()
+            chosen = self.context_for(planning, chosen)
             if self.access is not None:
                 check_output(self.access, frame.logical_plan())
             # What DataFusion runs while it plans must not be planned again.
@@ -454,10 +461,19 @@ class Session:
             raise self.translator(planning, fragment)(error) from error
         return frame if planning.federated is None else planning.federated.frame
 
-    def context_for(self, text: str, context: SessionContext) -> SessionContext:
-        """Where a statement is planned that was to be planned in ``context``."""
-        # What is prepared stays where it is found again.
-        return self.in_given_order(context) if _NULL_SAFE.search(text) and not _PREPARED.match(text) else context
+    def kept(self, planning: Planning, frame: DataFrame, context: SessionContext) -> DataFrame:
+        """``frame``, which was planned in ``context``: in one that keeps its joins as they are, where they must be kept."""
+        if not planning.keeps_joins:
+            planning.keeps_joins = _NULL_SAFE in frame.logical_plan().display_indent()
+        return self.frame_of(planning, frame.logical_plan(), context) if planning.keeps_joins else frame
+
+    def frame_of(self, planning: Planning, plan: LogicalPlan, context: SessionContext) -> DataFrame:
+        """A plan, or a part of one, that was made for this statement, to be run in ``context``."""
+        return self.context_for(planning, context).create_dataframe_from_logical_plan(plan)
+
+    def context_for(self, planning: Planning, context: SessionContext) -> SessionContext:
+        """Where a statement is optimised that was planned in ``context``."""
+        return self.in_given_order(context) if planning.keeps_joins else context
 
     def may_be_cut(self, planning: Planning) -> bool:
         """Whether a statement reads attached databases, by name or through views, all of them as the session sees them.
@@ -471,7 +487,8 @@ class Session:
         """A query planned by DataFusion as it stands, nothing of it cut out."""
         values = {key: _bindable(value) for key, value in parameters.items()}
         try:
-            return self.context.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+            frame = self.context.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
+            return self.kept(planning, frame, self.context)
         except Exception as error:
             raise self.translator(planning, fragment)(error) from error
 

@@ -41,6 +41,7 @@ from .kill import kill
 from .live import bounded_relations, run_subscribing
 from .own_tables import create_own_table
 from .planning import Planning
+from .prepared import KEPT_TWICE, execution_context, keep_twice
 from .procedures import call
 from .publish import create_topic_as
 from .relations import inserted_relations
@@ -95,7 +96,10 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
         return created
     with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.frame(planning, query.body, parameters)
+            where = execution_context(session, query.body) if query.keyword == "EXECUTE" else None
+            frame = session.frame(planning, query.body, parameters, where)
+            if query.keyword in KEPT_TWICE:
+                keep_twice(session, planning, query.body)
         if query.keyword == "EXPLAIN" and (planning.providers or session.may_be_cut(planning)):
             inner, analyze = explained(query)
             told = explain_sources(session, inner, parameters, analyze=analyze)

@@ -78,7 +78,7 @@ def _computed(session: Session, table: CatalogTable, source: InsertSource, *, lo
             relations = {_GIVEN: frame.into_view(), TARGET: RowsRelation(whole)}
             with inserted_relations(session.relations, relations):
                 frame = session.frame(planning, text, {}, source.context)
-                frame = source.context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0])
+                frame = session.frame_of(planning, frame.logical_plan().inputs()[0], source.context)
         rows = session.run(frame, planning, text)
         if planning.reads_tables and not locked:  # known once the scans are planned
             rows.close()

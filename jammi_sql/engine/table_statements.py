@@ -111,7 +111,7 @@ def _default(session: Session, column: TableColumn, field: pa.Field) -> str:
         target = RowsRelation(pa.schema([field.with_nullable(True)]))
         with inserted_relations(session.relations, {TARGET: target}):
             frame = session.frame(planning, text, {})
-            source = session.context.create_dataframe_from_logical_plan(frame.logical_plan().inputs()[0])
+            source = session.frame_of(planning, frame.logical_plan().inputs()[0], session.context)
         table = session.collect(source, planning, text)
     if table.num_rows != 1:
         raise InvalidParameter(

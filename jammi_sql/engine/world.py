@@ -16,10 +16,12 @@ from .workers import keep_spare
 if TYPE_CHECKING:
     from .relations import SessionRelations
 
-__all__ = ["World"]
+__all__ = ["FLATTENING", "World"]
 
 _SMALL_SIDE = 1 << 30
 _IN_GIVEN_ORDER = " in given order"
+FLATTENING = "eliminate_cross_join"
+"""The rule of DataFusion's that puts inner joins into a row."""
 
 keep_spare()
 
@@ -98,16 +100,18 @@ class World:
         context.sql("SET datafusion.execution.batch_size = 1024")
         return context
 
-    def in_given_order(self, context: SessionContext) -> SessionContext:
+    def in_given_order(self, context: SessionContext) -> SessionContext | None:
         """One like ``context`` that makes joins in the order which a plan has: DataFusion has a rule that puts inner joins
         into a row, in the order of their tables, whose results may be the largest ones, and that makes = of IS NOT DISTINCT
-        FROM on the way (of DataFusion 55). That of a single statement stays."""
+        FROM on the way (of DataFusion 55). ``None`` for a context that is none of these."""
         for name, own in self._contexts.items():
-            if own is context and not name.endswith(_IN_GIVEN_ORDER):
+            if own is context:
+                if name.endswith(_IN_GIVEN_ORDER):
+                    return own
                 twin = self._context(f"{name}{_IN_GIVEN_ORDER}", self._options[name])
-                twin.remove_optimizer_rule("eliminate_cross_join")
+                twin.remove_optimizer_rule(FLATTENING)
                 return twin
-        return context
+        return None
 
     @property
     def contexts(self) -> Iterable[SessionContext]:

@@ -13,7 +13,7 @@ from ..dialect import format_identifier_path, parse_identifier_path
 from ..errors import InvalidParameter, ProgrammingError, ReservedName
 from ..tenancy import TenantId
 
-__all__ = ["DEFAULT_NAMESPACE", "TopicDefinition", "TopicId", "check_columns", "split_name"]
+__all__ = ["DEFAULT_NAMESPACE", "TopicDefinition", "TopicId", "check_columns", "check_relation_name", "split_name"]
 
 DEFAULT_NAMESPACE = "public"
 CATALOG = "jammi"
@@ -112,15 +112,20 @@ def check_name(namespace: str, name: str, position: int | None = None) -> None:
     """``ReservedName`` for the engine's own schemas and for empty names."""
     if namespace in RESERVED_NAMESPACES:
         raise ReservedName(f"schema {namespace} belongs to the engine", position=position, hint="choose another schema")
-    if name.startswith("__"):  # what a statement puts in place of subscribe(...), of an INSERT's target
-        raise ReservedName(
-            f"{name}: names that begin with __ belong to the engine", position=position, hint="choose another name"
-        )
+    check_relation_name(name, position)
     if not name or not namespace:
         raise ProgrammingError("a name cannot be empty", sqlstate="42602", position=position, hint="choose a name")
     if "\0" in name or "\0" in namespace:
         raise ProgrammingError(
             "a name cannot hold a zero byte", sqlstate="42602", position=position, hint="leave it out"
+        )
+
+
+def check_relation_name(name: str, position: int | None = None) -> None:
+    """``ReservedName`` for what a statement puts in place of subscribe(...), of an INSERT's target, of what a source computes."""
+    if name.startswith("__"):
+        raise ReservedName(
+            f"{name}: names that begin with __ belong to the engine", position=position, hint="choose another name"
         )
 
 

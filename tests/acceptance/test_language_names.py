@@ -220,7 +220,8 @@ def test_a_topic_wins_no_name_over_a_view_of_the_session(conn: Connection) -> No
 
 
 def test_names_with_two_underscores_belong_to_the_engine(conn: Connection) -> None:
-    for name in ("__target", "__subscribe_1", "events.__x"):
-        with pytest.raises(conn.ProgrammingError) as raised:
-            conn.execute(f"CREATE TOPIC {name} (x INT)")
-        assert raised.value.sqlstate == "42939"
+    for name in ("__target", "__subscribe_1", "events.__x", "__small_1", "__local_1", "__pushed_1", '"__Table_1"'):
+        for made in ("TOPIC {} (x INT)", "TABLE {} (x INT)", "VIEW {} AS SELECT 1 AS x", "TEMP TABLE {} AS SELECT 1 AS x",
+                     "TEMP TABLE {} (x INT)", "CACHED TABLE {} AS SELECT 1 AS x"):  # fmt: skip
+            with fails("42939"):
+                conn.execute(f"CREATE {made.format(name)}")
