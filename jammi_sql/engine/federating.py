@@ -13,6 +13,7 @@ from ..federation.cut import FoundTable
 from ..federation.cutting import cut
 from ..federation.naming import distinct, with_output
 from ..federation.said import NotSaid
+from ..federation.whole import DEEP, check_size
 from ..topics.definition import CATALOG
 from .planning import Planning
 from .relations import inserted_relations
@@ -48,6 +49,7 @@ def federated(
         frame = plan()
         if type(frame.logical_plan().to_variant()).__name__ in _STATEMENTS:
             return None
+        check_size(frame.logical_plan().display_indent())  # before it takes time to optimise it
         optimized = frame.optimized_logical_plan()
         schema: pa.Schema = context.create_dataframe_from_logical_plan(optimized).schema()
         names = distinct(schema.names) if planning.once else schema.names
@@ -70,6 +72,9 @@ def federated(
         if planning.failure is not None:
             raise planning.failure from why
         planning.whole = str(why)
+        return None
+    except RecursionError:
+        planning.whole = DEEP
         return None
     finally:
         planning.named = False

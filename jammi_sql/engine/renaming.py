@@ -73,6 +73,8 @@ def with_own_names(
         if planning.failure is not None:
             raise planning.failure from why
         return None
+    except RecursionError:  # it is nested too deeply to be walked through
+        return None
     finally:
         planning.named = False
     if now.types != schema.types or now.names != names:

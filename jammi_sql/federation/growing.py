@@ -12,7 +12,7 @@ from .remote import Remote, emitted_columns
 from .said import NotSaid
 from .select import JoinKind, Select
 from .substrait_expressions import read_measure, read_sort_key
-from .substrait_types import Json, literal
+from .substrait_types import Json, emitted, literal
 from .words import Words
 
 __all__ = ["grown"]
@@ -38,7 +38,11 @@ def grown(kind: str, body: Json, remotes: Sequence[Remote], words: Words) -> Rem
     match kind:
         case "project":
             expressions = [words.read(json, first.types) for json in body.get("expressions", ())]
-            select = first.select.project([*_all_columns(first.types), *expressions])
+            given = [*_all_columns(first.types), *expressions]
+            mapping = emitted(body)
+            # At once: a key of which each column is there twice on the way has as many forms as there are subsets of it.
+            select = first.select.project(given if mapping is None else [given[place] for place in mapping])
+            return Remote(first.source, select)
         case "join":
             select = _joined(body, *remotes, words=words)
         case "aggregate":

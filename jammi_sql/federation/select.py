@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import count, product
+from itertools import count, islice, product
 from typing import Any, Literal
 
 from ..sources.relation import RemoteColumn, RemoteRelation
@@ -23,6 +23,9 @@ _PASSED_ON = re.compile(r"t\d+\.c\d+")
 """A column of a query that is a table of its own."""
 _LONGEST = 100_000
 """Characters of a column's text: beyond, expressions that were put into each other are computed here."""
+
+_MOST_FORMS = 16
+"""In which a key is known that has columns which are there more than once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class Select:
         keys = tuple(
             frozenset(places)
             for key in self.extent.keys
-            for places in product(*(moved.get(column, ()) for column in sorted(key)))
+            for places in islice(product(*(moved.get(column, ()) for column in sorted(key))), _MOST_FORMS)
         )
         return replace(self, columns=columns, extent=replace(self.extent, keys=keys))
 

@@ -99,9 +99,7 @@ class Together:
             said.append((condition, expression))
         if not said:
             return None
-        whole = said[0][1]
-        for _, expression in said[1:]:
-            whole = Call("and", (whole, expression), pa.bool_())
+        whole = said[0][1] if len(said) == 1 else Call("and", tuple(each for _, each in said), pa.bool_())
         try:
             select = first.select.join("inner", second.select, whole)
         except NotSaid as why:
