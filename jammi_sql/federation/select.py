@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import count, islice, product
 from typing import Any, Literal
+
+import pyarrow as pa
 
 from ..sources.relation import RemoteColumn, RemoteRelation
 from .dialects import Dialect
@@ -90,7 +92,7 @@ class Select:
         )
         source = f"{dialect.table(relation)} AS {alias}"
         rows = None if relation.rows is None else float(relation.rows)
-        return cls(dialect, aliases, source, said, Extent(rows, keys=keys), (alias, relation))
+        return cls(dialect, aliases, source, said, Extent(rows, keys=keys, unique=keys), (alias, relation))
 
     @classmethod
     def of_text(cls, dialect: Dialect, text: str, columns: Sequence[RemoteColumn]) -> Select:
@@ -113,7 +115,7 @@ class Select:
 
     def filter(self, condition: Expression) -> Select:
         """WHERE, or HAVING above a GROUP BY."""
-        base = self._nested() if self.limit else self
+        base = self.nested() if self.limit else self
         texts = tuple(base.dialect.value(part, base.columns).text for part in conjuncts(condition))
         extent = base.extent.filtered(base._share(condition))
         if base.group is not None:
@@ -129,17 +131,16 @@ class Select:
         for place, expression in enumerate(expressions):
             if isinstance(expression, Column):
                 moved.setdefault(expression.index, []).append(place)
-        keys = tuple(
-            frozenset(places)
-            for key in self.extent.keys
-            for places in islice(product(*(moved.get(column, ()) for column in sorted(key))), _MOST_FORMS)
-        )
-        return replace(self, columns=columns, extent=replace(self.extent, keys=keys))
+
+        def forms(key: frozenset[int]) -> Iterable[Iterable[int]]:
+            return islice(product(*(moved.get(column, ()) for column in sorted(key))), _MOST_FORMS)
+
+        return replace(self, columns=columns, extent=self.extent.moved(forms))
 
     def join(self, kind: JoinKind, right: Select, condition: Expression) -> Select:
         """A join on ``condition``, over the columns of both sides, those of the left first."""
-        left = self._plain()
-        right = right._plain()
+        left = self.plain()
+        right = right.plain()
         if kind in ("semi", "anti"):
             return left._half_join(kind, right, condition)
         if kind in ("left", "full"):
@@ -162,12 +163,14 @@ class Select:
             if getattr(part, "function", "") == "equal"
             for column in columns_of(part)
         }
-        extent = left.extent.joined(right.extent.shifted(len(left.columns)), equal, kind)
+        others = right.extent.shifted(len(left.columns))
+        linked = _linked(condition, len(left.columns))
+        extent = replace(left.extent.joined(others, equal, kind), unique=left.extent.paired(others, linked, kind))
         return replace(left, source=source, columns=columns, where=where, extent=extent, table=None, joined=True)
 
     def not_in(self, right: Select, condition: Expression) -> Select:
         """The rows whose value is NOT IN those of the other: ``condition`` says that the two are equal."""
-        left, right = self._plain(), right._plain()
+        left, right = self.plain(), right.plain()
         width = len(left.columns)
         sides = condition.arguments if isinstance(condition, Call) and condition.function == "equal" else ()
         used = [{column.index < width for column in columns_of(side)} for side in sides]
@@ -192,7 +195,7 @@ class Select:
 
     def aggregate(self, keys: Sequence[Expression], measures: Sequence[Measure]) -> Select:
         """GROUP BY ``keys``; the columns are the keys, then the measures."""
-        base = self._plain()
+        base = self.plain()
         dialect = base.dialect
         grouped = [dialect.value(key, base.columns) for key in keys]
         group = tuple(dialect.group_key(said) for said in grouped if not said.constant)
@@ -208,12 +211,13 @@ class Select:
         if keys and not group:
             raise NotSaid("GROUP BY of constants is computed here")
         rows = 1.0 if not keys else None if base.rows is None else max(1.0, base.rows / 10)
-        extent = Extent(rows, base.extent.share, (frozenset(range(len(keys))),))
+        once = (frozenset(range(len(keys))),)
+        extent = Extent(rows, base.extent.share, once, once)
         return replace(base, columns=tuple(columns), group=group, extent=extent, table=None)
 
     def sort(self, keys: Sequence[SortKey]) -> Select:
         """ORDER BY; it lasts until something is put around it."""
-        base = self._nested() if self.limit else self
+        base = self.nested() if self.limit else self
         said = [(base.dialect.value(key.expression, base.columns), key) for key in keys]
         texts = tuple(
             base.dialect.sort_key(value, descending=key.descending, nulls_first=key.nulls_first)
@@ -224,7 +228,7 @@ class Select:
 
     def fetch(self, count: int | None, offset: int) -> Select:
         """LIMIT and OFFSET."""
-        base = self._nested() if self.limit else self
+        base = self.nested() if self.limit else self
         extent = base.extent.limited(None if count is None else float(count))
         return replace(base, limit=base.dialect.limit(count, offset), extent=extent, table=None)
 
@@ -245,6 +249,32 @@ class Select:
         rows = None if None in known else sum(row for row in known if row is not None)
         source = f"({' UNION ALL '.join(texts)}) AS {alias}"
         return Select(self.dialect, self.aliases, source, given, Extent(rows))
+
+    def combined(self, word: Literal["INTERSECT", "EXCEPT"], other: Select) -> Select:
+        """Of the rows of this, each once, those that the other has, or has not: NULL is NULL in that."""
+        # Each is there once anyway: no GROUP BY for it.
+        base = replace(self, group=None) if self.group and not self.having and not self.limit else self
+        parts = [part._compared() for part in (base, other)]
+        if any(pa.types.is_floating(column.type) for part in parts for column in part.columns):
+            raise NotSaid(f"{word} of doubles is made here: they are told apart by their bits")
+        texts = [f"SELECT {part._listed()} {part._rest()}" for part in parts]
+        alias = f"t{self.aliases()}"
+        given = tuple(Said(f"{alias}.c{place}", column.type) for place, column in enumerate(parts[0].columns))
+        once = (frozenset(range(len(given))),)
+        extent = Extent(self.rows, keys=once, unique=once)
+        source = f"({f' {word} '.join(texts)}) AS {alias}"
+        return Select(
+            self.dialect, self.aliases, source, given, extent.limited(other.rows if word == "INTERSECT" else None)
+        )
+
+    def _compared(self) -> Select:
+        """As the part of a set operation whose rows are compared."""
+        base = self.nested() if self.limit else replace(self, order=())
+        said = [
+            base.dialect.value(Column(place, column.type), base.columns) for place, column in enumerate(base.columns)
+        ]
+        columns = (Said(base.dialect.set_key(each), each.type) for each in said)
+        return replace(base, columns=tuple(columns))
 
     def _meaning(self, places: Set[int]) -> Select:
         """With the values that the columns at ``places`` mean here, in whatever form they are kept there."""
@@ -324,7 +354,7 @@ class Select:
 
     # --- shapes ---
 
-    def _nested(self) -> Select:
+    def nested(self) -> Select:
         """The same as a table of its own."""
         alias = f"t{self.aliases()}"
         source = f"(SELECT {self._listed()} {self._rest()}) AS {alias}"
@@ -333,16 +363,16 @@ class Select:
         )
         return Select(self.dialect, self.aliases, source, columns, self.extent)
 
-    def _plain(self) -> Select:
+    def plain(self) -> Select:
         """Without GROUP BY, ORDER BY and LIMIT of its own. An order without a limit means nothing to what is around it."""
         if self.group is None and not self.limit:
             return replace(self, order=())
-        return self._nested()
+        return self.nested()
 
     def _bare(self, *, keep_where: bool) -> Select:
         """As the side of an outer join that may be missing: nothing is computed of its columns, which would not be NULL."""
         computed = any(column.column is None and not _PASSED_ON.fullmatch(column.text) for column in self.columns)
-        return self._nested() if computed or (self.where and not keep_where) else self
+        return self.nested() if computed or (self.where and not keep_where) else self
 
     def _in_parentheses(self) -> str:
         return f"({self.source})" if self.joined else self.source
@@ -366,3 +396,16 @@ class Select:
 def _wanted(condition: Expression) -> list[Expression]:
     """The parts of a join's condition that say something."""
     return [part for part in conjuncts(condition) if not (isinstance(part, Constant) and part.value.as_py() is True)]
+
+
+def _linked(condition: Expression, width: int) -> set[int]:
+    """The columns of a join that are each equal to something of the other side alone; the left one has ``width`` columns."""
+    linked: set[int] = set()
+    for part in conjuncts(condition):
+        if isinstance(part, Call) and part.function == "equal":
+            for side, other in (part.arguments, part.arguments[::-1]):
+                if isinstance(side, Column) and all(
+                    (each.index < width) != (side.index < width) for each in columns_of(other)
+                ):
+                    linked.add(side.index)
+    return linked

@@ -12,7 +12,7 @@ from .said import NotSaid
 from .select import Measure, SortKey
 from .substrait_types import Json, arrow_type, literal
 
-__all__ = ["Functions", "no_query", "read_expression", "read_measure", "read_sort_key"]
+__all__ = ["Functions", "aggregate_type", "no_query", "read_expression", "read_measure", "read_sort_key"]
 
 Functions = Mapping[int, str]
 """The names of functions by their numbers in the plan."""
@@ -102,10 +102,10 @@ def read_measure(json: Json, types: Sequence[Any], functions: Functions) -> Meas
     arguments = tuple(read_expression(argument["value"], types, functions) for argument in body.get("arguments", ()))
     distinct = body.get("invocation") == "AGGREGATION_INVOCATION_DISTINCT"
     condition = read_expression(json["filter"], types, functions) if "filter" in json else None
-    return Measure(name, arguments, distinct, condition, _aggregate_type(name, arguments))
+    return Measure(name, arguments, distinct, condition, aggregate_type(name, arguments))
 
 
-def _aggregate_type(name: str, arguments: Sequence[Expression]) -> Any:
+def aggregate_type(name: str, arguments: Sequence[Expression]) -> Any:
     """The type of an aggregate's value, as DataFusion has it."""
     kind = arguments[0].type if arguments else pa.int64()
     types = pa.types

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .cluster import selected
 from .expression import Expression
 from .substrait_expressions import no_query, read_expression
 from .substrait_types import Json
@@ -34,6 +35,13 @@ class Words:
     def is_equality(self, expression: Json) -> bool:
         """Whether it says that two values are equal."""
         return self.is_call(expression, "equal")
+
+    def null_safe_columns(self, expression: Json) -> tuple[int, int] | None:
+        """The two columns that it says are equal or both NULL, the lesser one first; ``None`` where it says something else."""
+        if not self.is_call(expression, "is_not_distinct_from"):
+            return None
+        one, other = (selected(argument["value"]) for argument in expression["scalarFunction"]["arguments"])
+        return None if one is None or other is None else (min(one, other), max(one, other))
 
     def parts(self, condition: Json) -> list[Json]:
         """The parts of a chain of ANDs."""

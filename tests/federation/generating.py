@@ -143,9 +143,63 @@ def _tables(draw: st.DrawFn, places: list[str]) -> tuple[str, _Scope]:
     return text, _Scope(tuple(f"a{place}" for place in range(count)))
 
 
+def _set_operation(draw: st.DrawFn, places: list[str]) -> str:
+    """Rows of two tables compared, NULLs too, up to three parts."""
+    kinds = draw(st.lists(st.sampled_from([each for each in _KINDS if each != "float"]), min_size=1, max_size=3))
+    scope = _Scope(("s",))
+
+    def part() -> str:
+        columns = ", ".join(f"{_column(draw, scope, kind)} AS x{place}" for place, kind in enumerate(kinds))
+        table = f"{draw(st.sampled_from(places))}.{draw(st.sampled_from(['one', 'two']))}"
+        where = f" WHERE {_condition(draw, scope, 1)}" if draw(st.booleans()) else ""
+        return f"SELECT {columns} FROM {table} AS s{where}"
+
+    text = part()
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        word = draw(
+            st.sampled_from(["INTERSECT", "EXCEPT", "INTERSECT", "EXCEPT", "UNION", "INTERSECT ALL", "EXCEPT ALL"])
+        )
+        text = f"({text}) {word} ({part()})"
+    if draw(st.integers(0, 2)) == 0:
+        return f"SELECT x0, count(*) AS n FROM ({text}) AS u GROUP BY x0"
+    return text
+
+
+def _window(draw: st.DrawFn, scope: _Scope) -> str:
+    """A function over a window whose rows have an order of their own, or to which order does not matter."""
+    kinds = [each for each in _KINDS if each != "float"]
+    partition = f"PARTITION BY {_column(draw, scope, draw(st.sampled_from(kinds)))} " if draw(st.booleans()) else ""
+    direction = draw(st.sampled_from(["ASC", "DESC", "ASC NULLS FIRST", "DESC NULLS LAST"]))
+    first = f"{_column(draw, scope, draw(st.sampled_from(kinds)))} {direction}"
+    unique = ", ".join([first, *(f"{alias}.id" for alias in scope.aliases)])
+    kind = draw(st.sampled_from([each for each in kinds if each not in ("bool", "bytes")]))
+    measure = draw(st.sampled_from([
+        "count(*)", f"count({_column(draw, scope, kind)})", f"min({_column(draw, scope, kind)})", f"max({_column(draw, scope, kind)})",
+        f"sum({draw(st.sampled_from(scope.aliases))}.k)", f"sum({_column(draw, scope, 'decimal')})",
+    ]))  # fmt: skip
+    choice = draw(st.integers(0, 5))
+    if choice == 0:
+        return f"row_number() OVER ({partition}ORDER BY {unique})"
+    if choice == 1:
+        return f"{draw(st.sampled_from(['rank', 'dense_rank']))}() OVER ({partition}ORDER BY {first})"
+    if choice == 2:
+        distance = draw(st.sampled_from(["", ", 2", ", 0"]))
+        name = draw(st.sampled_from(["lag", "lead"]))
+        return f"{name}({_column(draw, scope, kind)}{distance}) OVER ({partition}ORDER BY {unique})"
+    if choice == 3:
+        return f"{measure} OVER ({partition or 'ORDER BY ' + first})"
+    if choice == 4:
+        return f"{measure} OVER ({partition}ORDER BY {first})"
+    low = draw(st.sampled_from(["UNBOUNDED PRECEDING", "2 PRECEDING", "CURRENT ROW"]))
+    high = draw(st.sampled_from(["CURRENT ROW", "1 FOLLOWING", "UNBOUNDED FOLLOWING"]))
+    return f"{measure} OVER ({partition}ORDER BY {unique} ROWS BETWEEN {low} AND {high})"
+
+
 @st.composite
 def queries(draw: st.DrawFn, places: tuple[str, ...]) -> str:
     """A query over tables of the schemas ``places``."""
+    if draw(st.integers(0, 9)) == 0:
+        return _set_operation(draw, list(places))
     source, scope = _tables(draw, list(places))
     conditions = [_condition(draw, scope, 2) for _ in range(draw(st.integers(0, 2)))]
     if draw(st.integers(0, 3)) == 0:
@@ -168,6 +222,14 @@ def queries(draw: st.DrawFn, places: tuple[str, ...]) -> str:
         group = f" GROUP BY {', '.join(str(place + 1) for place in range(len(keys)))}" if keys else ""
         having = " HAVING count(*) > 1" if draw(st.booleans()) else ""
         return f"SELECT {columns} FROM {source}{where}{group}{having}"
+    if draw(st.integers(0, 5)) == 0:
+        windows = [_window(draw, scope) for _ in range(draw(st.integers(1, 2)))]
+        columns = ", ".join(f"{text} AS w{place}" for place, text in enumerate(windows))
+        ids = ", ".join(f"{alias}.id AS i{place}" for place, alias in enumerate(scope.aliases))
+        text = f"SELECT {ids}, {columns} FROM {source}{where}"
+        chosen = draw(st.sampled_from(["", " WHERE w0 = 1", " WHERE w0 IS NULL", " WHERE i0 > 3"]))
+        is_number = windows[0].startswith(("row_number", "rank", "dense_rank", "count"))
+        return f"SELECT * FROM ({text}) AS q{chosen}" if is_number or " = 1" not in chosen else text
     kinds = draw(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=4))
     columns = ", ".join(f"{_value(draw, scope, kind, 1)} AS x{place}" for place, kind in enumerate(kinds))
     distinct = "DISTINCT " if draw(st.integers(0, 4)) == 0 and "float" not in kinds else ""

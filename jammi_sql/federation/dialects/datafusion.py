@@ -11,7 +11,7 @@ import pyarrow as pa
 from ...sources.relation import RemoteColumn
 from ..expression import Call, Literal
 from ..said import NotSaid, Said
-from .dialect import COMPARISONS, Say, family
+from .dialect import COMPARISONS, WINDOWS, Say, family
 from .functions import counted
 from .typed import TypedDialect
 from .values import number_text, quoted, timestamp_text
@@ -64,6 +64,7 @@ class DatafusionDialect(TypedDialect):
     has fewer. ``min`` and ``max`` of doubles are computed here: whether they are NaN depends on the order of the rows."""
 
     name = "datafusion"
+    windows = WINDOWS
 
     def literal(self, value: pa.Scalar) -> str:
         # Digits alone would be 64 bits wide, and a double where they have a point.

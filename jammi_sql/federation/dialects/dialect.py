@@ -16,7 +16,7 @@ from ...sources.relation import RemoteColumn, RemoteRelation
 from ..expression import Call, Case, Cast, Column, Expression, InList, Literal, ScalarQuery
 from ..said import NotSaid, Said
 
-__all__ = ["COMPARISONS", "Dialect", "Say", "family", "widens"]
+__all__ = ["COMPARISONS", "WINDOWS", "Dialect", "Say", "family", "widens"]
 
 COMPARISONS: Mapping[str, str] = {
     "equal": "=",
@@ -26,6 +26,8 @@ COMPARISONS: Mapping[str, str] = {
     "gt": ">",
     "gte": ">=",
 }
+WINDOWS = frozenset({"row_number", "rank", "dense_rank", "lag", "lead", "count", "sum", "min", "max"})
+"""Functions of windows that mean the same wherever there are any, over rows in an order that is said in full."""
 _EQUALITY = frozenset({"equal", "not_equal"})
 _LONGEST_LIST = 10_000
 
@@ -39,6 +41,8 @@ def family(data_type: Any) -> str:
         return "bool"
     if types.is_signed_integer(data_type):
         return "int"
+    if types.is_uint64(data_type):
+        return "ordinal"
     if types.is_floating(data_type):
         return "" if types.is_float16(data_type) else "float"
     if types.is_decimal(data_type):
@@ -68,6 +72,9 @@ class Dialect:
     """Those whose values it compares as they compare here."""
     functions: Mapping[str, Say] = {}
     """The scalar functions beyond comparisons and logic, by their names in Substrait."""
+
+    windows: frozenset[str] = frozenset()
+    """The functions of windows whose answer is the same there."""
 
     # --- names and values ---
 
@@ -196,6 +203,10 @@ class Dialect:
         if family(said.type) not in self.families:
             raise NotSaid(f"{said.type} is grouped here")
         return said.text
+
+    def set_key(self, said: Said) -> str:
+        """A value of a row that INTERSECT or EXCEPT compares with others."""
+        return self.group_key(said)
 
     def sort_key(self, said: Said, *, descending: bool, nulls_first: bool) -> str:
         """One of ORDER BY."""

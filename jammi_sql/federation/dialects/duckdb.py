@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..said import NotSaid, Said
-from .dialect import Say, family, widens
+from .dialect import WINDOWS, Say, family, widens
 from .functions import (
     counted,
     date_part,
@@ -28,6 +28,7 @@ class DuckdbDialect(TypedDialect):
     """What holds of PostgreSQL's arithmetic of integers and doubles holds here; decimals have 18 digits in between."""
 
     name = "duckdb"
+    windows = WINDOWS
 
     def null(self, data_type: Any) -> str:
         return f"CAST(NULL AS {self.type_name(data_type)})"
@@ -43,6 +44,8 @@ class DuckdbDialect(TypedDialect):
         match kind:
             case "int":
                 return {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT"}[data_type.bit_width]
+            case "ordinal":
+                return "UBIGINT"
             case "float":
                 return "FLOAT" if pa.types.is_float32(data_type) else "DOUBLE"
             case "decimal":

@@ -12,7 +12,7 @@ import pyarrow as pa
 from ...sources.assigning import assignable
 from ...sources.relation import RemoteColumn
 from ..said import NotSaid, Said
-from .dialect import Say, family, widens
+from .dialect import WINDOWS, Say, family, widens
 from .functions import (
     counted,
     date_part,
@@ -33,6 +33,7 @@ class PostgresDialect(TypedDialect):
     overflow fails there), nor what depends on a locale: upper, lower, ILIKE."""
 
     name = "postgres"
+    windows = WINDOWS
 
     def null(self, data_type: Any) -> str:
         return f"NULL::{self.type_name(data_type)}"
@@ -48,6 +49,8 @@ class PostgresDialect(TypedDialect):
         match kind:
             case "int":
                 return {8: "int2", 16: "int2", 32: "int4", 64: "int8"}[data_type.bit_width]
+            case "ordinal":
+                return "int8"  # of what counts rows
             case "float":
                 return "float4" if pa.types.is_float32(data_type) else "float8"
             case "decimal":
@@ -68,6 +71,9 @@ class PostgresDialect(TypedDialect):
 
     def sign_of_zero(self, text: str) -> str:
         return f'CASE WHEN {text} = 0 THEN ({text})::text COLLATE "C" END'
+
+    def set_key(self, said: Said) -> str:
+        return self.ordered(said)  # two columns may have two collations
 
     def ordered(self, said: Said) -> str:
         text = super().ordered(said)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ...sources.relation import RemoteColumn
 from ..expression import Call
 from ..said import NotSaid, Said
-from .dialect import Dialect, Say, family
+from .dialect import WINDOWS, Dialect, Say, family
 from .functions import counted, integer_division, of_text, pattern_of, substring
 from .values import bytes_of, integer, number_text, quoted
 
@@ -23,7 +23,8 @@ class SqliteDialect(Dialect):
     there, and are only read."""
 
     name = "sqlite"
-    families = frozenset({"bool", "int", "float", "text", "binary"})
+    windows = WINDOWS
+    families = frozenset({"bool", "int", "float", "text", "binary", "ordinal"})
 
     def literal(self, value: pa.Scalar) -> str:
         kind = family(value.type)
@@ -34,7 +35,7 @@ class SqliteDialect(Dialect):
         match kind:
             case "bool":
                 return "1" if value.as_py() else "0"
-            case "int":
+            case "int" | "ordinal":
                 return integer(value)
             case "float":
                 text = number_text(value)
@@ -48,7 +49,14 @@ class SqliteDialect(Dialect):
         raise NotSaid(f"values of {value.type} are compared here")
 
     def type_name(self, data_type: Any) -> str:
-        names = {"bool": "INTEGER", "int": "INTEGER", "float": "REAL", "text": "TEXT", "binary": "BLOB"}
+        names = {
+            "bool": "INTEGER",
+            "int": "INTEGER",
+            "ordinal": "INTEGER",
+            "float": "REAL",
+            "text": "TEXT",
+            "binary": "BLOB",
+        }
         name = names.get(family(data_type))
         if name is None:
             raise NotSaid(f"there is no {data_type} in SQLite")

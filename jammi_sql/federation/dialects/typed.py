@@ -16,7 +16,9 @@ __all__ = ["TypedDialect"]
 class TypedDialect(Dialect):
     """Values of every family, in the words of standard SQL; three of them have words of each database's own."""
 
-    families = frozenset({"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz"})
+    families = frozenset(
+        {"bool", "int", "float", "decimal", "text", "binary", "date", "timestamp", "timestamptz", "ordinal"}
+    )
 
     def null(self, data_type: Any) -> str:
         """NULL of a type."""
@@ -38,7 +40,7 @@ class TypedDialect(Dialect):
         match family(value.type):
             case "bool":
                 return "TRUE" if value.as_py() else "FALSE"
-            case "int":
+            case "int" | "ordinal":
                 return integer(value)
             case "decimal":
                 return decimal_text(value)
