@@ -32,12 +32,12 @@ def _rewrite(rel: Any, words: Words) -> None:
             width = width_of(body["left"])
             parts = words.parts(body["expression"])
             if width is not None and any(_is_one_sided(part, width, words) for part in parts):
-                said = [words.not_unequal(part) if _is_one_sided(part, width, words) else part for part in parts]
+                said = [words.not_different(part) if _is_one_sided(part, width, words) else part for part in parts]
                 body["expression"] = words.all(said)
 
 
 def _is_one_sided(part: Json, width: int, words: Words) -> bool:
-    if not words.is_equality(part):
+    if not words.is_equality(part) and not words.is_call(part, "is_not_distinct_from"):
         return False
     sides = [selected(argument["value"]) for argument in part["scalarFunction"]["arguments"]]
     return len({column < width for column in sides if column is not None}) == 1 and None not in sides

@@ -56,9 +56,10 @@ class Words:
             return parts[0]
         return self._call("and", [{"value": part} for part in parts])
 
-    def not_unequal(self, equality: Json) -> Json:
-        """The same as an equality, in other words."""
-        unequal = self._call("not_equal", equality["scalarFunction"]["arguments"])
+    def not_different(self, equality: Json) -> Json:
+        """The same as an equality, one of NULLs too or not, in other words."""
+        different = "not_equal" if self.is_equality(equality) else "is_distinct_from"
+        unequal = self._call(different, equality["scalarFunction"]["arguments"])
         return self._call("not", [{"value": unequal}])
 
     def read(

@@ -102,6 +102,9 @@ CREATED: dict[str, Callable[[Connection, Path], str]] = {
     "refreshed table": lambda conn, _: _made(conn, "t", f"CREATE CACHED TABLE t AS {QUERY}", "REFRESH TABLE t"),
     "temporary table": lambda conn, _: _made(conn, "t", f"CREATE TEMP TABLE t AS {QUERY}"),
     "quoted temporary table": lambda conn, _: _made(conn, '"T t"', f'CREATE TEMP TABLE "T t" AS {QUERY}'),
+    "into a temporary table": lambda conn, _: _made(
+        conn, "t", "CREATE TEMP TABLE t (x BIGINT, y BIGINT, z BIGINT)", f"INSERT INTO t {QUERY}"
+    ),
     "merge": lambda conn, _: _made(
         conn, "t", "CREATE TABLE t (x BIGINT, y BIGINT, z BIGINT)",
         f"MERGE INTO t USING ({QUERY}) AS q ON t.x = q.x AND t.y = q.y AND t.z = q.z"

@@ -135,7 +135,8 @@ def _tables(draw: st.DrawFn, places: list[str]) -> tuple[str, _Scope]:
         scope = _Scope(tuple(f"a{other}" for other in range(place)))
         kind = draw(st.sampled_from(["int", "int", "text", "date", "decimal", "bool"]))
         keys = "id" if kind == "int" and draw(st.booleans()) else draw(st.sampled_from(_COLUMNS[kind]))
-        condition = f"{draw(st.sampled_from(scope.aliases))}.{keys} = a{place}.{keys}"
+        equal = draw(st.sampled_from(["=", "=", "=", "=", "IS NOT DISTINCT FROM"]))
+        condition = f"({draw(st.sampled_from(scope.aliases))}.{keys} {equal} a{place}.{keys})"
         if draw(st.booleans()):
             condition += f" AND {_condition(draw, _Scope((*scope.aliases, f'a{place}')), 1)}"
         join = draw(st.sampled_from(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"]))

@@ -92,6 +92,14 @@ def test_nulls_that_are_not_distinct_meet_in_joins_of_three_tables(
         attached.execute("RESET jammi.pushdown")
 
 
+def test_what_is_not_distinct_on_one_side_of_a_join_that_is_made_here(attached: Connection) -> None:
+    text = (
+        "SELECT x.id, y.id AS i, z.id AS j FROM pg.public.one AS x, pg.public.two AS y, lite.main.two AS z"
+        " WHERE (x.id IS NOT DISTINCT FROM y.id) AND x.id = y.id AND (y.k IS NOT DISTINCT FROM z.k)"
+    )
+    assert pushed_and_not(attached, text)
+
+
 def test_nulls_that_are_not_distinct_meet_in_the_joins_of_an_insert(attached: Connection) -> None:
     attached.execute("CREATE TABLE pairs (one BIGINT, other BIGINT)")
     try:
