@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from datafusion import DataFrame
+from datafusion import DataFrame, SessionContext
 
 from ..dialect import explained, statements
 from ..errors import (
@@ -111,7 +111,7 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
             except FeatureNotSupported as error:
                 if error.__cause__ is None or not is_pushdown_failure(error.__cause__):
                     raise
-                return _without_pushdown(session, query, parameters)
+                return _without_pushdown(session, query, parameters, where)
         plan = frame.logical_plan().to_variant()
         with whole_or_nothing(plan) if type(plan).__name__ == "CopyTo" else nullcontext():
             table = session.collect(frame, planning, query.body)
@@ -161,12 +161,14 @@ def _assign(session: Session, query: statements.Query, parameters: Parameters) -
     return CommandResult()
 
 
-def _without_pushdown(session: Session, query: statements.Query, parameters: Parameters) -> Result:
+def _without_pushdown(
+    session: Session, query: statements.Query, parameters: Parameters, where: SessionContext | None
+) -> Result:
     session.relations.takes_filters = False
     try:
         with session.planned(query.words) as planning:
             with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-                return session.stream(session.frame(planning, query.body, parameters), planning, query.body)
+                return session.stream(session.frame(planning, query.body, parameters, where), planning, query.body)
     finally:
         session.relations.takes_filters = True
 
