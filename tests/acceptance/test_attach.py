@@ -227,3 +227,23 @@ def test_a_closed_engine_lets_go_of_its_sources(conn: Connection) -> None:
     conn.close()
     with pytest.raises(Error):
         source.schemas()
+
+
+def test_tables_of_a_source_may_be_called_like_the_relations_of_a_statement(tmp_path: Path) -> None:
+    names = ("__small_1", "__local_1", "__pushed_1", "__table_1")
+    for number, place in enumerate(("one", "two")):
+        made = [f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, v TEXT)" for name in names]
+        filled = [f"INSERT INTO {name} VALUES (1, '{place} {name}'), ({number + 2}, 'alone')" for name in names]
+        run(tmp_path / f"{place}.db", *made, *filled)
+    with connect(tmp_path / "store") as connection:
+        for place in ("one", "two"):
+            connection.execute(f"ATTACH 'sqlite:///{tmp_path / place}.db' AS {place}")
+        connection.execute("CREATE TABLE own (id BIGINT PRIMARY KEY)")
+        connection.execute("INSERT INTO own VALUES (1)")
+        for left in names:
+            for right in names:
+                found = connection.execute(
+                    f"SELECT a.v, b.v AS w FROM one.main.{left} AS a JOIN two.main.{right} AS b ON a.id = b.id"
+                    f" JOIN own ON own.id = a.id LEFT JOIN two.main.__small_1 AS c ON c.id = b.id WHERE c.v <> ''"
+                ).fetchall()
+                assert found == [(f"one {left}", f"two {right}")]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jammi_sql import Connection, Error
 from jammi_sql.federation import cutting
@@ -12,6 +15,7 @@ from .bothways import same_rows
 from .generating import queries
 
 QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+EVERYWHERE = ("pg.public", "lite.main", "duck.main", "far.public", "filed.public")
 # Where a source refuses what here wraps around, or gives another value's place up: said in the reference.
 _MAY_REFUSE = {"22003"}
 
@@ -86,6 +90,12 @@ def test_small_sides_first(attached: Connection, text: str) -> None:
         patch.setattr(cutting, "_LARGE", 0)
         patch.setattr(cutting, "_TIMES", 0)
         agree(attached, text)
+
+
+@QUIET
+@given(text=st.sampled_from(list(combinations(EVERYWHERE, 2))).flatmap(queries))
+def test_any_two(attached: Connection, text: str) -> None:
+    agree(attached, text)
 
 
 @QUIET
