@@ -33,6 +33,8 @@ class CtrlCHeld:
 
     def wait(self, call: Callable[[], _T]) -> _T:
         """What ``call`` gives, which Ctrl-C may end."""
+        if threading.current_thread() is not threading.main_thread():
+            return call()
         try:
             self._release()
             return call()

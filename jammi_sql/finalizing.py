@@ -8,13 +8,16 @@ long as it takes where nothing is in its way.
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
 __all__ = ["finalize", "ready"]
 
 _PATIENCE = 0.5
+_MEANWHILE = 0.01  # seconds in which a thread comes out of __del__
 _waiting: SimpleQueue[tuple[Callable[[], None], _thread.LockType]] = SimpleQueue()  # put() may be called in __del__
 _starting = threading.Lock()
 _thread_of_ours: threading.Thread | None = None
@@ -39,10 +42,24 @@ def finalize(close: Callable[[], None]) -> None:
     if _thread_of_ours is threading.current_thread():
         close()  # an object that another one held: this thread holds no lock that anything waits for
         return
+    try:
+        _close(close).acquire(timeout=_PATIENCE)
+    except KeyboardInterrupt:  # in __del__ it would be lost
+        _close(_interrupt)
+
+
+def _close(close: Callable[[], None]) -> _thread.LockType:
     done = _thread.allocate_lock()
     done.acquire()
     _waiting.put((close, done))
-    done.acquire(timeout=_PATIENCE)
+    return done
+
+
+def _interrupt() -> None:
+    time.sleep(_MEANWHILE)
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGINT)  # a real one: it ends waits
 
 
 def _run() -> None:

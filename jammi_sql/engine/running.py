@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pyarrow as pa
 
+from ..ctrl_c import CtrlCHeld
 from ..errors import QueryCanceled
 from ..results import BatchSource, Progress
 from ..tenancy import TenantId
@@ -14,6 +18,8 @@ from .execution import Execution
 from .frame_source import FrameSource
 
 __all__ = ["Executing", "Running"]
+
+_T = TypeVar("_T")
 
 
 class Running:
@@ -28,6 +34,7 @@ class Running:
         self._deadline: float | None = None
         self._cancelled = threading.Event()
         self._closed = False
+        self._held: CtrlCHeld | None = None
         self._executing = Executing(self)
 
     def begin(self, timeout: float | None, text: str, tenant: TenantId | None) -> Executing:
@@ -76,10 +83,30 @@ class Running:
 
     def check(self) -> None:
         """``QueryCanceled`` when the running statement was cancelled or is over its time; for loops that write."""
-        if self._cancelled.is_set():
+        if self._cancelled.is_set() or (self._held is not None and self._held.came):
             raise QueryCanceled("the statement was cancelled")
         if self._deadline is not None and time.monotonic() >= self._deadline:
             raise _timed_out(self._limit)
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Within, Ctrl-C ends the statement as ``cancel`` would, where it looks or waits, and is raised at the end.
+
+        Raised at any line, it would be lost where DataFusion asks Python, or make DataFusion panic.
+        """
+        if self._held is not None:
+            yield
+            return
+        with CtrlCHeld() as held:
+            self._held = held
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def waiting(self, call: Callable[[], _T]) -> _T:
+        """What ``call`` gives, which waits without a look at ``check``: Ctrl-C is raised in it."""
+        return call() if self._held is None else self._held.wait(call)
 
     def pause(self, seconds: float) -> None:
         """Wait, unless the statement is cancelled meanwhile."""
@@ -186,7 +213,7 @@ class _Watched:
         shortest = timeout if left is None else left if timeout is None else min(timeout, left)
         self._pulls(True)
         try:
-            batch = self._source.next_batch(shortest)
+            batch = self._running.waiting(lambda: self._source.next_batch(shortest))
         except TimeoutError:
             self._check()
             raise

@@ -287,7 +287,7 @@ class Session:
         parsed, values = self._parse_one(text), dict(parameters or {})
         if stdin is None:
             return self._run(parsed, values)
-        with self._lock, closing(StandardInput(stdin)) as given:
+        with self._lock, closing(StandardInput(stdin, self.running.waiting)) as given:
             self.stdin = given
             try:
                 return self._run(parsed, values)
@@ -346,7 +346,7 @@ class Session:
             if not self.autocommit and not self.scope.is_open and not isinstance(statement, self._opens_no_transaction):
                 self.scope.begin()
             handler = self._handlers[type(statement)]
-            with self._executing(parsed.text):
+            with self.running.undisturbed(), self._executing(parsed.text):
                 if self.scope.is_open:
                     return handler(self, statement, parameters)
                 store = self.engine.services.store

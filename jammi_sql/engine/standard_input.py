@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,12 +19,14 @@ class StandardInput:
     """A stream, of bytes or text, that is read once, into a temporary file: a statement may be tried again, and some formats
     are read from their end."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Any, waiting: Callable[[Callable[[], Any]], Any]) -> None:
+        """``waiting`` gives what a call gives, which waits, maybe for a person."""
         if not callable(getattr(stream, "read", None)):
             raise InvalidParameter(
                 f"stdin is a {type(stream).__name__}, not a file", hint="give an open file, or io.BytesIO(...)"
             )
         self._stream = stream
+        self._waiting = waiting
         self._path: str | None = None
 
     def path(self, ending: str) -> str:
@@ -51,7 +54,7 @@ class StandardInput:
 
     def _read(self) -> bytes:
         try:
-            chunk = self._stream.read(_CHUNK)
+            chunk = self._waiting(lambda: self._stream.read(_CHUNK))
         except Exception as error:
             raise DataError(f"stdin cannot be read: {error}", hint="the cause says what it raised") from error
         if isinstance(chunk, str):

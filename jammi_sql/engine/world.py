@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
+from ..ctrl_c import CtrlCHeld
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .attached_catalog import Catalogs
 from .catalog_provider import JammiCatalog
@@ -121,8 +122,9 @@ class World:
     def _context(self, name: str, own: Mapping[str, str]) -> SessionContext:
         context = self._contexts.get(name)
         if context is None:
-            context = self._contexts[name] = self._new_context(own)
-            self._options[name] = own
+            with CtrlCHeld():  # DataFusion asks Python meanwhile, and takes no error for an answer
+                context = self._contexts[name] = self._new_context(own)
+                self._options[name] = own
         return context
 
     def _new_context(self, own: Mapping[str, str], runtime: RuntimeEnvBuilder | None = None) -> SessionContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pyarrow as pa
@@ -54,3 +55,17 @@ def test_what_closing_raises_is_reported_and_the_next_one_still_closed(monkeypat
     finalize(called.set)
     assert called.is_set()
     assert reported == [error]
+
+
+def test_ctrl_c_while_a_dropped_result_is_closed_is_raised_after_it() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    class Interrupted(IterableSource):
+        def close(self) -> None:
+            signal.pthread_kill(main, signal.SIGINT)
+
+    result = BatchResult(Interrupted(pa.schema([("x", pa.int64())]), ()))
+    with pytest.raises(KeyboardInterrupt):
+        del result
+        threading.Event().wait(30)
