@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import mmap
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +27,7 @@ _IN_MEMORY = 16 << 20
 class Staged:
     """Batches of one schema, past 16 MB in a temporary file. Written once, then read as often as need be.
 
+    The file has no name: nothing of it is left when the process is killed.
     As a ``BatchSource`` it is read once more, and closed with its result.
     """
 
@@ -33,9 +35,9 @@ class Staged:
         self._schema = schema
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
-        self._path: str | None = None
+        self._file: Any = None
+        self._written: pa.Buffer | None = None
         self._writer: pa.ipc.RecordBatchStreamWriter | None = None
-        self._sink: pa.OSFile | None = None
         self._reading: Iterator[pa.RecordBatch] | None = None
         self._cancelled = False
         self._lock = threading.Lock()
@@ -59,15 +61,13 @@ class Staged:
 
     def _spill(self) -> None:
         try:
-            handle, self._path = tempfile.mkstemp(prefix="jammi-")
-            os.close(handle)
-            self._sink = pa.OSFile(self._path, "wb")
+            self._file = tempfile.TemporaryFile(prefix="jammi-")  # noqa: SIM115 - closed with the rows
         except OSError as error:
             raise StoreIOError(
                 f"no temporary file for the rows of a statement: {error.strerror}",
                 hint="set TMPDIR to a folder with room",
             ) from error
-        self._writer = pa.ipc.new_stream(self._sink, self._schema)
+        self._writer = pa.ipc.new_stream(self._file, self._schema)
         for held in self._held:
             self._writer.write_batch(held)
         self._held.clear()
@@ -79,26 +79,25 @@ class Staged:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches, from the first one on."""
-        if self._path is None:
+        if self._file is None:
             yield from self._held
             return
         with self._lock:  # two scans of one query may begin at once
-            if self._writer is not None and self._sink is not None:
+            if self._written is None:
+                assert self._writer is not None
                 self._writer.close()
-                self._sink.close()
-                self._writer = self._sink = None
-        with pa.memory_map(self._path) as source, pa.ipc.open_stream(source) as reader:
+                self._file.flush()
+                self._written = pa.py_buffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+        with pa.ipc.open_stream(self._written) as reader:
             yield from reader
 
     def close(self) -> None:
         """Forget the rows."""
         self._held.clear()
         self._reading = iter(())
-        if self._sink is not None:
-            self._sink.close()
-        if self._path is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)
+        self._written = None  # whoever has a batch has its own hold of it
+        if self._file is not None:
+            self._file.close()
 
     # --- as a source ---
 
