@@ -48,6 +48,7 @@ class FrameSource:
         self._translate = translate
         self._closed: Callable[[], None] | None = closed
         self._pending: Pull | None = None
+        self._stopped = False
         try:
             with calling():
                 self._stream: Any = frame.execute_stream()
@@ -66,6 +67,8 @@ class FrameSource:
         if pull is None:
             pull = self._pending = Pull(self._stream)
         pull.send()
+        if self._stopped:  # before that thread could see this pull
+            pull.cancel()
         return pull
 
     def next_batch(self, timeout: float | None) -> pa.RecordBatch | None:
@@ -110,6 +113,7 @@ class FrameSource:
 
     def cancel(self) -> None:
         """Stop the query, from any thread."""
+        self._stopped = True
         pending = self._pending
         if pending is not None:
             pending.cancel()

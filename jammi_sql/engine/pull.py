@@ -31,7 +31,7 @@ class Pull:
     did, not by who asked it; no signal reaches the thread on which it tells the outcome.
     """
 
-    __slots__ = ("_batch", "_cancel", "_error", "_lock", "_stopped", "_stream", "_waiter", "done")
+    __slots__ = ("_batch", "_cancel", "_error", "_lock", "_stopped", "_stream", "_told", "_waiter", "done")
 
     def __init__(self, stream: Any) -> None:
         self.done = False
@@ -39,6 +39,7 @@ class Pull:
         self._stream = stream
         self._cancel: Callable[[Pull], None] | None = None  # DataFusion's; there from when it begins
         self._stopped = False
+        self._told = threading.Lock()  # taken by who tells DataFusion so, which must hear it once
         self._batch: Any = None
         self._error: BaseException | None = None
         self._lock = threading.Lock()  # free once it is over
@@ -47,6 +48,7 @@ class Pull:
 
     def send(self) -> None:
         """Have it begun, unless it was."""
+        stream = self._stream
         if self._cancel is not None or self.done:
             return
         pull_began(self)
@@ -54,9 +56,11 @@ class Pull:
         try:
             try:
                 events._set_running_loop(self)  # type: ignore[arg-type] # as much of one as is needed
-                self._stream.rbs.__anext__()
+                stream.rbs.__anext__()
             finally:
                 events._set_running_loop(outer)
+            if self._stopped:  # by another thread, before there was somebody to tell
+                self._tell_stopped()
         except BaseException:
             events._set_running_loop(outer)  # an interrupt may have come before that
             raise
@@ -91,12 +95,18 @@ class Pull:
         """Stop the query, from any thread. May be called again."""
         if not self.done:
             self._stopped = True
-            if self._cancel is not None:
-                self._cancel(self)
+            self._tell_stopped()
         self._end()
+
+    def _tell_stopped(self) -> None:
+        if self._cancel is not None and self._told.acquire(blocking=False):
+            self._cancel(self)
 
     def _end(self) -> None:
         self.done = True
+        self._stream = (
+            None  # what DataFusion does ahead for it ends with the stream, and a failure may hold this for long
+        )
         pull_ended(self)
         with contextlib.suppress(RuntimeError):  # it is free: it was cancelled, and ended all the same
             self._lock.release()

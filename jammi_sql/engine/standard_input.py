@@ -19,7 +19,7 @@ class StandardInput:
     """A stream, of bytes or text, that is read once, into a temporary file: a statement may be tried again, and some formats
     are read from their end."""
 
-    def __init__(self, stream: Any, waiting: Callable[[Callable[[], Any]], Any]) -> None:
+    def __init__(self, stream: Any, waiting: Callable[[Callable[[], Any]], Any] = lambda call: call()) -> None:
         """``waiting`` gives what a call gives, which waits, maybe for a person."""
         if not callable(getattr(stream, "read", None)):
             raise InvalidParameter(

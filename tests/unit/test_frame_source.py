@@ -7,6 +7,7 @@ import concurrent.futures
 import linecache
 import sys
 import threading
+import weakref
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -99,6 +100,59 @@ def test_who_waits_for_a_query_that_is_cancelled_is_told() -> None:
     assert not waiting.is_alive()
     assert raised
     until(lambda: shutdown.open_calls() == calls, "the call is over")
+    pulled.close()
+
+
+def test_a_pull_that_is_cancelled_while_it_begins_is_ended_once() -> None:
+    told: list[bool] = []
+
+    class Beginning:
+        """What a stream of DataFusion's does when it is pulled."""
+
+        @property
+        def rbs(self) -> Beginning:
+            return self
+
+        def __anext__(self) -> None:
+            future = asyncio.get_running_loop().create_future()
+            cancelling = threading.Thread(target=future.cancel)
+            cancelling.start()
+            cancelling.join()
+            future.add_done_callback(lambda future: told.append(future.cancelled()))
+
+    pulled = pull.Pull(Beginning())
+    pulled.send()
+    assert pulled.wait(LIMIT)
+    pulled.cancel()
+    assert told == [True]
+    with pytest.raises(concurrent.futures.CancelledError):
+        pulled.take()
+
+
+def test_a_pull_that_is_over_holds_no_stream_of_which_more_would_be_made_ahead() -> None:
+    class Stream:
+        @property
+        def rbs(self) -> Stream:
+            return self
+
+        def __anext__(self) -> None:
+            asyncio.get_running_loop().create_future().add_done_callback(lambda future: None)
+
+    stream = Stream()
+    held = weakref.ref(stream)
+    pulled = pull.Pull(stream)
+    pulled.send()
+    pulled.cancel()
+    del stream
+    assert held() is None
+
+
+def test_a_query_that_was_cancelled_is_pulled_no_more() -> None:
+    endless = SessionContext().sql("SELECT count(*) AS x FROM range(100000000) AS a CROSS JOIN range(100000000) AS b")
+    pulled = FrameSource(endless, SCHEMA, lambda error: error)
+    pulled.cancel()
+    with pytest.raises(concurrent.futures.CancelledError):
+        pulled.next_batch(LIMIT)
     pulled.close()
 
 
