@@ -201,7 +201,7 @@ class Link:
         if asked.future is None or not asked.is_over:
             if self._closing:
                 raise ConnectionClosed("the connection is closed") from asked.failure
-            raise asked.failure or ConnectionLost("the call did not begin")
+            raise ConnectionLost("the call did not begin", hint="connect again") from asked.failure
         try:
             answer = asked.future.result()
         except grpc.FutureCancelledError:
