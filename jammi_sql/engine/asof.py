@@ -69,9 +69,9 @@ class AsofJoins:
         self._query = query
         self._parameters = parameters
         self._inserted = dict(inserted)
-        self._contexts = [context] if context is not None else [session.building_context, session.context]
+        self._contexts = [context] if context is not None else [session.world.building_context, session.world.context]
         if context is None and session.settings.memory_limit is not None:
-            self._contexts.append(session.ordered_context)
+            self._contexts.append(session.world.ordered_context)
         self._context = self._contexts[0]
         self.joins: list[PlannedAsof] = []
         self.relations: dict[str, Any] = {}
@@ -91,7 +91,7 @@ class AsofJoins:
 
     def _frame(self, text: Fragment, context: SessionContext | None = None, *, whole: bool = False) -> DataFrame:
         with inserted_relations(self._session.relations, {**self._inserted, **self.relations}):
-            return self._session.frame(
+            return self._session.queries.frame(
                 self._planning, text, self._parameters, context or self._context, reads_only=True, whole=whole
             )
 
@@ -174,7 +174,7 @@ class AsofJoins:
             given = self._context.create_dataframe_from_logical_plan(optimized).schema()
             common = _compared(self._context, optimized)
         except Exception as error:
-            raise self._session.translator(self._planning, text)(error) from error
+            raise self._planning.translator(text)(error) from error
         for place, comparison in enumerate(join.comparisons):
             if f"c{place}" not in common:  # computed while it was planned: there is no column in it
                 raise _one_sided(comparison)
@@ -204,7 +204,7 @@ class AsofJoins:
         """Read the right sides as they are now, for the left rows of ``entries``; ``run`` gives the rows of a frame."""
         for asof in self.joins:
             assert asof.plan is not None
-            frame = self._session.frame_of(self._planning, asof.plan, self._context)
+            frame = self._session.queries.frame_of(self._planning, asof.plan, self._context)
             for condition in _bounds(asof, provider, entries):
                 frame = frame.filter(condition)
             kept = _read(asof, run(frame), asof.columns)
@@ -220,7 +220,7 @@ class AsofJoins:
             merging = self._fill(asof) or merging
         self._planning.context = self._context
         if merging:
-            self._planning.context = self._session.merging_context()
+            self._planning.context = self._session.world.merging_context(self._session.memory_limit)
             for asof in self.joins:
                 self._register(asof, self._planning.context)
 
@@ -246,7 +246,7 @@ class AsofJoins:
 
     def _checked(self) -> DataFrame:
         frame = self._frame(self._query.body)
-        self._session.schema_of(frame, self._planning, self._query.body)
+        self._session.queries.schema_of(frame, self._planning, self._query.body)
         return frame
 
     def _ask_for_all(self) -> None:
@@ -258,7 +258,7 @@ class AsofJoins:
         session, schema = self._session, asof.relation.schema
         text = asof.sorted_rows(asof.columns)
         # Two sorts at once, and a merge of them, ask for more than a small limit has.
-        result = session.run(self._frame(text, self._contexts[-1]), self._planning, text)
+        result = session.queries.run(self._frame(text, self._contexts[-1]), self._planning, text)
         limit = session.settings.memory_limit
         most = _HELD if limit is None else limit // _SHARE
         kept = _read(asof, remaining(result, session.running.check), asof.columns, most)

@@ -47,7 +47,7 @@ def find_cached(session: Session, name: Name) -> CachedTable | None:
     """The cached table of that name that the session sees."""
     if len(name.parts) == 3 and name.parts[0] != CATALOG:
         return None
-    namespace, local_name = session.path(name)
+    namespace, local_name = session.names.path(name)
     return session.engine.services.caches.catalog.lookup(session.reader, session.tenant, namespace, local_name)
 
 
@@ -66,7 +66,7 @@ def create_cached_table(session: Session, statement: statements.CreateCachedTabl
     """CREATE CACHED TABLE: its query is run with the session's tenant's eyes, in a session of its own."""
     _refuse_in_transaction(session, "CREATE CACHED TABLE")
     name = statement.name
-    namespace, local_name = session.path(name)
+    namespace, local_name = session.names.path(name)
     refresh_us, topic = _options(session, statement)
     try:
         check_name(namespace, local_name)
@@ -76,7 +76,7 @@ def create_cached_table(session: Session, statement: statements.CreateCachedTabl
         raise
     if find_cached(session, name) is not None and statement.if_not_exists:
         return CommandResult(0)
-    if find_cached(session, name) is not None or session.find_relation(name) is not None:
+    if find_cached(session, name) is not None or session.names.find_relation(name) is not None:
         raise DuplicateObject(
             f"{'.'.join(name.parts)} exists already", position=name.position, hint="use IF NOT EXISTS, or another name"
         )
@@ -134,7 +134,7 @@ def drop_cached(session: Session, name: Name) -> Result:
 def _own_cached(session: Session, name: Name) -> CachedTable:
     found = find_cached(session, name)
     if found is None:
-        if session.find_relation(name) is not None:
+        if session.names.find_relation(name) is not None:
             raise ProgrammingError(
                 f"{'.'.join(name.parts)} is no cached table",
                 sqlstate="42809",
@@ -205,12 +205,12 @@ def _options(session: Session, statement: statements.CreateCachedTable) -> tuple
         raise InvalidParameter(
             f"on_change cannot be {followed!r}", position=statement.options_position, hint="name a topic: 'events'"
         ) from error
-    return age, session.topic(Name(path, statement.options_position)).number
+    return age, session.names.topic(Name(path, statement.options_position)).number
 
 
 def _of_the_query(session: Session, statement: statements.CreateCachedTable, error: Error) -> Error:
     """The position of an error in the query as one in the statement; a name that only this session knows is said to be so."""
-    own = {name for names in session.own_relations().values() for name in names}
+    own = {name for names in session.world.catalog.own_relations().values() for name in names}
     if isinstance(error, UndefinedTable) and own & statement.words:
         return FeatureNotSupported(
             f"a cached table cannot read {', '.join(sorted(own & statement.words))}, a view or an in-memory table of this "

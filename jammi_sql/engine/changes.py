@@ -21,7 +21,6 @@ from ..ports import Transaction
 from ..results import BatchResult
 from ..tables.catalog import CatalogTable
 from ..tables.rows import ROW_ID
-from ..topics.definition import CATALOG
 from .planning import Planning
 from .relations import inserted_relations
 from .staging import RowsRelation, Staged, remaining
@@ -41,7 +40,6 @@ __all__ = [
     "checked",
     "condition",
     "default_of",
-    "is_own",
     "returned",
     "returned_rows",
 ]
@@ -58,9 +56,9 @@ _QUERY = "__query"
 def changing(session: Session, name: Name) -> Iterator[tuple[Transaction, CatalogTable]]:
     """The write transaction of a statement, and the table of that name in it, whatever it was before."""
     with session.scope.changing() as transaction:
-        table = session.find_relation(name, transaction, tables_first=True)
+        table = session.names.find_relation(name, transaction, tables_first=True)
         if table is None:  # on PostgreSQL, who waited for a table that was then made anew finds neither
-            table = session.find_relation(name, transaction, tables_first=True)
+            table = session.names.find_relation(name, transaction, tables_first=True)
         if not isinstance(table, CatalogTable):
             raise UndefinedTable(
                 f"table {'.'.join(name.parts)} was dropped or renamed while the statement waited",
@@ -68,13 +66,6 @@ def changing(session: Session, name: Name) -> Iterator[tuple[Transaction, Catalo
                 hint="SHOW TABLES lists what is there",
             )
         yield transaction, table
-
-
-def is_own(session: Session, name: Name) -> bool:
-    """Whether the name leads to a view or table of DataFusion's own, or out of this catalog."""
-    if len(name.parts) == 3 and name.parts[0] != CATALOG:
-        return True
-    return session.catalog.own(*session.path(name)) is not None
 
 
 class Change:
@@ -121,17 +112,17 @@ class Change:
         # By itself first: DataFusion gives every VALUES inside of an INSERT the types of the target.
         alone = typed(session, query, self._parameters)
         with inserted_relations(session.relations, relations):
-            relations[_QUERY] = session.frame(self._planning, alone, self._parameters).into_view()
+            relations[_QUERY] = session.queries.frame(self._planning, alone, self._parameters).into_view()
         text = Fragment(f'INSERT INTO "{TARGET}" SELECT * FROM "{_QUERY}"', ((0, query.origin(0)),))
         with inserted_relations(session.relations, relations):
-            frame = session.frame(self._planning, text, {})
-            return session.frame_of(self._planning, frame.logical_plan().inputs()[0], session.context), text
+            inserted = session.queries.frame(self._planning, text, {}).logical_plan()
+            return session.queries.frame_of(self._planning, inserted.inputs()[0], session.world.context), text
 
     def compute(self, query: Fragment, schema: pa.Schema) -> Staged:
         """All rows of ``query``; the caller closes them."""
         frame, text = self.frame(query, schema)
         with inserted_relations(self.session.relations, self._relations):
-            result = self.session.run(frame, self._planning, text)
+            result = self.session.queries.run(frame, self._planning, text)
         staged = Staged(schema)
         try:
             for batch in remaining(result, self.session.running.check):
@@ -215,10 +206,10 @@ def returned(
 ) -> pa.Table:
     """The select list of a RETURNING over ``relation``, which the statement calls ``alias``."""
     text = compose("SELECT ", columns, f'\n FROM "{RETURNED}" AS {quote_identifier(alias)}')
-    with session.planned(frozenset()) as planning:
+    with session.queries.planned(frozenset()) as planning:
         with inserted_relations(session.relations, {RETURNED: relation(planning)}):
-            frame = session.frame(planning, text, parameters, session.ordered_context, reads_only=True)
-            return session.collect(frame, planning, text)
+            frame = session.queries.frame(planning, text, parameters, session.world.ordered_context, reads_only=True)
+            return session.queries.collect(frame, planning, text)
 
 
 def returned_rows(

@@ -26,7 +26,6 @@ from ..sources.definition import SourceDefinition
 from ..sources.files import FileRelation, open_files
 from ..sources.files.formats import FileFormat
 from ..sources.files.options import FileOptions
-from .changes import is_own
 from .file_access import readable
 from .insert import insert_from, insert_target, target_schema
 from .insert_source import InsertSource, planned
@@ -47,7 +46,7 @@ _NOTHING = Query("SELECT", Fragment("", ((0, 0),)), (), frozenset())
 def copy_from(session: Session, statement: statements.CopyFrom, parameters: Parameters) -> Result:
     """Run it: all rows of the files or none."""
     remote = remote_target(session, statement.target)
-    if remote is None and is_own(session, statement.target):
+    if remote is None and session.names.is_own(statement.target):
         raise FeatureNotSupported(
             "COPY ... FROM into an in-memory table, or another catalog",
             position=statement.target.position,
@@ -106,7 +105,7 @@ def _location(
 ) -> tuple[str, str]:
     """Where the files are, and how messages name that."""
     if statement.source is not None:
-        value = session.evaluate(statement.source, parameters).as_py()
+        value = session.queries.evaluate(statement.source, parameters).as_py()
         if not isinstance(value, str) or not value:
             raise InvalidParameter("a file is named by a text", position=statement.position, hint="write 'file.csv'")
         return value, value
@@ -213,7 +212,7 @@ class _Copy:
 
     def source(self, relation: FileRelation) -> InsertSource:
         """The rows of the files, in their order."""
-        context = self.session.ordered_context
+        context = self.session.world.ordered_context
         return self._selected(relation.frame(context).into_view())
 
     def _selected(self, rows: object, pairs: Sequence[tuple[str, str]] | None = None) -> InsertSource:
@@ -222,7 +221,7 @@ class _Copy:
         text = Fragment(f"SELECT {columns} FROM {quote_identifier(_COPIED)}", ((0, 0),))
         query = Query("SELECT", text, (), frozenset())
         names = tuple(column for column, _ in pairs)
-        return InsertSource(text, names, query, self.session.ordered_context, {}, relations={_COPIED: rows})
+        return InsertSource(text, names, query, self.session.world.ordered_context, {}, relations={_COPIED: rows})
 
     # --- errors ---
 
@@ -265,16 +264,16 @@ class _Copy:
         return None
 
     def _batches(self, file: FileRelation) -> Iterator[pa.RecordBatch]:
-        for batch in file.frame(self.session.ordered_context).execute_stream():
+        for batch in file.frame(self.session.world.ordered_context).execute_stream():
             yield batch.to_pyarrow()
 
     def _cast(self, batch: pa.RecordBatch, pairs: Sequence[tuple[str, str]]) -> Error | None:
         source = self._selected(RowsRelation(batch.schema, lambda: iter((batch,))), pairs)
         wanted = pa.schema([self.schema.field(column).with_nullable(True) for column, _ in pairs])
         try:
-            with self.session.planned(frozenset()) as planning:
+            with self.session.queries.planned(frozenset()) as planning:
                 frame, text = planned(self.session, planning, source, wanted)
-                self.session.collect(frame, planning, text)
+                self.session.queries.collect(frame, planning, text)
         except DataError as error:
             return error
         return None

@@ -76,11 +76,11 @@ def _returned_schema(
     session: Session, statement: statements.Statement, columns: statements.Fragment, values: Mapping[str, pa.Scalar]
 ) -> pa.Schema:
     assert isinstance(statement, _CHANGES)
-    found = session.find_relation(statement.target)
+    found = session.names.find_relation(statement.target)
     if isinstance(found, CatalogTopic):
         relation: Any = LiveProvider(found.codec.schema)
     else:
-        relation = RowsRelation(session.table(statement.target).schema)
+        relation = RowsRelation(session.names.table(statement.target).schema)
     alias = statement.target_alias if isinstance(statement, statements.Merge) else statement.alias
     name = quote_identifier(alias or statement.target.parts[-1])
     query = statements.Query("SELECT", compose("SELECT ", columns, f'\nFROM "__returned" AS {name}'), (), frozenset())
@@ -90,7 +90,7 @@ def _returned_schema(
 
 def _query_schema(session: Session, query: statements.Query, values: Mapping[str, pa.Scalar]) -> pa.Schema:
     with probing(session, query, values) as planning:
-        return session.schema_of(session.frame(planning, query.body, values), planning, query.body)
+        return session.queries.schema_of(session.queries.frame(planning, query.body, values), planning, query.body)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def probing(session: Session, query: statements.Query, values: Mapping[str, pa.S
     probes: dict[str, Any] = {
         call.relation: LiveProvider(subscribed_topic(session, call, values).codec.schema) for call in query.subscribes
     }
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         probes |= remote_relations(session, planning, query, values)
         if query.asofs:
             probes |= AsofJoins(session, planning, query, values, probes).relations
@@ -134,7 +134,7 @@ def objects(session: Session, depth: int, catalog: str | None, schema: str | Non
     if depth <= 1:
         return pa.Table.from_pylist([{"catalog": CATALOG}, *attached], schema=_OBJECTS)
     listed = relations(session) if depth > 2 else []
-    namespaces = sorted({*session.relations.namespaces(), *session.own_relations(), "information_schema"})
+    namespaces = sorted({*session.relations.namespaces(), *session.world.catalog.own_relations(), "information_schema"})
     for namespace in namespaces:
         inside = [entry for entry in listed if entry[0] == namespace]
         if depth == 2 or not inside:
@@ -165,7 +165,7 @@ def relations(session: Session) -> list[tuple[str, str, str, pa.Schema]]:
         for namespace, within in session.relations.listed().items()
         for name, columns in within.items()
     }
-    for namespace, names in session.own_relations().items():
+    for namespace, names in session.world.catalog.own_relations().items():
         if namespace not in RESERVED_NAMESPACES:
             for name in names:
                 found[namespace, name] = ("view", table_schema(session, CATALOG, namespace, name))

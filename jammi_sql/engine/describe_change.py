@@ -35,7 +35,7 @@ def describe_change(
 ) -> Lines:
     """The steps of a statement that changes rows."""
     verb = type(statement).__name__
-    table = session.find_relation(statement.target)
+    table = session.names.find_relation(statement.target)
     if not isinstance(table, CatalogTable):
         return [("jammi_plan", verb)]
     what = f"{verb}: table {table.name},"
@@ -46,7 +46,7 @@ def describe_change(
         what += " by one statement of the store where the condition has a whole key, else"
     lines: Lines = [("jammi_plan", f"{what} a change set computed by DataFusion, applied by the identity of rows")]
     alias = statement.alias or statement.target.parts[-1]
-    with session.planned(statement.body.words) as planning:
+    with session.queries.planned(statement.body.words) as planning:
         relations = bounded_relations(session, planning, statement.body, parameters)
         change = Change(session, planning, table, alias, parameters, relations)
         if isinstance(statement, statements.Update):
@@ -59,7 +59,7 @@ def describe_change(
 
 def describe_insert(session: Session, statement: statements.Insert, parameters: Parameters) -> Lines:
     """The steps of an INSERT: the source's plans and where its rows go."""
-    if session.catalog.own(*session.path(statement.target)) is not None:
+    if session.names.own(statement.target) is not None:
         return [("jammi_plan", "Insert: an in-memory table, by DataFusion")]
     target = insert_target(session, statement)
     rows = f", one batch per {ROWS_PER_BATCH} rows" if isinstance(target, CatalogTopic) else ""
@@ -69,7 +69,7 @@ def describe_insert(session: Session, statement: statements.Insert, parameters: 
         return [("jammi_plan", f"{step}, without a planner")]
     source = statement_source(session, statement, target_schema(target), default_values(target), parameters)
     schema = pa.schema([target_schema(target).field(name).with_nullable(True) for name in source.columns])
-    with session.planned(source.query.words) as planning:
+    with session.queries.planned(source.query.words) as planning:
         frame, text = planned(session, planning, source, schema)
         return [("jammi_plan", step), *_plans(session, planning, frame, text)]
 
@@ -81,4 +81,4 @@ def _plans(session: Session, planning: Planning, frame: DataFrame, text: Fragmen
             ("physical_plan", frame.execution_plan().display_indent()),
         ]
     except Exception as error:
-        raise session.translator(planning, text)(error) from error
+        raise planning.translator(text)(error) from error

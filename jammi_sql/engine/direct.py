@@ -41,7 +41,6 @@ from ..tables.rendering import TableRenderer
 from ..tables.rendering.renderer import TENANT, quoted
 from ..tenancy import TenantId
 from ..topics.catalog import CatalogTopic, tenant_text
-from .changes import is_own
 
 if TYPE_CHECKING:
     from .session import Session
@@ -144,7 +143,7 @@ def change_directly(
 def select_directly(session: Session, text: str, parameters: Parameters) -> BatchResult | None:
     """The row with a key, looked up in the store; ``None`` for any other query."""
     select = direct_select(text) if session.settings.pushdown else None
-    if select is None or is_own(session, Name(select.table, 0)):
+    if select is None or session.names.is_own(Name(select.table, 0)):
         return None
     store = session.engine.services.store
     if session.reader is not store:
@@ -154,7 +153,7 @@ def select_directly(session: Session, text: str, parameters: Parameters) -> Batc
 
 
 def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, reader: Reader) -> BatchResult | None:
-    table = session.find_relation(Name(select.table, 0), reader, tables_first=True)
+    table = session.names.find_relation(Name(select.table, 0), reader, tables_first=True)
     if not isinstance(table, CatalogTable):
         return None
     names = table.schema.names
@@ -174,7 +173,7 @@ def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, r
     rows = session.engine.services.rows
     batches = list(rows.scan(reader, table, session.tenant, columns, equal_to(conditions)))
     schema = pa.schema([table.column(name).field for name in columns])
-    return session.result(IterableSource(schema, batches))
+    return session.queries.result(IterableSource(schema, batches))
 
 
 Read = Callable[[StoredColumn, Value], pa.Array | None]

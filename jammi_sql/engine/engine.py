@@ -39,6 +39,7 @@ from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import SegmentOptions, Segments, segment_storage
 from .services import Services, SystemClock
+from .texts import Texts
 
 if TYPE_CHECKING:
     from .access import Access
@@ -102,6 +103,7 @@ class Engine:
         self.mutable_tables = MutableTableRegistry(store, tables, rows)
         self.attachments = Attachments(SourceCatalog(load_queries("attachments", store.kind), clock))
         self._retention = RetentionKeeper(store, catalog, log, clock, self.subscriber.needed)
+        functions = FunctionLibrary.load(udfs)
         self.services = Services(
             store,
             catalog,
@@ -113,7 +115,7 @@ class Engine:
             watch,
             self.publisher,
             self.subscriber,
-            FunctionLibrary.load(udfs),
+            functions,
             Segments.of(
                 store, catalog, log, segment_catalog, storage, files, clock, options,
                 on_segment=None if metering is None else metering.recorder.moved,
@@ -122,6 +124,7 @@ class Engine:
             Caches(
                 store, CachedCatalog(load_queries("cached", store.kind), clock), catalog, storage, clock, options.grace
             ),
+            Texts(functions.defaults),
         )  # fmt: skip
         self._metering = metering
         if metering is not None:  # last: an engine that could not be made is not observed

@@ -30,21 +30,21 @@ def explain_sources(
     DataFusion's plans, a row ``source name`` for each statement that is sent, with the rows expected (with ``analyze``: that
     came, and how long they were waited for), and a row ``computed here`` with reasons.
     """
-    with session.planned(query.words, once=True) as planning:
+    with session.queries.planned(query.words, once=True) as planning:
         planning.looked_at = not analyze
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.frame(planning, query.body, parameters, reads_only=True)
+            frame = session.queries.frame(planning, query.body, parameters, reads_only=True)
             if not planning.providers:
                 return None
             try:
                 logical = frame.optimized_logical_plan().display_indent()
                 physical = frame.execution_plan().display_indent()
             except Exception as error:
-                raise session.translator(planning, query.body)(error) from error
+                raise planning.translator(query.body)(error) from error
             began = time.perf_counter()
             rows = 0
             if analyze:
-                result = session.run(frame, planning, query.body)
+                result = session.queries.run(frame, planning, query.body)
                 while (batch := result.next_batch()) is not None:
                     rows += batch.num_rows
                 result.close()

@@ -66,7 +66,7 @@ def federated(
         small = SmallSides(session, planning, context, found)
         found = small.read()
         with inserted_relations(session.relations, small.relations):
-            result = plan_of(found.plan, session.in_given_order(context))
+            result = plan_of(found.plan, session.worlds.in_given_order(context))
             now: pa.Schema = result.schema()
     except NotSaid as why:
         if planning.failure is not None:

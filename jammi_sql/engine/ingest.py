@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from datafusion import SessionContext
 
-from ..dialect import format_identifier_path
+from ..dialect import format_identifier_path, quote_identifier
 from ..dialect.statements import Name
 from ..errors import AppendOnlyTopic, DuplicateObject, InvalidParameter, SerializationFailure, UndefinedTable
 from ..tables.catalog import CatalogTable
@@ -42,7 +43,7 @@ def ingest(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader
         return ingest_remote(session, remote, reader, mode)
     path = format_identifier_path(name)
     rows = (batch for batch in reader if batch.num_rows)
-    found = session.find_relation(target)
+    found = session.names.find_relation(target)
     if isinstance(found, CatalogTopic):
         if mode == "create":
             raise DuplicateObject(f"topic {path} exists already", hint="use mode='append'")
@@ -83,18 +84,22 @@ def _into_new(
 
 
 def _temporary(session: Session, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str) -> int:
-    namespace, local_name = session.path(Name(name, 0))
+    namespace, local_name = session.names.path(Name(name, 0))
     table = reader.read_all()
-    own = session.catalog.own(namespace, local_name)
+    catalog = session.world.catalog
+    own = catalog.own(namespace, local_name)
     if own is not None and mode == "create":
         raise DuplicateObject(f"table {local_name} exists already", hint="use mode='append' or 'replace'")
     if own is None and mode == "append":
         raise UndefinedTable(f"table {local_name} does not exist", hint="use mode='create'")
     rows = table.num_rows
     if own is not None and mode in ("append", "create_append"):
-        present = session.read_own(namespace, local_name)
+        path = f"{quote_identifier(namespace)}.{quote_identifier(local_name)}"
+        present = session.world.context.table(path).to_arrow_table()
         if not present.schema.equals(table.schema):
             raise InvalidParameter(f"table {local_name} has other columns", hint=f"they are {present.schema}")
         table = pa.concat_tables([present, table])
-    session.keep_own(namespace, local_name, table)
+    scratch = SessionContext()
+    scratch.register_record_batches(local_name, [table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]])
+    catalog.schema(namespace).register_table(local_name, scratch.table(local_name).into_view())
     return rows

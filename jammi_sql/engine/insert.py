@@ -17,7 +17,7 @@ from ..results import CommandResult, Result
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
 from .cached_statements import refuse_cached
-from .changes import changing, default_of, is_own
+from .changes import changing, default_of
 from .direct import change_directly, direct_rows, is_direct
 from .insert_source import Default, InsertSource, planned, rows_source, statement_source
 from .live import bounded_relations
@@ -43,13 +43,13 @@ def insert(session: Session, statement: statements.Insert, parameters: Parameter
     remote = remote_target(session, statement.target)
     if remote is not None:
         return insert_remote(session, remote, statement, parameters)
-    if session.catalog.own(*session.path(statement.target)) is not None:
+    if session.names.own(statement.target) is not None:
         body = typed(session, statement.body.body, parameters)
-        return _into_own(session, statement, body, parameters, {}, session.context)
+        return _into_own(session, statement, body, parameters, {}, session.world.context)
     found_inside = session.scope.has_written
     plain = session.settings.pushdown and statement.returning is None and statement.on_conflict is None
     if plain and found_inside:
-        known = session.known.relation(session.tenant, session.path(statement.target))
+        known = session.known.relation(session.tenant, session.names.path(statement.target))
         rows = direct_rows(session, statement, known, parameters) if isinstance(known, CatalogTopic) else None
         if rows is not None and isinstance(known, CatalogTopic) and publish_known(session, known, rows):
             return CommandResult(rows.num_rows)
@@ -78,7 +78,7 @@ def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) ->
         remote = remote_target(session, statement.target)
         if remote is not None:
             return insert_many_remote(session, remote, statement, rows)
-        if session.catalog.own(*session.path(statement.target)) is not None:
+        if session.names.own(statement.target) is not None:
             source = rows_source(session, statement, pa.schema([]), lambda _: "NULL", rows.schema, lambda: iter(rows))
             body = compose(statement.row.head, " ", source.text)
             return _into_own(session, statement, body, {}, source.relations, source.context).rowcount
@@ -89,7 +89,7 @@ def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) ->
             defaults = default_values(target)
             source = rows_source(session, statement, target_schema(target), defaults, rows.schema, given.batches)
             return insert_from(session, statement, target, source, {}).rowcount
-    own = isinstance(statement, (statements.Update, statements.Delete)) and is_own(session, statement.target)
+    own = isinstance(statement, (statements.Update, statements.Delete)) and session.names.is_own(statement.target)
     if isinstance(statement, (statements.Update, statements.Delete)) and not own and is_direct(session, statement):
         return _changed_directly(session, parsed, statement, rows)
     return _one_by_one(session, parsed, rows)
@@ -114,9 +114,9 @@ def insert_from(
     # Without NOT NULL, which DataFusion checks for VALUES alone and by names of its own: publishing names the column.
     every = pa.schema([field.with_nullable(True) for field in target.codec.schema])
     given = pa.schema([every.field(name) for name in source.columns])
-    with session.planned(source.query.words) as planning:
+    with session.queries.planned(source.query.words) as planning:
         frame, text = planned(session, planning, source, given)
-        result = session.stream(frame, planning, text)
+        result = session.queries.stream(frame, planning, text)
     rows = (
         upgrade(pa.RecordBatch.from_arrays(batch.columns, schema=given), every)
         for batch in remaining(result, session.running.check)
@@ -129,14 +129,14 @@ def insert_from(
 
 def insert_target(session: Session, statement: statements.Insert) -> Target:
     """The topic or companion table that the rows go to. ``FeatureNotSupported`` for what a topic does not have."""
-    namespace, local_name = session.path(statement.target)
+    namespace, local_name = session.names.path(statement.target)
     if namespace in ("system", "information_schema"):
         raise AppendOnlyTopic(
             f"{namespace}.{local_name} is a system view",
             position=statement.target.position,
             hint="it shows what the engine knows",
         )
-    target = session.find_relation(statement.target)
+    target = session.names.find_relation(statement.target)
     if target is None:
         refuse_cached(session, statement.target)
         raise UndefinedTable(
@@ -182,12 +182,12 @@ def _into_own(
             hint="select from it afterwards",
         )
     text = compose(f"INSERT INTO {quote_identifier(TARGET)} ", body)
-    with session.planned(statement.body.words) as planning:
-        own = session.catalog.own(*session.path(statement.target))
+    with session.queries.planned(statement.body.words) as planning:
+        own = session.names.own(statement.target)
         bounded = bounded_relations(session, planning, statement.body, parameters)
         with inserted_relations(session.relations, {TARGET: own, **relations, **bounded}):
-            frame = session.frame(planning, text, parameters, context)
-            counted = session.collect(frame, planning, text)
+            frame = session.queries.frame(planning, text, parameters, context)
+            counted = session.queries.collect(frame, planning, text)
     return CommandResult(int(counted.column(0)[0].as_py()))
 
 
@@ -205,7 +205,7 @@ def _changed_directly(
     rows: Iterable[pa.RecordBatch],
 ) -> int:
     """A change of one row by its key, for each row of parameters; batch by batch where that is plain enough."""
-    target = session.find_relation(statement.target)
+    target = session.names.find_relation(statement.target)
     total = 0
     with _atomic(session):
         for batch in rows:

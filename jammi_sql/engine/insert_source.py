@@ -60,7 +60,7 @@ def statement_source(
             )
     if statement.source is None:
         text = _selected([default(name) for name in columns])
-        return InsertSource(text, columns, statements.Query("SELECT", text, (), frozenset()), session.context, {})
+        return InsertSource(text, columns, statements.Query("SELECT", text, (), frozenset()), session.world.context, {})
     source = statement.source
     if statement.row is not None and "select" in source.words:
         # DataFusion cannot compute a sub-query inside VALUES.
@@ -68,7 +68,7 @@ def statement_source(
             default(columns[place]) if _is_default(value) and place < len(columns) else value
             for place, (value, _) in enumerate(statement.row.values)
         ]
-        return InsertSource(_selected(values), columns, source, session.context, parameters)
+        return InsertSource(_selected(values), columns, source, session.world.context, parameters)
     edits = [(start, end, default(columns[place])) for start, end, place in statement.defaults if place < len(columns)]
     is_values = source.keyword == "VALUES"
     if is_values:  # bare placeholders would keep the types of their values
@@ -76,7 +76,7 @@ def statement_source(
             (start, end, cast_of(session, source.body.text[start:end], parameters[key]))
             for start, end, key in statement.source_parameters
         ]
-    return InsertSource(spliced(source.body, edits), columns, source, session.context, parameters, is_values)
+    return InsertSource(spliced(source.body, edits), columns, source, session.world.context, parameters, is_values)
 
 
 def rows_source(
@@ -100,7 +100,7 @@ def rows_source(
     text = compose(_selected(values), f" FROM {quote_identifier(PARAMETERS)}")
     query = statements.Query(statement.body.keyword, text, (), statement.body.words)
     relations = {PARAMETERS: RowsRelation(parameters, batches)}
-    return InsertSource(text, columns, query, session.ordered_context, {}, relations=relations)
+    return InsertSource(text, columns, query, session.world.ordered_context, {}, relations=relations)
 
 
 def statement_columns(statement: statements.Insert, schema: pa.Schema) -> tuple[str, ...]:
@@ -134,7 +134,7 @@ def planned(
         # By itself first: DataFusion gives every VALUES inside of an INSERT the types of the target.
         alone = typed(session, source.text, source.parameters)
         with inserted_relations(session.relations, relations):
-            query = session.frame(planning, alone, source.parameters, source.context, reads_only=True)
+            query = session.queries.frame(planning, alone, source.parameters, source.context, reads_only=True)
             relations[_SOURCE] = query.into_view()
         text = Fragment(
             f"INSERT INTO {quote_identifier(_TARGET)} SELECT * FROM {quote_identifier(_SOURCE)}",
@@ -142,5 +142,5 @@ def planned(
         )
         parameters = {}
     with inserted_relations(session.relations, relations):
-        frame = session.frame(planning, text, parameters, source.context)
-        return session.frame_of(planning, frame.logical_plan().inputs()[0], source.context), text
+        frame = session.queries.frame(planning, text, parameters, source.context)
+        return session.queries.frame_of(planning, frame.logical_plan().inputs()[0], source.context), text

@@ -24,7 +24,7 @@ def kill(session: Session, statement: statements.Kill, parameters: Mapping[str, 
     It says the same of another tenant's statement and of one that is over.
     """
     position = statement.query.origin(0)
-    value = session.evaluate(statement.query, parameters, position).as_py()
+    value = session.queries.evaluate(statement.query, parameters, position).as_py()
     if not isinstance(value, str):
         raise InvalidParameter(
             "KILL takes the id of a query as text",

@@ -91,19 +91,21 @@ def run_subscribing(session: Session, query: Query, parameters: Mapping[str, pa.
 
 def subscribed_topic(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> CatalogTopic:
     """The topic that a ``subscribe`` call names."""
-    return session.topic(_topic_name(session, call, parameters))
+    return session.names.topic(_topic_name(session, call, parameters))
 
 
 def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> _Window:
     services = session.engine.services
     topic = subscribed_topic(session, call, parameters)
     bounds: dict[str, Bound] = {
-        option: read_bound(session.evaluate(call.options[option], parameters), option, call.options[option].origin(0))
+        option: read_bound(
+            session.queries.evaluate(call.options[option], parameters), option, call.options[option].origin(0)
+        )
         for option in ("from", "until")
         if option in call.options
     }
     idle = call.options.get("idle_timeout")
-    idle_timeout = None if idle is None else idle_seconds(session.evaluate(idle, parameters), idle.origin(0))
+    idle_timeout = None if idle is None else idle_seconds(session.queries.evaluate(idle, parameters), idle.origin(0))
     # What a transaction has not committed is nothing that a subscriber may count on: it may be rolled back.
     reader = session.reader if "until" in bounds else services.store
     head = services.log.head(reader, topic)
@@ -120,7 +122,7 @@ def _window(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.S
 def _topic_name(session: Session, call: SubscribeCall, parameters: Mapping[str, pa.Scalar]) -> Name:
     position = call.topic.origin(0)
     try:
-        value = session.evaluate(call.topic, parameters).as_py()
+        value = session.queries.evaluate(call.topic, parameters).as_py()
     except UndefinedColumn as error:
         error.hint = "the topic's name is text: write subscribe('events.changes')"
         raise
@@ -166,7 +168,7 @@ def _streamed(
     """The result of a query that is run over each delivery of ``streamed``."""
     provider = LiveProvider(streamed.topic.codec.schema)
     relation = streamed.call.relation
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         inserted: dict[str, Any] = {
             **_bounded_relations(session, planning, windows, besides=streamed),
             **remote_relations(session, planning, query, parameters),
@@ -174,18 +176,18 @@ def _streamed(
         inserted[relation] = provider
         asofs = None
         if query.asofs:
-            asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
+            asofs = AsofJoins(session, planning, query, parameters, inserted, session.world.ordered_context)
             asofs.follow(streamed.call, provider)
             inserted |= asofs.relations
         with inserted_relations(session.relations, inserted):
-            frame = session.frame(
-                planning, query.body, parameters, session.ordered_context, reads_only=True, whole=True
+            frame = session.queries.frame(
+                planning, query.body, parameters, session.world.ordered_context, reads_only=True, whole=True
             )  # planned again for each delivery
             shape = shape_of(frame.logical_plan(), relation, streamed.call.position)
             if not streamed.unbounded and shape.joined:
                 raise UnboundedResult("a bounded subscribe in a join is a relation")
-            translate = session.translator(planning, query.body)
-            context = session.context_for(planning, session.ordered_context)
+            translate = planning.translator(query.body)
+            context = session.queries.context_for(planning, session.world.ordered_context)
             live = LiveQuery(context, shape, provider, translate, planning, asofs)
         reader, closed = _moment_of(session, planning, streamed)
     try:
@@ -211,7 +213,7 @@ def _streamed(
             if not live.filter.columns & set(ENGINE_COLUMNS):
                 subscription.want_only(BatchCondition.of(live.filter, streamed.topic.codec.schema))
     source = LiveSource(subscription, live, shape.skip, shape.fetch, closed)
-    return session.result(source, bounded=_ends(streamed, shape))
+    return session.queries.result(source, bounded=_ends(streamed, shape))
 
 
 def _moment_of(session: Session, planning: Planning, window: _Window) -> tuple[Reader | None, Callable[[], None]]:
@@ -242,15 +244,15 @@ def _relational(
 ) -> BatchResult:
     """The result of a query over bounded subscribes only."""
     windows = [_complete(session, window) for window in windows]  # before the snapshot is taken
-    with session.planned(query.words, once=True) as planning:
+    with session.queries.planned(query.words, once=True) as planning:
         inserted = {
             **_bounded_relations(session, planning, windows),
             **remote_relations(session, planning, query, parameters),
         }
         inserted |= asof_relations(session, planning, query, parameters, inserted)
         with inserted_relations(session.relations, inserted):
-            frame = session.frame(planning, query.body, parameters, reads_only=True)
-            return session.stream(frame, planning, query.body)
+            frame = session.queries.frame(planning, query.body, parameters, reads_only=True)
+            return session.queries.stream(frame, planning, query.body)
 
 
 def _complete(session: Session, window: _Window) -> _Window:
@@ -322,13 +324,13 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
     """The steps of a query with ``subscribe`` or an as-of join, for EXPLAIN."""
     windows = [_window(session, call, parameters) for call in query.subscribes]
     unbounded = [window for window in windows if window.unbounded]
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         probes = {window.call.relation: LiveProvider(window.topic.codec.schema) for window in windows}
         inserted = {**probes, **remote_relations(session, planning, query, parameters)}
-        asofs = AsofJoins(session, planning, query, parameters, inserted, session.ordered_context)
+        asofs = AsofJoins(session, planning, query, parameters, inserted, session.world.ordered_context)
         with inserted_relations(session.relations, {**inserted, **asofs.relations}):
-            frame = session.frame(
-                planning, query.body, parameters, session.ordered_context, reads_only=True, whole=True
+            frame = session.queries.frame(
+                planning, query.body, parameters, session.world.ordered_context, reads_only=True, whole=True
             )  # planned again for each delivery
             mode = "relation"
             if unbounded or len(windows) == 1:
@@ -343,7 +345,7 @@ def describe_subscribing(session: Session, query: Query, parameters: Mapping[str
                 logical = frame.optimized_logical_plan().display_indent()
                 physical = frame.execution_plan().display_indent()
             except Exception as error:
-                raise session.translator(planning, query.body)(error) from error
+                raise planning.translator(query.body)(error) from error
     lines = []
     for window in windows:
         until = "never" if window.unbounded else "a time to come" if window.pending else str(window.until)

@@ -14,7 +14,6 @@ from ..dialect.statements import Fragment, Name
 from ..errors import Error, QueryCanceled
 from ..plan.direct import Addition, Placeholder, direct_delete, direct_update, rows_of
 from ..plan.placeholders import placeholder_types
-from .changes import is_own
 from .describe import READS, probing, result_schema, table_schema
 from .insert import target_schema
 from .relations import inserted_relations
@@ -124,9 +123,9 @@ def _paired(found: Types, columns: pa.Schema | None, pairs: Sequence[tuple[str, 
 
 def _target_columns(session: Session, name: Name) -> pa.Schema | None:
     """The columns of a topic or companion table."""
-    if is_own(session, name):
+    if session.names.is_own(name):
         return None
-    relation = session.find_relation(name, tables_first=True)
+    relation = session.names.find_relation(name, tables_first=True)
     return None if relation is None else target_schema(relation)
 
 
@@ -140,13 +139,13 @@ def _read_query(found: Types, session: Session, query: statements.Query, keys: S
                 found.setdefault(key, pa.int64())
     try:
         with probing(session, query, unknown) as planning:
-            frame = session.frame(planning, query.body, {}, reads_only=True, whole=True)
+            frame = session.queries.frame(planning, query.body, {}, reads_only=True, whole=True)
             _add(found, session, frame.logical_plan())
             if not set(found).issuperset(
                 keys
             ):  # sub-queries are out of reach until the optimiser has made joins of them
                 _add(found, session, frame.optimized_logical_plan())
-            return session.schema_of(frame, planning, query.body)
+            return session.queries.schema_of(frame, planning, query.body)
     except QueryCanceled:
         raise
     except Exception:  # the optimiser's own too: what is wrong with it, the same with values will say
@@ -170,16 +169,16 @@ def _read_inserted(found: Types, session: Session, statement: statements.Insert,
         schema = pa.schema([every.field(name).with_nullable(True) for name in names])
         edits = [(start, end, "NULL") for start, end, _ in statement.defaults]
         text = compose(f"INSERT INTO {quote_identifier(_TARGET)} ", spliced(statement.source.body, edits))
-        with session.planned(statement.source.words) as planning:
+        with session.queries.planned(statement.source.words) as planning:
             with inserted_relations(session.relations, {_TARGET: RowsRelation(schema)}):
-                _add(found, session, session.frame(planning, text, {}).logical_plan())
+                _add(found, session, session.queries.frame(planning, text, {}).logical_plan())
     except (Error, KeyError):  # what is wrong with it, running it will say
         pass
 
 
 def _add(found: Types, session: Session, plan: Any) -> None:
     def typed(expression: Any) -> pa.DataType | None:
-        schema: pa.Schema = session.context.sql("SELECT 1").select(Expr(expression).alias("typed")).schema()
+        schema: pa.Schema = session.world.context.sql("SELECT 1").select(Expr(expression).alias("typed")).schema()
         found: pa.DataType = schema.field(0).type
         return found
 

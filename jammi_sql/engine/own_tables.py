@@ -35,9 +35,9 @@ def create_own_table(session: Session, query: Query, parameters: Mapping[str, pa
     text = Fragment(
         prefix + query.body.text, tuple((start + len(prefix), source) for start, source in query.body.origins)
     )
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            plan = session.frame(planning, text, parameters).logical_plan().inputs()[0]
+            plan = session.queries.frame(planning, text, parameters).logical_plan().inputs()[0]
             created = plan.to_variant()
             if type(created).__name__ != "CreateMemoryTable":
                 return None
@@ -48,15 +48,16 @@ def create_own_table(session: Session, query: Query, parameters: Mapping[str, pa
             if left or f'"{name}"' in query.body.text:
                 if not planning.keeps_joins:
                     return None
-                session.frame(planning, query.body, parameters, session.context_for(planning, session.context))
+                keeping = session.queries.context_for(planning, session.world.context)
+                session.queries.frame(planning, query.body, parameters, keeping)
                 return CommandResult()
-            frame = session.frame_of(planning, source, session.context)
-        rows = session.collect(frame, planning, query.body)
+            frame = session.queries.frame_of(planning, source, session.world.context)
+        rows = session.queries.collect(frame, planning, query.body)
     words = ("OR REPLACE TABLE" if created.or_replace() else "TABLE") + (
         " IF NOT EXISTS" if created.if_not_exists() else ""
     )
     filled = Fragment(f'CREATE {words} {name} AS SELECT * FROM "{_FILLED}"', ((0, query.body.origin(0)),))
-    with session.planned(frozenset()) as planning:
+    with session.queries.planned(frozenset()) as planning:
         with inserted_relations(session.relations, {_FILLED: TableProvider(rows.schema, lambda: rows)}):
-            session.frame(planning, filled, {})
+            session.queries.frame(planning, filled, {})
     return CommandResult()

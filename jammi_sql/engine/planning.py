@@ -16,6 +16,7 @@ from datafusion import DataFrame, SessionContext
 from ..arrow.dataset import failure_report
 from ..dialect.statements import Fragment
 from ..errors import DataCorrupted, Error, QueryCanceled, UndefinedTable
+from ..errors_datafusion import translate
 from ..ports import Reader, Snapshot
 from ..sources.catalog import AttachedSource
 from ..sources.relation import RemoteRelation
@@ -320,6 +321,24 @@ class Planning:
         return DataCorrupted(
             f"a segment of topic {topics} cannot be read: {error}", hint="restore its file from a backup"
         )
+
+    def translator(self, fragment: Fragment) -> Callable[[BaseException], BaseException]:
+        """Makes the error to raise out of one that came through DataFusion, of ``fragment``."""
+
+        def to_error(error: BaseException) -> BaseException:
+            if isinstance(error, Error):
+                return error
+            if "KeyboardInterrupt" in str(error):  # it struck inside of a relation, which DataFusion asked
+                return KeyboardInterrupt()
+            failure = self.failure
+            if failure is not None:
+                return failure if isinstance(failure, Error) else translate(failure, fragment.text, fragment.origin)
+            unread = self.file_failure(error)
+            if unread is not None:
+                return unread
+            return translate(error, fragment.text, fragment.origin)
+
+        return to_error
 
     # --- results ---
 

@@ -84,7 +84,7 @@ def _topics(session: Session, statement: statements.Call, parameters: Parameters
         return [topic for topic in visible if topic.definition.tenant == session.tenant]
     (argument,) = statement.arguments
     position = argument.origin(0)
-    value = session.evaluate(argument, parameters).as_py()
+    value = session.queries.evaluate(argument, parameters).as_py()
     if not isinstance(value, str):
         raise InvalidParameter(
             "jammi.compact takes the topic's name as text", position=position, hint="write jammi.compact('events')"
@@ -95,4 +95,4 @@ def _topics(session: Session, statement: statements.Call, parameters: Parameters
         raise InvalidParameter(
             f"{value!r} is no name: {error.message}", position=position, hint='write "Odd.Name" in double quotes'
         ) from error
-    return [session.topic(name)]
+    return [session.names.topic(name)]

@@ -107,10 +107,10 @@ def published_rows(
 def create_topic_as(session: Session, statement: statements.CreateTopicAs, parameters: Parameters) -> Result:
     """CREATE TOPIC ... AS: the topic and its first rows in one transaction. Columns are nullable."""
     query = statement.query
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.frame(planning, query.body, parameters, reads_only=True)
-            planned = session.schema_of(frame, planning, query.body)
+            frame = session.queries.frame(planning, query.body, parameters, reads_only=True)
+            planned = session.queries.schema_of(frame, planning, query.body)
             if ENGINE_COLUMNS.intersection(planned.names):
                 raise ReservedName(
                     "the engine's own columns are not a topic's: " + ", ".join(sorted(ENGINE_COLUMNS)),
@@ -118,10 +118,10 @@ def create_topic_as(session: Session, statement: statements.CreateTopicAs, param
                     hint=f"name the columns, or SELECT * EXCEPT ({', '.join(sorted(ENGINE_COLUMNS))})",
                 )
             schema = pa.schema([field.with_nullable(True).remove_metadata() for field in planned])
-            existing = session.find_topic(statement.name)
+            existing = session.names.find_topic(statement.name)
             if existing is not None and statement.if_not_exists and _is_same(session, statement, existing, schema):
                 return CommandResult(0)
-            rows = session.stream(frame, planning, query.body)
+            rows = session.queries.stream(frame, planning, query.body)
     with staging(remaining(rows, session.running.check), schema, statement.name.parts[-1]) as staged:
         with session.scope.writing() as transaction:
             topic, is_new = define(

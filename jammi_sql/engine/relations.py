@@ -102,12 +102,12 @@ class SessionRelations:
             view = SYSTEM_VIEWS.get(name)
             found = None if view is None else _system_view(session, view)
         elif found is None:
-            planning = Planning.current() or session.new_planning(frozenset({name}))
+            planning = Planning.current() or session.queries.new_planning(frozenset({name}))
             found = self._found(planning, namespace, name)
             if found is None and session.access is not None:
                 return named_file(session, name)
         if isinstance(found, LazyDataset) and not self.takes_filters:
-            return session.context.read_table(found).limit(_ALL_ROWS).into_view()
+            return session.world.context.read_table(found).limit(_ALL_ROWS).into_view()
         return found
 
     def _found(self, planning: Planning, namespace: str, name: str) -> Any:
@@ -124,7 +124,7 @@ class SessionRelations:
         """DataFusion scans the copy itself where the plan is run once."""
         services = self._session.engine.services
         if planning.once and not planning.named and self.takes_filters:
-            return scanned_copy(self._session.context, services.caches, table, services.scans.reach)
+            return scanned_copy(self._session.world.context, services.caches, table, services.scans.reach)
         return CachedProvider(services.caches, table, planning)
 
     # --- attached sources ---
@@ -152,7 +152,7 @@ class SessionRelations:
     def attached(self, name: str, source: Any, schema: str, relation: str) -> Any:
         """A relation of an attached source, ``None`` where there is none."""
         session = self._session
-        planning = Planning.current() or session.new_planning(frozenset())
+        planning = Planning.current() or session.queries.new_planning(frozenset())
         path = (name, schema, relation)
         if source.kind == FILES:
             return self._file(planning, path, source)
@@ -163,7 +163,7 @@ class SessionRelations:
         provider = RemoteProvider(source, found, dialect_of(source), planning, pushes=lambda: session.settings.pushdown)
         planning.providers.append((name, provider))
         if not self.takes_filters:
-            return session.context.read_table(provider).limit(_ALL_ROWS).into_view()
+            return session.world.context.read_table(provider).limit(_ALL_ROWS).into_view()
         return provider
 
     def _file(self, planning: Planning, path: tuple[str, str, str], source: Any) -> Any:
@@ -176,7 +176,7 @@ class SessionRelations:
         if path not in planning.file_tables:
             planning.files.append(found)
             # What is kept, as a view is, may have to be said with names later.
-            planning.file_tables[path] = found.table(self._session.context, None if planning.once else path)
+            planning.file_tables[path] = found.table(self._session.world.context, None if planning.once else path)
         return planning.file_tables[path]
 
     def _files_of(self, planning: Planning, path: tuple[str, str, str], source: Any) -> Any:
@@ -194,7 +194,8 @@ class SessionRelations:
             source = self.source(path[0])
             return None if source is None else self.attached(path[0], source, path[1], path[2])
         namespace = path[-2] if len(path) > 1 else session.current_schema
-        return None if session.catalog.own(namespace, path[-1]) is not None else self.relation(namespace, path[-1])
+        own = session.world.catalog.own(namespace, path[-1])
+        return self.relation(namespace, path[-1]) if own is None else None
 
     def rows_of(self, planning: Planning, names: Sequence[str]) -> float | None:
         """How many rows a relation that is not attached has, as far as that is told at once."""
@@ -246,7 +247,7 @@ class SessionRelations:
         scanned = [segment for segment in segments if segment.is_open_to(visible) and not segment.encoded]
         if not scanned:
             return provider
-        context = session.context
+        context = session.world.context
         frame = session.engine.services.scans.frame(context, topic, scanned, start, end, views=planning.views)
         if frame is None:
             return provider
@@ -302,7 +303,7 @@ def _between(segments: Sequence[Segment], start: int, end: int) -> Iterator[tupl
 
 
 def _system_view(session: Session, view: SystemView) -> TableProvider:
-    planned_by = Planning.current() or session.new_planning(frozenset())
+    planned_by = Planning.current() or session.queries.new_planning(frozenset())
     return TableProvider(view.schema, lambda: view.table(session, Planning.current() or planned_by))
 
 

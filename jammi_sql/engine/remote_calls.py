@@ -52,7 +52,7 @@ def remote_relations(
 
 
 def _text(session: Session, fragment: Fragment, parameters: Mapping[str, pa.Scalar], what: str) -> str:
-    value = session.evaluate(fragment, parameters, fragment.origin(0)).as_py()
+    value = session.queries.evaluate(fragment, parameters, fragment.origin(0)).as_py()
     if not isinstance(value, str):
         raise InvalidParameter(
             f"remote_query takes {what} as text",

@@ -181,9 +181,9 @@ def _no_default(target: RemoteTarget) -> Callable[[str], str]:
 
 def _write(session: Session, target: RemoteTarget, source: InsertSource, schema: pa.Schema) -> int:
     given = pa.schema([schema.field(name) for name in source.columns])
-    with session.planned(source.query.words) as planning:
+    with session.queries.planned(source.query.words) as planning:
         frame, text = planned(session, planning, source, given)
-        rows = session.run(frame, planning, text)
+        rows = session.queries.run(frame, planning, text)
     batches = (
         pa.RecordBatch.from_arrays(batch.columns, schema=given) for batch in remaining(rows, session.running.check)
     )
@@ -229,11 +229,11 @@ def create_remote(
         raise DuplicateObject(
             f"{target.path} exists already", position=target.position, hint="use IF NOT EXISTS, or INSERT INTO it"
         )
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.frame(planning, query.body, parameters, reads_only=True)
-            planned_schema = session.schema_of(frame, planning, query.body)
-            rows = session.run(frame, planning, query.body)
+            frame = session.queries.frame(planning, query.body, parameters, reads_only=True)
+            planned_schema = session.queries.schema_of(frame, planning, query.body)
+            rows = session.queries.run(frame, planning, query.body)
     schema = pa.schema(
         [field.with_nullable(True).remove_metadata() for field in planned_schema]
     )  # as everywhere in SQL
@@ -308,17 +308,17 @@ def change_remote(
 
 def _whole(session: Session, target: RemoteTarget, query: Query, parameters: Parameters) -> Select | None:
     """``query``, all of which the source computes; ``None`` where it has no rows whatever is there."""
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.plain_frame(planning, query.body, parameters)
+            frame = session.queries.plain_frame(planning, query.body, parameters)
             try:
                 plan = frame.optimized_logical_plan()
                 if type(plan.to_variant()).__name__ == "EmptyRelation":
                     return None
             except Exception as error:
-                raise session.translator(planning, query.body)(error) from error
+                raise planning.translator(query.body)(error) from error
             try:
-                json = substrait_of(plan, session.context)
+                json = substrait_of(plan, session.world.context)
                 source, select = whole_select(json, lambda names: table_of(session, planning, names))
             except NotSaid as why:
                 raise _not_there(target, str(why)) from why

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ..dialect import Parsed
 from ..ports import Broker, Store
 from ..tables.cache import TableCache
 from ..tables.catalog import TableCatalog
@@ -13,17 +12,15 @@ from ..tables.rows import TableRows
 from ..topics.catalog import TopicCatalog
 from ..topics.log import Log
 from ..topics.publisher import Publisher
-from ..topics.remembered import Remembered
 from ..topics.subscriber import Subscriber
 from ..topics.watch import HeadWatch
 from .caching import Caches
 from .functions import FunctionLibrary
 from .segment_scan import SegmentScans
 from .segmenting import Segments
+from .texts import Texts
 
 __all__ = ["Services", "SystemClock"]
-
-_STATEMENTS = 512
 
 
 class SystemClock:
@@ -52,5 +49,4 @@ class Services:
     segments: Segments
     scans: SegmentScans
     caches: Caches
-    parsed: Remembered[str, list[Parsed]] = field(default_factory=lambda: Remembered(_STATEMENTS))
-    """What statements mean, by their text."""
+    texts: Texts

@@ -22,7 +22,7 @@ Parameters = Mapping[str, pa.Scalar]
 
 def set_tenant(session: Session, statement: statements.SetTenant, parameters: Parameters) -> Result:
     _check_tenants(session, statement.value.origin(0))
-    value = session.evaluate(statement.value, parameters)
+    value = session.queries.evaluate(statement.value, parameters)
     try:
         session.bind_tenant(TenantId.optional(value.as_py()))
     except InvalidParameter as error:
@@ -51,7 +51,7 @@ def _check_tenants(session: Session, position: int | None) -> None:
 
 def set_setting(session: Session, statement: statements.SetSetting, parameters: Parameters) -> Result:
     session.settings.set(statement.name, _setting_value(session, statement, parameters), statement.position)
-    session.apply_setting(statement.name)
+    session.worlds.apply(statement.name)
     return CommandResult()
 
 
@@ -62,7 +62,7 @@ def show_setting(session: Session, statement: statements.ShowSetting, parameters
 
 def reset_setting(session: Session, statement: statements.ResetSetting, parameters: Parameters) -> Result:
     session.settings.reset(statement.name, statement.position)
-    session.apply_setting(statement.name)
+    session.worlds.apply(statement.name)
     return CommandResult()
 
 
@@ -70,7 +70,7 @@ def _setting_value(session: Session, statement: statements.SetSetting, parameter
     word = statement.value.text.strip()
     if word.replace("_", "a").isalnum() and not word.isdigit():
         return word
-    value: object = session.evaluate(statement.value, parameters, statement.value.origin(0))
+    value: object = session.queries.evaluate(statement.value, parameters, statement.value.origin(0))
     assert isinstance(value, pa.Scalar)
     if pa.types.is_interval(value.type):
         from ..plan.arguments import idle_seconds  # noqa: PLC0415

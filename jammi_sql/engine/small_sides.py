@@ -115,10 +115,10 @@ class SmallSides:
         session, planning = self._session, self._planning
         with inserted_relations(session.relations, self.relations):
             try:
-                frame = plan_of(plan, session.in_given_order(self._context))
+                frame = plan_of(plan, session.worlds.in_given_order(self._context))
             except NotSaid:
                 return None
-            result = session.run(frame, planning, Fragment("", ((0, 0),)))
+            result = session.queries.run(frame, planning, Fragment("", ((0, 0),)))
         try:
             table = _collected(iter(result.next_batch, None), result.schema)
         finally:

@@ -38,7 +38,7 @@ def attach(session: Session, statement: statements.Attach, parameters: Parameter
             position=statement.name_position,
             hint="choose another name",
         )
-    uri = session.evaluate(statement.uri, parameters, statement.position).as_py()
+    uri = session.queries.evaluate(statement.uri, parameters, statement.position).as_py()
     if not isinstance(uri, str) or not uri:
         raise InvalidParameter("the address of a source is text", position=statement.position, hint="write '...'")
     try:

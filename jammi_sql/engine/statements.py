@@ -30,7 +30,6 @@ from . import topic_statements as topics
 from . import transaction_statements as transactions
 from .access import check_external
 from .cached_statements import create_cached_table, drop_cached, find_cached, refresh_table, refuse_cached
-from .changes import is_own
 from .copy import copy_from
 from .copy_to import whole_or_nothing
 from .direct import select_directly
@@ -94,27 +93,28 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     created = create_own_table(session, query, parameters) if query.keyword == "CREATE" else None
     if created is not None:
         return created
-    with session.planned(query.words, once=query.keyword in _STREAMED) as planning:
+    with session.queries.planned(query.words, once=query.keyword in _STREAMED) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
             where = execution_context(session, query.body) if query.keyword == "EXECUTE" else None
-            frame = session.frame(planning, query.body, parameters, where)
+            frame = session.queries.frame(planning, query.body, parameters, where)
             if query.keyword in KEPT_TWICE:
                 keep_twice(session, planning, query.body)
-        if query.keyword == "EXPLAIN" and (planning.providers or session.may_be_cut(planning)):
+        if query.keyword == "EXPLAIN" and (planning.providers or session.queries.may_be_cut(planning)):
             inner, analyze = explained(query)
             told = explain_sources(session, inner, parameters, analyze=analyze)
             if told is not None:
                 return told
         if query.keyword == "SELECT" or (query.keyword in _STREAMED and not _changes_data(frame)):
             try:
-                return session.stream(frame, planning, query.body, _with_views(session, query, parameters, planning))
+                viewed = _with_views(session, query, parameters, planning)
+                return session.queries.stream(frame, planning, query.body, viewed)
             except FeatureNotSupported as error:
                 if error.__cause__ is None or not is_pushdown_failure(error.__cause__):
                     raise
                 return _without_pushdown(session, query, parameters, where)
         plan = frame.logical_plan().to_variant()
         with whole_or_nothing(plan) if type(plan).__name__ == "CopyTo" else nullcontext():
-            table = session.collect(frame, planning, query.body)
+            table = session.queries.collect(frame, planning, query.body)
     if table.num_columns == 1 and table.schema.names == ["count"] and table.num_rows == 1:
         return CommandResult(int(table.column(0)[0].as_py()))
     return BatchResult.of(table) if table.num_columns else CommandResult()
@@ -134,7 +134,7 @@ def _with_views(
     planning.views = True
     try:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            return session.frame(planning, query.body, parameters)
+            return session.queries.frame(planning, query.body, parameters)
     except Error:
         return None
     finally:
@@ -155,9 +155,9 @@ def _assign(session: Session, query: statements.Query, parameters: Parameters) -
             position=query.body.origin(0),
             hint="SET jammi.memory_limit = '...' asks for less",
         )
-    with session.planned(query.words) as planning:
-        session.collect(session.frame(planning, query.body, parameters), planning, query.body)
-    session.assigned(query.body.text)
+    with session.queries.planned(query.words) as planning:
+        session.queries.collect(session.queries.frame(planning, query.body, parameters), planning, query.body)
+    session.worlds.assigned(query.body.text)
     return CommandResult()
 
 
@@ -166,9 +166,10 @@ def _without_pushdown(
 ) -> Result:
     session.relations.takes_filters = False
     try:
-        with session.planned(query.words) as planning:
+        with session.queries.planned(query.words) as planning:
             with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-                return session.stream(session.frame(planning, query.body, parameters, where), planning, query.body)
+                frame = session.queries.frame(planning, query.body, parameters, where)
+                return session.queries.stream(frame, planning, query.body)
     finally:
         session.relations.takes_filters = True
 
@@ -230,9 +231,9 @@ def _drop_table(session: Session, statement: statements.DropTable, parameters: P
     remote = remote_target(session, statement.name)
     if remote is not None:
         return drop_remote(session, remote, if_exists=statement.if_exists)
-    if is_own(session, statement.name):
+    if session.names.is_own(statement.name):
         return run_query(session, statement.body, parameters)
-    found = session.find_relation(statement.name)
+    found = session.names.find_relation(statement.name)
     if isinstance(found, CatalogTopic):
         raise AppendOnlyTopic(f"{found.name} is a topic", position=statement.name.position, hint="DROP TOPIC drops it")
     if found is None and find_cached(session, statement.name) is not None:
@@ -247,18 +248,18 @@ def _changed(session: Session, name: statements.Name, keyword: str) -> CatalogTa
 
     ``AppendOnlyTopic`` for a topic.
     """
-    if is_own(session, name):
+    if session.names.is_own(name):
         return None
-    found = session.find_relation(name)
+    found = session.names.find_relation(name)
     if isinstance(found, CatalogTopic):
         raise AppendOnlyTopic(
             f"{keyword} on topic {'.'.join(name.parts)}: a topic is append-only",
             position=name.position,
             hint="publish a correcting event; TRUNCATE TOPIC ... BEFORE forgets old ones",
         )
-    if found is None and session.path(name)[0] not in ("system", "information_schema"):
+    if found is None and session.names.path(name)[0] not in ("system", "information_schema"):
         refuse_cached(session, name)
-        return session.table(name)  # which nobody has: DataFusion would first say what it cannot do
+        return session.names.table(name)  # which nobody has: DataFusion would first say what it cannot do
     return found
 
 

@@ -203,7 +203,7 @@ def _cached_tables(session: Session, planning: Planning) -> list[dict[str, Any]]
 def _own_tables(session: Session) -> list[dict[str, Any]]:
     return [
         {"schema": namespace, "name": name, "kind": "temporary", "columns": None, "rows": None}
-        for namespace, names in session.own_relations().items()
+        for namespace, names in session.world.catalog.own_relations().items()
         for name in names
     ]
 

@@ -63,7 +63,7 @@ def insert_rows(
 
 def _computed(session: Session, table: CatalogTable, source: InsertSource, *, locked: bool = False) -> Any:
     """The rows of the table, defaults included; ``None`` where they must be computed with the lock held."""
-    with session.planned(source.query.words) as planning:
+    with session.queries.planned(source.query.words) as planning:
         given = list(source.columns)
         frame, text = planned(session, planning, source, insert_schema(table, given))
         added = [column.name for column in table.columns if column.default is not None and column.name not in given]
@@ -77,9 +77,9 @@ def _computed(session: Session, table: CatalogTable, source: InsertSource, *, lo
             whole = insert_schema(table, [*given, *added])
             relations = {_GIVEN: frame.into_view(), TARGET: RowsRelation(whole)}
             with inserted_relations(session.relations, relations):
-                frame = session.frame(planning, text, {}, source.context)
-                frame = session.frame_of(planning, frame.logical_plan().inputs()[0], source.context)
-        rows = session.run(frame, planning, text)
+                frame = session.queries.frame(planning, text, {}, source.context)
+                frame = session.queries.frame_of(planning, frame.logical_plan().inputs()[0], source.context)
+        rows = session.queries.run(frame, planning, text)
         if planning.reads_tables and not locked:  # known once the scans are planned
             rows.close()
             return None
@@ -246,7 +246,7 @@ def _changes(
         _INCOMING: RowsRelation(numbered.schema, lambda: iter((numbered,))),
     }
     quoted = quote_identifier(alias)
-    with session.planned(frozenset()) as planning:
+    with session.queries.planned(frozenset()) as planning:
         change = Change(session, planning, table, alias, parameters, relations)
         query = compose(
             f"SELECT {change.row_id}", *assigned(table, conflict.assignments),

@@ -50,7 +50,7 @@ def merge_rows(session: Session, statement: statements.Merge, parameters: Parame
     was before the statement. Returns the number of rows that were inserted, changed and deleted.
     """
     with changing(session, statement.target) as (transaction, current), ExitStack() as stack:
-        with session.planned(statement.body.words) as planning:
+        with session.queries.planned(statement.body.words) as planning:
             merge = _Merge(session, planning, current, statement, parameters)
             stack.callback(merge.close)
             merge.compute()
@@ -95,8 +95,8 @@ class _Merge:
         renamed = "" if columns is None else f"({', '.join(map(quote_identifier, columns))})"
         text = compose("SELECT * FROM ", statement.source, f"\n AS {quote_identifier(self._source_name)}{renamed}")
         with inserted_relations(session.relations, relations):
-            frame = session.frame(self._planning, text, self._parameters, reads_only=True)
-            rows = session.run(frame, self._planning, text)
+            frame = session.queries.frame(self._planning, text, self._parameters, reads_only=True)
+            rows = session.queries.run(frame, self._planning, text)
         schema = pa.schema([pa.field(NUMBER, pa.int64()), *rows.schema])
         staged = Staged(schema)
         first = 0

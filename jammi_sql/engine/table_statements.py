@@ -52,7 +52,7 @@ def define_table(
     must_be_new: bool,
 ) -> tuple[CatalogTable, bool]:
     """Register a table inside ``transaction``; errors get the name's position."""
-    namespace, local_name = session.path(name)
+    namespace, local_name = session.names.path(name)
     check_own_free(session, namespace, local_name, name.position)
     path = format_identifier_path((namespace, local_name))
     try:
@@ -79,7 +79,7 @@ def create_table(session: Session, statement: statements.CreateTable, parameters
         "t", schema, statement.primary_key, owner(session, statement.is_global),
         unique=statement.unique, defaults=defaults, options=_options(statement.options),
     )  # fmt: skip
-    if statement.if_not_exists and session.find_table(statement.name) is not None:
+    if statement.if_not_exists and session.names.find_table(statement.name) is not None:
         return _kept(session, statement.name, definition)
     with session.scope.writing() as transaction:
         define_table(session, transaction, statement.name, definition, must_be_new=not statement.if_not_exists)
@@ -107,12 +107,12 @@ def _default(session: Session, column: TableColumn, field: pa.Field) -> str:
     """The default's text, tried once: it must be a value without columns that the column can take."""
     assert column.default is not None
     text = compose(f"INSERT INTO {quote_identifier(TARGET)} SELECT (", column.default, "\n) AS value")
-    with session.planned(frozenset()) as planning:
+    with session.queries.planned(frozenset()) as planning:
         target = RowsRelation(pa.schema([field.with_nullable(True)]))
         with inserted_relations(session.relations, {TARGET: target}):
-            frame = session.frame(planning, text, {})
-            source = session.frame_of(planning, frame.logical_plan().inputs()[0], session.context)
-        table = session.collect(source, planning, text)
+            frame = session.queries.frame(planning, text, {})
+            source = session.queries.frame_of(planning, frame.logical_plan().inputs()[0], session.world.context)
+        table = session.queries.collect(source, planning, text)
     if table.num_rows != 1:
         raise InvalidParameter(
             f"the default of column {column.name} is not one value", position=column.default.origin(0), hint="give one"
@@ -126,16 +126,16 @@ def create_table_as(session: Session, statement: statements.CreateTableAs, param
     remote = remote_target(session, statement.name)
     if remote is not None:
         return create_remote(session, remote, query, parameters, if_not_exists=statement.if_not_exists)
-    if statement.if_not_exists and session.find_table(statement.name) is not None:
+    if statement.if_not_exists and session.names.find_table(statement.name) is not None:
         return CommandResult(0)
-    with session.planned(query.words) as planning:
+    with session.queries.planned(query.words) as planning:
         with inserted_relations(session.relations, bounded_relations(session, planning, query, parameters)):
-            frame = session.frame(planning, query.body, parameters, reads_only=True)
-            planned = session.schema_of(frame, planning, query.body)
+            frame = session.queries.frame(planning, query.body, parameters, reads_only=True)
+            planned = session.queries.schema_of(frame, planning, query.body)
             for column in planned.names:
                 check_column_name(column, query.body.origin(0))
             schema = pa.schema([field.with_nullable(True).remove_metadata() for field in planned])
-            rows = session.run(frame, planning, query.body)
+            rows = session.queries.run(frame, planning, query.body)
     local_name = statement.name.parts[-1]
     definition = MutableTableDefinition(
         "t", schema, (), owner(session, statement.is_global), options=_options(statement.options)
@@ -154,7 +154,7 @@ def create_table_as(session: Session, statement: statements.CreateTableAs, param
 
 
 def _altered(session: Session, name: Name, transaction: Transaction) -> CatalogTable:
-    table = session.table(name, transaction)
+    table = session.names.table(name, transaction)
     session.engine.services.tables.check_owner(table, session.tenant)
     return table
 
@@ -185,7 +185,7 @@ def add_table_column(session: Session, statement: statements.AlterTableAddColumn
 
 def _fill(session: Session, transaction: Transaction, table: CatalogTable, name: str, value: Fragment) -> None:
     """Compute a new column of all rows, whoever they belong to."""
-    with session.planned(frozenset()) as planning:
+    with session.queries.planned(frozenset()) as planning:
         change = Change(session, planning, table, "t", {}, {})
         change.add(CHANGED, session.relations.table_provider(table, planning, changing=True, every=True))
         query = compose(f"SELECT {change.row_id}, (", value, f'\n) AS "__set_0" FROM {change.rows}')
@@ -233,7 +233,7 @@ def rename_table(session: Session, statement: statements.AlterTableRename, param
         table = _altered(session, statement.name, transaction)
         new_name = statement.new_name
         namespace, local_name = (
-            (table.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.path(new_name)
+            (table.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.names.path(new_name)
         )
         check_own_free(session, namespace, local_name, new_name.position)
         try:
@@ -278,7 +278,7 @@ def create_index(session: Session, statement: statements.CreateIndex, parameters
 def drop_index(session: Session, statement: statements.DropIndex, parameters: Parameters) -> Result:
     """DROP INDEX."""
     tables = session.engine.services.tables
-    namespace, name = session.path(statement.name)
+    namespace, name = session.names.path(statement.name)
     with session.scope.writing() as transaction:
         found = tables.find_index(transaction, session.tenant, namespace, name)
         if found is None:

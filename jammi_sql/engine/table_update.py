@@ -21,7 +21,6 @@ from .changes import (
     check_once,
     checked,
     condition,
-    is_own,
     returned_rows,
 )
 from .direct import change_directly, is_direct
@@ -43,16 +42,16 @@ def change_row(
 
     The table is looked up inside of the transaction, where nobody else alters it, unless it still is what it was known as.
     """
-    if is_own(session, statement.target) or not is_direct(session, statement):
+    if session.names.is_own(statement.target) or not is_direct(session, statement):
         return None
-    path = session.path(statement.target)
+    path = session.names.path(statement.target)
     with session.scope.trying() as transaction:
         known = session.known.relation(session.tenant, path)
         if isinstance(known, CatalogTable):
             changed = change_directly(session, transaction, known, statement, parameters)
             if changed is not None:
                 return CommandResult(changed)
-        table = session.find_relation(statement.target, transaction, tables_first=True)
+        table = session.names.find_relation(statement.target, transaction, tables_first=True)
         if not isinstance(table, CatalogTable):
             return None
         session.known.keep(transaction, session.tenant, path, table)
@@ -70,7 +69,7 @@ def update_rows(session: Session, statement: statements.Update, parameters: Para
     rows = session.engine.services.rows
     with changing(session, statement.target) as (transaction, current):
         names = check_columns(current, statement.assignments)
-        with session.planned(statement.body.words) as planning:
+        with session.queries.planned(statement.body.words) as planning:
             relations = bounded_relations(session, planning, statement.body, parameters)
             change = Change(session, planning, current, alias, parameters, relations)
             staged = change.compute(updated(change, statement), change_schema(current, names))
@@ -102,7 +101,7 @@ def delete_rows(session: Session, statement: statements.Delete, parameters: Para
     with changing(session, statement.target) as (transaction, current):
         if statement.source is None and statement.condition is None and statement.returning is None:
             return CommandResult(rows.clear(transaction, current, session.tenant))
-        with session.planned(statement.body.words) as planning:
+        with session.queries.planned(statement.body.words) as planning:
             relations = bounded_relations(session, planning, statement.body, parameters)
             change = Change(session, planning, current, alias, parameters, relations)
             staged = change.compute(deleted(change, statement), change_schema(current, ()))

@@ -59,7 +59,7 @@ def define(
     must_be_new: bool,
 ) -> tuple[CatalogTopic, bool]:
     """Register a topic inside ``transaction``; errors get the name's position."""
-    namespace, local_name = session.path(name)
+    namespace, local_name = session.names.path(name)
     check_own_free(session, namespace, local_name, name.position)
     definition = TopicDefinition(
         format_identifier_path((namespace, local_name)),
@@ -79,7 +79,7 @@ def define(
 
 def check_own_free(session: Session, namespace: str, local_name: str, position: int) -> None:
     """``DuplicateObject`` where the session has a view or an in-memory table of that name."""
-    if session.catalog.own(namespace, local_name) is not None:
+    if session.world.catalog.own(namespace, local_name) is not None:
         raise DuplicateObject(
             f"{local_name} is a view or an in-memory table of this session",
             position=position,
@@ -101,7 +101,7 @@ def create_topic(session: Session, statement: statements.CreateTopic, parameters
 
 
 def _altered(session: Session, name: statements.Name, transaction: Transaction) -> CatalogTopic:
-    topic = session.topic(name, transaction)
+    topic = session.names.topic(name, transaction)
     session.engine.services.catalog.check_owner(topic, session.tenant)
     return topic
 
@@ -147,7 +147,7 @@ def rename_topic(session: Session, statement: statements.AlterTopicRename, param
         topic = _altered(session, statement.name, transaction)
         new_name = statement.new_name
         namespace, local_name = (
-            (topic.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.path(new_name)
+            (topic.namespace, new_name.parts[0]) if len(new_name.parts) == 1 else session.names.path(new_name)
         )
         check_own_free(session, namespace, local_name, new_name.position)
         try:
@@ -161,7 +161,7 @@ def rename_topic(session: Session, statement: statements.AlterTopicRename, param
 def truncate_topic(session: Session, statement: statements.TruncateTopic, parameters: Parameters) -> Result:
     """TRUNCATE TOPIC ... BEFORE."""
     position = statement.before.origin(0)
-    bound = read_bound(session.evaluate(statement.before, parameters), "BEFORE", position)
+    bound = read_bound(session.queries.evaluate(statement.before, parameters), "BEFORE", position)
     services = session.engine.services
     with session.scope.writing() as transaction:
         topic = _altered(session, statement.name, transaction)
@@ -179,7 +179,7 @@ def drop_topic(session: Session, statement: statements.DropTopic, parameters: Pa
     """DROP TOPIC."""
     services = session.engine.services
     with session.scope.writing() as transaction:
-        topic = session.find_topic(statement.name, transaction)
+        topic = session.names.find_topic(statement.name, transaction)
         if topic is None and statement.if_exists:
             return CommandResult()
         topic = _altered(session, statement.name, transaction)
@@ -198,15 +198,15 @@ def show_topics(session: Session, statement: statements.ShowTopics, parameters: 
     like = statements.Fragment("SELECT * FROM jammi.system.topics ORDER BY schema, name", ((0, 0),))
     values: dict[str, pa.Scalar] = {}
     if statement.pattern is not None:
-        values = {"1": session.evaluate(statement.pattern, parameters)}
+        values = {"1": session.queries.evaluate(statement.pattern, parameters)}
         like = statements.Fragment(
             "SELECT * FROM jammi.system.topics WHERE name LIKE $1 OR schema || '.' || name LIKE $1 "
             "ORDER BY schema, name",
             ((0, statement.pattern.origin(0)),),
         )
-    with session.planned(frozenset()) as planning:
-        frame = session.frame(planning, like, values, session.ordered_context)
-        return BatchResult.of(session.collect(frame, planning, like))
+    with session.queries.planned(frozenset()) as planning:
+        frame = session.queries.frame(planning, like, values, session.world.ordered_context)
+        return BatchResult.of(session.queries.collect(frame, planning, like))
 
 
 _DESCRIPTION = pa.schema(
@@ -224,8 +224,8 @@ _TABLE_DESCRIPTION = pa.schema([*_DESCRIPTION, pa.field("key", pa.string()), pa.
 def describe(session: Session, statement: statements.Describe, parameters: Parameters) -> Result:
     """DESCRIBE: of a topic or table its columns with their SQL types and comments; of another relation what DataFusion
     says. Of a table also the keys that a column is part of, and its default."""
-    found = session.find_relation(statement.name)
-    if found is None or session.catalog.own(*session.path(statement.name)) is not None:
+    found = session.names.find_relation(statement.name)
+    if found is None or session.names.own(statement.name) is not None:
         from .statements import run_query  # noqa: PLC0415
 
         return run_query(session, statement.body, parameters)
@@ -264,7 +264,7 @@ def _comment(field: pa.Field) -> str | None:
 
 def show_create_topic(session: Session, statement: statements.ShowCreateTopic, parameters: Parameters) -> Result:
     """SHOW CREATE TOPIC: one row with the statement that makes the topic again."""
-    topic = session.topic(statement.name)
+    topic = session.names.topic(statement.name)
     lines = [_column(field) for field in topic.codec.schema]
     is_global = topic.definition.tenant is None and session.tenant is not None
     text = f"CREATE {'GLOBAL ' if is_global else ''}TOPIC {topic.name} (\n" + ",\n".join(lines) + "\n)"
@@ -279,7 +279,7 @@ def show_create_topic(session: Session, statement: statements.ShowCreateTopic, p
 
 def show_create_table(session: Session, statement: statements.ShowCreateTable, parameters: Parameters) -> Result:
     """SHOW CREATE TABLE: one row with the statements that make a companion table and its indexes again."""
-    found = session.find_relation(statement.name)
+    found = session.names.find_relation(statement.name)
     if isinstance(found, CatalogTopic):
         raise ProgrammingError(
             f"{found.name} is a topic",
@@ -287,7 +287,7 @@ def show_create_table(session: Session, statement: statements.ShowCreateTable, p
             position=statement.name.position,
             hint="SHOW CREATE TOPIC shows it",
         )
-    if found is None or session.catalog.own(*session.path(statement.name)) is not None:
+    if found is None or session.names.own(statement.name) is not None:
         from .statements import run_query  # noqa: PLC0415
 
         return run_query(session, statement.body, parameters)

@@ -51,7 +51,7 @@ def _type_name(session: Session, value: pa.Scalar) -> str:
     known = _names.get(value.type)
     if known is None:
         fragment = Fragment("arrow_typeof($1)", ((0, 0),))
-        known = str(session.evaluate(fragment, {"1": value}).as_py())
+        known = str(session.queries.evaluate(fragment, {"1": value}).as_py())
         with _lock:
             _names[value.type] = known
     return known.replace("'", "''")
