@@ -114,6 +114,18 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that failed, and passed when it was run again, is a defect all the same: of the test, or a rare one of the code.
+    It is shown as a failure is, so that somebody mends it; it only does not stop a change that has nothing to do with it.
+    """
+    again = terminalreporter.stats.get("rerun", [])
+    if again:
+        terminalreporter.section("failed, then run again: each is a defect to mend", "!")
+        for report in again:
+            terminalreporter.write_sep("_", report.nodeid)
+            terminalreporter.write_line(report.longreprtext)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--store postgres`` runs the tests of the language on a real server instead of a private folder, ``--store wire``
     through a server of ours in another process; ``--both-stores`` those of tables on either."""

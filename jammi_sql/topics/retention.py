@@ -160,16 +160,24 @@ class RetentionKeeper:
             keep_from = max(keep_from, self._log.offset_of_newest(self._store, topic, retention.size))
             self._measured[topic.number] = topic.next_offset, retention.size
         keep_from = min(keep_from, topic.next_offset - 1)
-        needed = self._needed(topic.number, _PATIENCE)
-        if needed is not None:
-            keep_from = min(keep_from, needed)
-            self._measured.pop(topic.number, None)  # there may be more to remove without anything new
+        keep_from = self._still_needed(topic, keep_from)
         first = topic.first_offset
         while first < keep_from and not self._closed.is_set():
-            # Of segments all at once: that is a few rows of the catalogue.
-            step = min(keep_from, max(first + _STEP, topic.hot_offset))
             with self._store.begin() as transaction:
-                first = self._log.truncate(transaction, topic, step, self._clock.now_us())
+                # Asked again under the write lock, for which it may have waited: who began to read meanwhile is not cut off.
+                keep_from = self._still_needed(topic, keep_from)
+                if first < keep_from:
+                    # Of segments all at once: that is a few rows of the catalogue.
+                    step = min(keep_from, max(first + _STEP, topic.hot_offset))
+                    first = self._log.truncate(transaction, topic, step, self._clock.now_us())
+
+    def _still_needed(self, topic: CatalogTopic, keep_from: int) -> int:
+        """``keep_from``, or before it what a subscription needs."""
+        needed = self._needed(topic.number, _PATIENCE)
+        if needed is None:
+            return keep_from
+        self._measured.pop(topic.number, None)  # there may be more to remove without anything new
+        return min(keep_from, needed)
 
     def close(self) -> None:
         """End the thread."""

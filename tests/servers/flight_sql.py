@@ -169,13 +169,14 @@ class FlightSqlServer(flight.FlightServerBase):
     def _stream(self, text: str, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         with self._lock:
             cursor = self._database.cursor()
-        self.open_streams += 1
+            self.open_streams += 1
         try:
             if "hold" in text:
                 self.released.wait(LIMIT)
             yield from cursor.sql(text).to_arrow_reader(2048)
         finally:
-            self.open_streams -= 1
+            with self._lock:
+                self.open_streams -= 1
 
     def _info(self, command: dict[int, list[Any]]) -> pa.Table:
         names = pa.array([0], pa.uint32())

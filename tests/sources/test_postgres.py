@@ -263,7 +263,8 @@ def test_a_slow_taker_bounds_what_is_read_ahead(source: Source, there: Connectio
 
 def test_what_is_closed_early_stops_in_the_server(source: Source, there: Connection) -> None:
     scan = source.scan([SLOW], SLOW_SCHEMA, never)
-    next(scan.stream(0))
+    batches = scan.stream(0)  # kept: one that nobody holds ends by itself
+    next(batches)
     scan.close()
     until(lambda: busy(there) == 0, "the server is idle")  # to read on would take minutes
 
@@ -515,7 +516,8 @@ from jammi_sql.sources import SourceDefinition
 from jammi_sql.sources.opening import open_source
 source = open_source(SourceDefinition("there", "postgres", {database!r}))
 scan = source.scan([{SLOW!r}], pa.schema([("i", pa.int32()), ("pad", pa.utf8())]), lambda: None)
-print(next(scan.stream(0)).num_rows > 0)
+batches = scan.stream(0)
+print(next(batches).num_rows > 0)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

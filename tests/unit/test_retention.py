@@ -33,6 +33,7 @@ def clock() -> _Clock:
 @pytest.fixture
 def engine(tmp_path: Path, clock: _Clock) -> Iterator[Engine]:
     with Engine.open(tmp_path / "store", clock=clock) as opened:
+        opened._retention.close()  # nothing is removed but when a test says so
         yield opened
 
 
@@ -130,6 +131,22 @@ def test_a_subscription_that_reads_on_is_waited_for_and_a_stuck_one_is_not(
         monkeypatch.setattr("jammi_sql.topics.retention._PATIENCE", -1.0)
         made.enforce()
         assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == 199
+
+
+def test_a_subscription_that_begins_while_a_removal_waits_for_the_write_lock_is_waited_for(
+    engine: Engine, clock: _Clock
+) -> None:
+    topic = engine.topic_repo.register_topic(TopicDefinition("t", SCHEMA, broker_metadata={"retention": "10 seconds"}))
+    for number in range(10):
+        engine.publisher.publish_scoped(topic, None, pa.record_batch([[number]], schema=SCHEMA))
+    clock.us += 60_000_000
+    services = engine.services
+    needed = iter([None, 3, 3])
+    made = RetentionKeeper(services.store, services.catalog, services.log, clock, lambda *_: next(needed), 3600)
+    made.close()
+    made._closed.clear()
+    made.enforce()
+    assert services.log.head(services.store, services.catalog.resolve(services.store, topic)).first == 3
 
 
 def test_batches_past_the_size_go_from_the_oldest_on(engine: Engine, clock: _Clock) -> None:
