@@ -172,7 +172,7 @@ def test_pushdown_on_and_off_give_the_same_rows(
         f"(v <> {stored[1]}) IS NOT TRUE",
     ]
     if not THOROUGH:
-        conditions = random.Random(sql_type).sample(conditions, len(conditions) // 3)
+        conditions = random.Random(sql_type).sample(conditions, len(conditions) // 6)
     for condition in conditions:
         answers = []
         expected = outcome(conn, f"SELECT i FROM memory WHERE {condition} ORDER BY i")

@@ -46,7 +46,7 @@ def test_a_chain_that_would_end_the_process_is_refused_with_its_place(chain: Cal
 @pytest.mark.parametrize(
     "chain",
     [
-        "plus",
+        pytest.param("plus", marks=pytest.mark.soak),  # "in brackets" goes the same way, and deeper
         pytest.param("or", marks=pytest.mark.soak),  # "or of and" has both in it
         pytest.param("and", marks=pytest.mark.soak),
         "or of and",

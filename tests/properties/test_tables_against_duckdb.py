@@ -242,7 +242,7 @@ def ordered(rows: Any) -> list[str]:
     return sorted(repr(tuple(row)) for row in rows)
 
 
-@settings(max_examples=1500 if THOROUGH else 20)
+@settings(max_examples=1500 if THOROUGH else 10)
 @given(st.lists(STATEMENTS, min_size=12, max_size=25), st.booleans())
 def test_statements_do_what_they_do_in_duckdb(statements: list[str], push: bool) -> None:
     with Engine.open() as engine:

@@ -395,4 +395,4 @@ class TopicsAgainstLists(RuleBasedStateMachine):
 
 
 TestTopicsAgainstLists = TopicsAgainstLists.TestCase
-TestTopicsAgainstLists.settings = settings(max_examples=500 if THOROUGH else 20, stateful_step_count=40)
+TestTopicsAgainstLists.settings = settings(max_examples=500 if THOROUGH else 12, stateful_step_count=40)

@@ -69,7 +69,7 @@ def test_a_part_in_segments_and_a_part_in_the_store_is_one_log(engine: Engine) -
             assert [key for key in found if found[key] != before[tenant][key]] == []
 
 
-@pytest.mark.parametrize("before", [3, 14])
+@pytest.mark.parametrize("before", [3, pytest.param(14, marks=pytest.mark.soak)])
 def test_what_is_truncated_within_a_segment_is_gone_for_everybody(engine: Engine, tmp_path: Path, before: int) -> None:
     fill(engine)
     with open_engine(tmp_path / "other") as plain:
