@@ -13,7 +13,7 @@ from ..dialect.tokens import tokenize
 from ..errors import PermissionDenied
 from ..sources.definition import SourceDefinition
 
-__all__ = ["Access", "check_external", "check_output", "check_source", "place_of_text"]
+__all__ = ["Access", "check_external", "check_output", "checked_source", "place_of_text"]
 
 _PLAIN: Final = re.compile(r"'([^'\\]*)'")
 _GLOB: Final = re.compile(r"[*?\[{]")
@@ -47,9 +47,13 @@ def place_of_text(text: str) -> str:
     return os.path.realpath(unquote("/" + rest.partition("/")[2])) if scheme.lower() == "file" else text
 
 
-def check_source(access: Access, definition: SourceDefinition) -> None:
-    """Raise for a source that the session may not attach: files that are not open to it, drivers, other people's secrets."""
-    from .source_kinds import FILES, check_local  # noqa: PLC0415 - nothing of it where nothing is attached
+def checked_source(access: Access, definition: SourceDefinition) -> SourceDefinition:
+    """The source as the session may attach it.
+
+    Raises for one that it may not: files that are not open to it, drivers, what is the process's own, other people's secrets.
+    """
+    from ..sources.guests import for_guest  # noqa: PLC0415 - nothing of it where nothing is attached
+    from .source_kinds import FILES, check_local  # noqa: PLC0415 - as above
 
     if definition.kind == FILES:
         star = _GLOB.search(definition.uri)
@@ -57,6 +61,7 @@ def check_source(access: Access, definition: SourceDefinition) -> None:
         access.files(place_of_text(folder) if "://" not in definition.uri else place_of_text(definition.uri))
     check_local(definition, access.files)
     _check_options(access, definition.options)
+    return definition if access.secrets else for_guest(definition)
 
 
 def _check_options(access: Access, options: Mapping[str, str]) -> None:

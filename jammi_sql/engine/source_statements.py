@@ -15,7 +15,7 @@ from ..results import BatchResult, CommandResult, Result
 from ..sources.catalog import AttachedSource
 from ..sources.definition import SourceDefinition
 from ..topics.definition import CATALOG, RESERVED_NAMESPACES
-from .access import check_source
+from .access import checked_source
 from .attached_catalog import list_again
 from .source_kinds import checked_definition
 
@@ -48,7 +48,7 @@ def attach(session: Session, statement: statements.Attach, parameters: Parameter
             )
         )
         if session.access is not None:
-            check_source(session.access, definition)
+            definition = checked_source(session.access, definition)
     except Error as error:
         if error.position is None:
             error.position = statement.position

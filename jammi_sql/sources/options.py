@@ -36,6 +36,7 @@ OPTIONS: Final[Mapping[str, tuple[SourceOption, ...]]] = {
         SourceOption("sslcert", "file of the client's certificate"),
         SourceOption("sslkey", "file of the client's key"),
         SourceOption("sslpassword", "password of the client's key", secret=True),
+        SourceOption("ambient", "false: passwords, certificates and tickets of the process are not used", "true"),
         SourceOption("application_name", "what pg_stat_activity shows", "jammi-sql"),
         SourceOption("search_path", "where remote_query finds names without a schema", "none"),
         SourceOption("numeric", "numeric without precision is decimal(38,9), text or double", "decimal(38,9)"),

@@ -23,6 +23,7 @@ from ..casting import exactly
 from ..credentials import without_credentials
 from ..definition import SourceDefinition
 from ..errors import of_postgres
+from ..guests import AMBIENT
 from ..link import Link
 from ..names import quoted, text_literal
 from ..options import choice, seconds
@@ -39,6 +40,12 @@ _SCANNED: Final = {"adbc.postgresql.batch_size_hint_bytes": str(2 << 20)}
 _SHARE: Final = 4 << 20  # bytes of a table that pay for a connection of their own
 _LIBPQ: Final = ("password", "user", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "application_name")
 _VIEWS: Final = "vm"
+_NOTHING_AMBIENT: Final = {
+    "password": "",  # one that is given, if empty, keeps libpq from asking the environment
+    "passfile": "/dev/null/none",
+    "gssencmode": "disable",
+    "require_auth": "!gss,!sspi",
+}
 
 
 class PostgresSource(AttachedDatabase):
@@ -53,6 +60,7 @@ class PostgresSource(AttachedDatabase):
         super().__init__(definition, dialect="postgres", location=without_credentials(definition.uri))
         self.retry_for = seconds(self.kind, options, "connect_timeout") or 10.0
         self._numeric = choice(self.kind, options, "numeric", ("decimal(38,9)", "text", "double")) or "decimal(38,9)"
+        self._ambient = choice(self.kind, options, AMBIENT, ("true", "false")) != "false"
         self._queries = load_queries("sources", self.kind)
         self._settings = _settings(options)
 
@@ -60,6 +68,9 @@ class PostgresSource(AttachedDatabase):
 
     def _open_database(self, options: dict[str, str]) -> adbc_driver_manager.AdbcDatabase:
         given: dict[str, str] = {name: options[name] for name in _LIBPQ if name in options}
+        if not self._ambient:
+            without_key = {} if "sslcert" in given else {"sslcertmode": "disable"}
+            given = {**_NOTHING_AMBIENT, **without_key, **given}
         given["connect_timeout"] = str(max(2, round(self.retry_for)))  # libpq takes 1 for 2
         url = completed(_with_options(self.definition.uri, given))
         database: adbc_driver_manager.AdbcDatabase = adbc_driver_postgresql.connect(url)
