@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..dbapi.types import NUMBER
+from .escapes import escaped
 from .text import cell
 
 __all__ = ["KINDS", "Chart", "ChartError", "drawn"]
@@ -106,7 +107,7 @@ def drawn(table: pa.Table, chart: Chart, width: int, height: int, *, colour: boo
             title += f" (one of {step} rows)"
             table = table.take(pa.array(range(0, table.num_rows, step)))
         _draw_lines(figure, table, chart)
-    figure.title(title)
+    figure.title(escaped(title))
     text = str(figure.build()).rstrip("\n")
     return text if colour else "\n".join(line.rstrip() for line in _ESCAPE.sub("", text).splitlines())
 
@@ -127,7 +128,7 @@ def _draw_lines(figure: Any, table: pa.Table, chart: Chart) -> None:
         signal = figure.signal(values, _numbers(table.column(name)))
         signal.lines()
         if len(chart.drawn) > 1:
-            signal.label(name)
+            signal.label(escaped(name))
         figure.draw(signal)
 
 

@@ -190,7 +190,7 @@ class Commands:
         if not path and self._viewer.format_name in _BINARY:
             self._viewer.write_as("table")
         try:
-            self._viewer.write_to(str(Path(path).expanduser()) if path else None)
+            self._viewer.write_to(str(_place(path)) if path else None)
         except OSError as error:
             raise _Refused(f"{path}: {error.strerror}") from error
         say(f"results go to {path or 'the terminal'}")
@@ -199,7 +199,7 @@ class Commands:
         if not path:
             raise _Refused("\\i takes a file")
         try:
-            text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+            text = _place(path).read_text(encoding="utf-8-sig")
         except OSError as error:
             raise _Refused(f"{path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
@@ -249,6 +249,14 @@ class Commands:
             raise _Refused(str(error)) from error
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def _place(path: str) -> Path:
+    """The file that a person names, with ``~`` and ``~user`` for a home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise _Refused(f"{path}: there is no such home") from error
 
 
 def _shipped(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.cells import cell_len, set_cell_size
 
 from ..errors import Error
+from .escapes import harmless
 from .narration import folded, room
 from .text import cell
 
@@ -20,7 +21,7 @@ def complaint(error: Error, statement: str, script: str = "", start: int = 0, na
     number. On a terminal they fit: words are not broken, and of a long line that part is shown in which the place is.
     """
     width = room()
-    lines = [folded(f"error {error.sqlstate}: {error.message}", width)]
+    lines = [folded(harmless(f"error {error.sqlstate}: {error.message}"), width)]
     if error.position is not None and statement:
         position = min(max(error.position, 0), len(statement))
         before, after = statement[:position].rpartition("\n"), statement[position:].partition("\n")
@@ -31,7 +32,7 @@ def complaint(error: Error, statement: str, script: str = "", start: int = 0, na
             lead, rest = _around(lead, rest, max(width - 1 - cell_len(label), 16))
         lines += [f"{label}{lead}{rest}", " " * (cell_len(label) + cell_len(lead)) + "^"]
     if error.hint:
-        lines.append(folded(f"hint: {error.hint}", width))
+        lines.append(folded(harmless(f"hint: {error.hint}"), width))
     return "\n".join(lines)
 
 

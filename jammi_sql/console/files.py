@@ -101,9 +101,11 @@ class ParquetFormat:
         self._out.flush()
 
     def _write_group(self) -> None:
-        if self._rows:
+        waiting, self._waiting, self._rows = (
+            self._waiting,
+            [],
+            0,
+        )  # before: one that cannot be written is not tried again
+        if waiting:
             assert self._writer is not None
-            self._writer.write_table(
-                pa.Table.from_batches(self._waiting, schema=self._schema), row_group_size=_ROW_GROUP
-            )
-        self._waiting, self._rows = [], 0
+            self._writer.write_table(pa.Table.from_batches(waiting, schema=self._schema), row_group_size=_ROW_GROUP)

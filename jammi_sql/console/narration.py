@@ -7,12 +7,14 @@ import shutil
 import sys
 import textwrap
 
+from .escapes import harmless
+
 __all__ = ["folded", "room", "say"]
 
 
 def say(text: str) -> None:
-    """A line for the person, not for the pipe."""
-    print(text, file=sys.stderr, flush=True)
+    """A line for the person, not for the pipe. What it quotes, such as values in an error, does nothing to a terminal."""
+    print(harmless(text), file=sys.stderr, flush=True)
 
 
 def room() -> int | None:

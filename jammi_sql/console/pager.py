@@ -19,9 +19,12 @@ _LESS = "FRSX"
 
 
 def command() -> list[str]:
-    """``$PAGER``, else ``less -S``; empty where neither is there, or ``$PAGER`` is set to nothing."""
+    """``$PAGER``, else ``less -S``; empty where neither is there, or ``$PAGER`` is set to nothing, or to what is no command."""
     chosen = os.environ.get("PAGER")
-    parts = shlex.split(_USUAL if chosen is None else chosen)
+    try:
+        parts = shlex.split(_USUAL if chosen is None else chosen)
+    except ValueError:  # a quote is open
+        return []
     return parts if parts and shutil.which(parts[0]) else []
 
 
@@ -31,8 +34,8 @@ def takes_colours() -> bool:
     return bool(parts) and os.path.basename(parts[0]) == "less" and "R" in os.environ.get("LESS", _LESS)
 
 
-def page(lines: Iterable[str]) -> None:
-    """Show lines through the pager, until the user leaves it."""
+def page(lines: Iterable[str | None]) -> None:
+    """Show lines through the pager, until the user leaves it; ``None`` among them is a wait, at which that is noticed."""
     sys.stdout.flush()
     # Ctrl-C belongs to the pager. A handler, and not SIG_IGN, which the pager would inherit.
     before = signal.signal(signal.SIGINT, _leave_to_pager)
@@ -41,7 +44,12 @@ def page(lines: Iterable[str]) -> None:
             assert pager.stdin is not None
             try:
                 for line in lines:
-                    pager.stdin.write(line.encode() + b"\n")
+                    if line is not None:
+                        pager.stdin.write(line.encode() + b"\n")
+                        continue
+                    pager.stdin.flush()
+                    if pager.poll() is not None:
+                        break
                 pager.stdin.close()
             except BrokenPipeError:
                 pass  # the user has seen enough

@@ -105,7 +105,10 @@ def _continued(width: int, line: int, wraps: int) -> str:
 
 
 def history_path() -> Path | None:
-    """Where the history is kept: ``$JAMMI_SQL_HISTORY``, which may be empty for nowhere, else a file of the user's."""
+    """Where the history is kept: ``$JAMMI_SQL_HISTORY``, which may be empty for nowhere, else a file of the user's.
+
+    ``RuntimeError`` where the user has no home.
+    """
     chosen = os.environ.get("JAMMI_SQL_HISTORY")
     if chosen is not None:
         return Path(chosen).expanduser() if chosen else None
@@ -114,7 +117,11 @@ def history_path() -> Path | None:
 
 
 def _history() -> History:
-    path = history_path()
+    try:
+        path = history_path()
+    except RuntimeError:
+        say("the history is not kept: the user has no home; JAMMI_SQL_HISTORY may name a file")
+        return InMemoryHistory()
     if path is None:
         return InMemoryHistory()
     try:

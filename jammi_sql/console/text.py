@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-__all__ = ["cell", "json_value", "plain"]
+from .escapes import escaped
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+__all__ = ["cell", "json_value", "plain"]
 
 
 def plain(value: Any) -> str:
@@ -45,7 +43,7 @@ def cell(value: Any) -> str:
     """``plain`` for a line on a terminal: NULL is spelt, and control characters are shown, not sent."""
     if value is None:
         return "NULL"
-    return _CONTROL.sub(lambda match: _ESCAPES.get(match[0], f"\\u{ord(match[0]):04x}"), plain(value))
+    return escaped(plain(value))
 
 
 def json_value(value: Any) -> Any:

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -34,6 +35,7 @@ ROWS_SHOWN = 1_000
 _PLAN_COLUMNS = ["plan_type", "plan"]
 _ROWS_KEPT = 100_000  # of the last result, for charts, and to find out how many there are
 _BYTES_KEPT = 64 << 20
+_GLANCE = 0.25  # seconds between looks whether the pager is still there
 _COUNTING = 2.0  # seconds that the rows which are not shown are counted
 
 
@@ -165,6 +167,11 @@ class Viewer(Runner):
                 break
             kept.add(batch)
             progress.rows = kept.rows
+            if kept.full and (limit is None or kept.rows < limit):
+                progress.stop()
+                self.last = kept.table()
+                self._show_on(cursor, schema, kept.batches)
+                return
             if limit is not None and kept.rows >= limit:
                 counting = counting or time.monotonic() + _COUNTING
                 if kept.rows >= _ROWS_KEPT or time.monotonic() >= counting:
@@ -177,8 +184,48 @@ class Viewer(Runner):
         shown = [row for batch in self._first(kept.batches) for row in rows_of(batch)]
         self._print(schema, shown, _count(len(shown), kept.rows, whole=whole))
 
-    def _first(self, batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        left = self.limit
+    def _show_on(self, cursor: Cursor, schema: pa.Schema, begun: list[pa.RecordBatch]) -> None:
+        """Show more than is kept, the rest as it comes: columns are as wide as what is kept needs them."""
+        first = [row for batch in begun for row in rows_of(batch)]
+        paged = self.pages(len(first))
+        if paged:
+            layout = Layout.of(schema, first, None, colour=terminal.colours() and pager.takes_colours())
+        else:
+            layout = Layout.of(schema, first, terminal.width(), colour=terminal.colours())
+        count = ""
+
+        def lines() -> Iterator[str | None]:
+            nonlocal count
+            yield from layout.header()
+            shown = rows = 0
+            for batch in chain(begun, _coming(cursor)):
+                if batch is None:
+                    yield None
+                    continue
+                rows += batch.num_rows
+                for part in self._first([batch], shown):
+                    yield from layout.lines(rows_of(part), shown + 1)
+                    shown += part.num_rows
+                if rows > shown:
+                    break
+            count = _count(shown, rows, whole=rows == shown)
+
+        def lines_and_count() -> Iterator[str | None]:
+            yield from lines()
+            yield count
+
+        if paged:
+            pager.page(lines_and_count())
+            return
+        for line in lines():
+            if line is not None:
+                sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        say(count)
+
+    def _first(self, batches: list[pa.RecordBatch], before: int = 0) -> Iterator[pa.RecordBatch]:
+        """As much of the batches as is to be shown; ``before`` rows were."""
+        left = None if self.limit is None else self.limit - before
         for batch in batches:
             if left is None:
                 yield batch
@@ -223,10 +270,15 @@ class _Kept:
         self.rows = 0
 
     def add(self, batch: pa.RecordBatch) -> None:
-        self.rows += batch.num_rows
-        if self._bytes < _BYTES_KEPT and self.rows - batch.num_rows < _ROWS_KEPT:
+        if not self.full:
             self._bytes += batch.nbytes
             self.batches.append(batch)
+        self.rows += batch.num_rows
+
+    @property
+    def full(self) -> bool:
+        """Whether what comes now is not kept."""
+        return self._bytes >= _BYTES_KEPT or self.rows >= _ROWS_KEPT
 
     def table(self) -> pa.Table:
         return pa.Table.from_batches(self.batches, schema=self._schema)
@@ -240,6 +292,19 @@ def _next(cursor: Cursor, until: float | None) -> pa.RecordBatch | None:
         return cursor.next_batch(max(until - time.monotonic(), 0))
     except TimeoutError:
         return None
+
+
+def _coming(cursor: Cursor) -> Iterator[pa.RecordBatch | None]:
+    """The batches that are left; ``None`` now and then while none comes."""
+    while True:
+        try:
+            batch = cursor.next_batch(_GLANCE)
+        except TimeoutError:
+            yield None
+            continue
+        if batch is None:
+            return
+        yield batch
 
 
 def _count(shown: int, rows: int, *, whole: bool) -> str:

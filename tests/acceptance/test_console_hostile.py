@@ -1,0 +1,164 @@
+"""The console with data, files and surroundings that mean it no good."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prompt_toolkit.history import InMemoryHistory
+
+import jammi_sql
+from jammi_sql.console import pager
+from jammi_sql.console import viewer as viewing
+from jammi_sql.console.commands import Commands
+from jammi_sql.console.main import main
+from jammi_sql.console.prompt import _history
+from jammi_sql.console.script import Script
+from jammi_sql.console.viewer import Viewer
+
+COMMAND = [sys.executable, "-c", "import sys; from jammi_sql.console.main import main; sys.exit(main())"]
+OBEYED = "chr(27) || ']0;title' || chr(7) || chr(155) || '31m' || chr(8238)"
+"""SQL for text that sets a terminal's title, makes what follows red, and turns it around."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    return str(tmp_path / "store")
+
+
+@pytest.fixture
+def viewer(store: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Viewer]:
+    """A console that takes standard output for a terminal."""
+    monkeypatch.setattr(Viewer, "on_terminal", property(lambda self: not self.to_file))
+    with jammi_sql.connect(store) as connection:
+        viewer = Viewer(connection, io.BytesIO())
+        yield viewer
+        viewer.close()
+
+
+def _obeyed(text: str) -> list[str]:
+    return [letter for letter in text if letter in "\x1b\x07\x9b\u202e"]
+
+
+# --- text that a terminal would obey ----------------------------------------------------------------
+
+
+def test_an_error_sends_nothing_that_a_terminal_obeys(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in (f"SELECT CAST({OBEYED} AS BIGINT)", 'SELECT "a\x1b[31mb\u202e"', 'SELECT 1 FROM "a\x1b[31m"'):
+        assert main([store, "-c", text]) == 1
+        out, err = capsys.readouterr()
+        assert _obeyed(out + err) == [], text
+        assert "\\u001b" in err
+
+
+def test_a_result_and_a_chart_send_nothing_that_a_terminal_obeys(
+    viewer: Viewer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text in (
+        f'SELECT {OBEYED} AS "a\x1b[31m\u202e", 1 AS "b\x1b[31m", 2 AS "c\x1b[31m"',
+        f'SELECT struct({OBEYED}) AS s, 1 AS "b\x1b[31m", 2 AS c',
+        "EXPLAIN SELECT 'a\x1b[31mb\u202e' AS a, id FROM (VALUES (1)) AS t(id)",
+    ):
+        assert viewer.run(Script(text))
+        out, err = capsys.readouterr()
+        assert _obeyed(out + err) == [], text
+        assert out
+    viewer.run(Script(f'SELECT 1 AS "x\x1b[31m", {OBEYED} AS y, 2 AS "z\x1b[31m", 3 AS w'))
+    capsys.readouterr()
+    Commands(viewer).run("\\chart")
+    assert _obeyed(capsys.readouterr().out) == []
+
+
+# --- files and surroundings ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["\\i ~nobody-of-that-name/x.sql", "\\o ~nobody-of-that-name/x.csv"])
+def test_the_home_of_nobody_is_no_file(viewer: Viewer, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    Commands(viewer).run(command)
+    assert "there is no such home" in capsys.readouterr().err
+
+
+def test_a_user_without_a_home_has_no_history(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JAMMI_SQL_HISTORY", "~nobody-of-that-name/history")
+    assert isinstance(_history(), InMemoryHistory)
+    assert "no home" in capsys.readouterr().err
+
+
+def test_a_pager_that_is_no_command_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER", "less 'of an open quote")
+    assert pager.command() == []
+
+
+def test_a_reader_that_has_seen_enough_of_a_parquet_file_is_no_error(store: str) -> None:
+    rows = "SELECT value, md5(CAST(value AS VARCHAR)) FROM generate_series(1, 300000)"
+    arguments = [*COMMAND, store, "--format", "parquet", "-c", rows]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.read(4) == b"PAR1"
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait() == 0
+
+
+# --- more rows than are kept ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a result only some 20 rows are kept."""
+    monkeypatch.setattr(viewing, "_ROWS_KEPT", 20)
+
+
+def _numbers(out: str) -> list[int]:
+    return [int(line) for line in out.splitlines()[3:]]
+
+
+@pytest.mark.usefixtures("few")
+def test_all_rows_are_shown_where_there_is_no_limit(viewer: Viewer, capsys: pytest.CaptureFixture[str]) -> None:
+    viewer.connection.execute("SET jammi.batch_size = 7")
+    viewer.limit = None
+    assert viewer.run(Script("SELECT value FROM generate_series(1, 100)"))
+    out, err = capsys.readouterr()
+    assert sorted(_numbers(out)) == list(range(1, 101))
+    assert err == "(100 rows)\n"
+    assert viewer.last is not None and 20 <= viewer.last.num_rows < 100
+
+
+@pytest.mark.usefixtures("few")
+def test_a_limit_above_what_is_kept_is_one(viewer: Viewer, capsys: pytest.CaptureFixture[str]) -> None:
+    viewer.connection.execute("SET jammi.batch_size = 7")
+    viewer.limit = 50
+    assert viewer.run(Script("SELECT value FROM generate_series(1, 100) ORDER BY value"))
+    out, err = capsys.readouterr()
+    assert _numbers(out) == list(range(1, 51))
+    assert err == "(the first 50 rows shown, there are more; \\limit shows more)\n"
+    assert viewer.run(Script("SELECT value FROM generate_series(1, 50) ORDER BY value"))
+    out, err = capsys.readouterr()
+    assert _numbers(out) == list(range(1, 51))
+    assert err == "(50 rows)\n"
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_not_kept_goes_through_the_pager_too(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer.connection.execute("SET jammi.batch_size = 7")
+    viewer.limit = None
+    paged: list[str | None] = []
+    monkeypatch.setattr(viewer, "pages", lambda lines: lines >= 20)
+    monkeypatch.setattr(pager, "page", paged.extend)
+    assert viewer.run(Script("SELECT value FROM generate_series(1, 100) ORDER BY value"))
+    lines = [line for line in paged if line is not None]
+    assert [int(line) for line in lines[3:-1]] == list(range(1, 101))
+    assert lines[-1] == "(100 rows)"
+
+
+def test_a_pager_that_is_left_ends_what_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGER", f"{sys.executable} -c pass")
+    endless: Callable[..., Any] = lambda: None  # noqa: E731 - it never has a line
+    pager.page(iter(endless, "a line"))
