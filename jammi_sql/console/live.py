@@ -20,6 +20,10 @@ __all__ = ["LiveView"]
 _TICK = 0.25  # seconds between footers while nothing comes
 _WINDOW = 5.0  # seconds over which the rate is taken
 _LAG_EVERY = 1.0
+_LAG = """
+    SELECT max(lag) FROM jammi.system.subscriptions
+    WHERE session IN (SELECT id FROM jammi.system.sessions WHERE is_own)
+"""  # a server has those of its other clients too
 
 
 class LiveView:
@@ -67,7 +71,7 @@ class LiveView:
     def _tell(self) -> None:
         now = time.monotonic()
         if now - self._asked >= _LAG_EVERY:
-            self._lag, self._asked = self._behind(), now
+            self._lag, self._asked = self.behind(), now
         self._arrivals.append((now, self._rows))
         while now - self._arrivals[0][0] > _WINDOW:
             self._arrivals.popleft()
@@ -78,10 +82,10 @@ class LiveView:
             f"{self._rows:,} event{'' if self._rows == 1 else 's'}, {rate:,.0f} rows/s{lag}; Ctrl-C stops"
         )
 
-    def _behind(self) -> int | None:
-        """Batches that were published and not delivered yet, where the session can tell."""
+    def behind(self) -> int | None:
+        """Batches that were published and not delivered yet to this session, where it can tell."""
         try:
-            with self._connection.execute("SELECT max(lag) FROM jammi.system.subscriptions") as cursor:
+            with self._connection.execute(_LAG) as cursor:
                 found = cursor.fetchone()
         except Error:
             return None  # a footer without a lag is better than none: a transaction that failed answers no queries

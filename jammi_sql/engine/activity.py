@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .planning import Planning
     from .session import Session
 
-__all__ = ["executions", "queries", "sessions"]
+__all__ = ["executions", "queries", "sessions", "subscriptions"]
 
 _LONGEST: Final = 10_000  # characters of a statement that are shown
 _SHOWN: Final = frozenset(
@@ -67,6 +67,26 @@ def queries(session: Session, planning: Planning) -> list[dict[str, Any]]:
             "rows": execution.rows,
         }
         for owner, execution in executions(session, planning.tenant)
+    ]
+
+
+def subscriptions(session: Session, planning: Planning) -> list[dict[str, Any]]:
+    """The rows of ``jammi.system.subscriptions``."""
+    shown = {None, *(other.id for other in _visible(session))}
+    return [
+        {
+            "id": str(subscription.id),
+            "session": subscription.session,
+            "topic": subscription.topic.name,
+            "predicate": subscription.description,
+            "last_delivered_offset": None if subscription.last_delivered < 0 else subscription.last_delivered,
+            "lag": subscription.head - subscription.position,
+            "since": subscription.since.astimezone(UTC),
+            "delivered": subscription.delivered,
+            "rows": subscription.rows,
+        }
+        for subscription in session.engine.subscriber.live
+        if subscription.tenant == planning.tenant and subscription.session in shown
     ]
 
 

@@ -204,6 +204,7 @@ def _streamed(
     except BaseException:
         closed()
         raise
+    subscription.session = session.id
     if streamed.pending is not None:
         subscription.end_after(streamed.pending.microseconds, session.engine.clock)
     if live.filter is not None:

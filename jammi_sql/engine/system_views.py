@@ -46,7 +46,7 @@ _TOPICS = _schema(
     rows=_NUMBER, bytes=_NUMBER, retention=_TEXT,
 )  # fmt: skip
 _SUBSCRIPTIONS = _schema(
-    id=_TEXT, topic=_TEXT, predicate=_TEXT, last_delivered_offset=_NUMBER, lag=_NUMBER, since=_TIME,
+    id=_TEXT, session=_TEXT, topic=_TEXT, predicate=_TEXT, last_delivered_offset=_NUMBER, lag=_NUMBER, since=_TIME,
     delivered=_NUMBER, rows=_NUMBER,
 )  # fmt: skip
 _SETTINGS = _schema(name=_TEXT, value=_TEXT, default=_TEXT, description=_TEXT)
@@ -126,23 +126,6 @@ def _segments(session: Session, planning: Planning) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _subscriptions(session: Session, planning: Planning) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": str(subscription.id),
-            "topic": subscription.topic.name,
-            "predicate": subscription.description,
-            "last_delivered_offset": None if subscription.last_delivered < 0 else subscription.last_delivered,
-            "lag": subscription.head - subscription.position,
-            "since": subscription.since.astimezone(UTC),
-            "delivered": subscription.delivered,
-            "rows": subscription.rows,
-        }
-        for subscription in session.engine.subscriber.live
-        if subscription.tenant == planning.tenant
-    ]
 
 
 def _settings(session: Session, planning: Planning) -> list[dict[str, Any]]:
@@ -226,7 +209,7 @@ SYSTEM_VIEWS: Mapping[str, SystemView] = MappingProxyType(
         "topics": SystemView(_TOPICS, _topics),
         "tables": SystemView(_TABLES, _tables),
         "sources": SystemView(_SOURCES, _sources),
-        "subscriptions": SystemView(_SUBSCRIPTIONS, _subscriptions),
+        "subscriptions": SystemView(_SUBSCRIPTIONS, activity.subscriptions),
         "segments": SystemView(_SEGMENTS, _segments),
         "settings": SystemView(_SETTINGS, _settings),
         "sessions": SystemView(_SESSIONS, activity.sessions),

@@ -43,7 +43,8 @@ class Subscription:
     others want as well is decoded and selected once: the live end by a ``Selection``, the log by ``SharedReads``.
 
     ``pruning_node`` is what a row must fulfil to be wanted: batches whose column ranges rule it out are not read.
-    ``description``, ``delivered`` (batches) and ``rows`` are shown in ``jammi.system.subscriptions``.
+    ``description``, ``session`` (the id of the one whose statement it is), ``delivered`` (batches) and ``rows`` are shown
+    in ``jammi.system.subscriptions``.
 
     It is an iterator and an async iterator of ``DeliveredBatch``, and a context manager. One reader at a time; ``close``
     may come from any thread and ends a waiting ``next`` at once.
@@ -53,7 +54,7 @@ class Subscription:
         "__weakref__", "_chunk", "_clock", "_earliest", "_end", "_end_us", "_head", "_idle_over", "_idle_timeout",
         "_live", "_log", "_next", "_opened_at", "_quiet_since", "_read_at", "_reader", "_reading", "_ready", "_shared",
         "_tenants", "_waiting_since", "closed", "delivered", "description", "id", "predicate", "pruning_node", "rows",
-        "since", "tenant", "topic",
+        "session", "since", "tenant", "topic",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,7 @@ class Subscription:
         self.predicate = predicate
         self.pruning_node = predicate.pruning_node
         self.description = predicate.text
+        self.session: str | None = None
         self.since = datetime.now(UTC)
         self.closed = False
         self.delivered = 0

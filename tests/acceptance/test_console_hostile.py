@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from prompt_toolkit.history import InMemoryHistory
 
@@ -16,10 +17,12 @@ import jammi_sql
 from jammi_sql.console import pager
 from jammi_sql.console import viewer as viewing
 from jammi_sql.console.commands import Commands
+from jammi_sql.console.live import LiveView
 from jammi_sql.console.main import main
 from jammi_sql.console.prompt import _history
 from jammi_sql.console.script import Script
 from jammi_sql.console.viewer import Viewer
+from tests.topic_support import until
 
 COMMAND = [sys.executable, "-c", "import sys; from jammi_sql.console.main import main; sys.exit(main())"]
 OBEYED = "chr(27) || ']0;title' || chr(7) || chr(155) || '31m' || chr(8238)"
@@ -162,3 +165,20 @@ def test_a_pager_that_is_left_ends_what_is_not_there_yet(monkeypatch: pytest.Mon
     monkeypatch.setenv("PAGER", f"{sys.executable} -c pass")
     endless: Callable[..., Any] = lambda: None  # noqa: E731 - it never has a line
     pager.page(iter(endless, "a line"))
+
+
+# --- others on the same server ------------------------------------------------------------------------
+
+
+def test_the_lag_of_a_live_result_is_its_own(store: str) -> None:
+    with jammi_sql.Engine.open(store) as engine, engine.session() as one, engine.session() as other:
+        one.execute("CREATE TOPIC t (id BIGINT)")
+        slow = other.execute("SELECT id FROM subscribe('t')")
+        quick = one.execute("SELECT id FROM subscribe('t')")
+        for number in range(3):
+            one.execute("INSERT INTO t VALUES (?)", (number,))
+            assert quick.fetchone() == (number,)
+        until(lambda: LiveView(other, pa.schema([])).behind() == 3, "three batches that were not read")
+        assert LiveView(one, pa.schema([])).behind() == 0
+        slow.close()
+        quick.close()

@@ -49,6 +49,7 @@ def test_subscriptions_shows_the_live_ones(conn: Connection, other: Connection) 
     assert row["id"]
     assert row["since"] is not None
     assert row["lag"] >= 0
+    assert row["session"] == value(conn, "SELECT id FROM jammi.system.sessions WHERE is_own")
     assert "a" in row["predicate"]
     live.close()
     until(lambda: value(other, "SELECT count(*) FROM jammi.system.subscriptions") == 0)

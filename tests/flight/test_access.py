@@ -196,6 +196,7 @@ def test_a_tenant_sees_and_kills_its_own_statements_alone(guarded: JammiServer, 
         assert {row[0] for row in rows(alpha, "SELECT tenant FROM jammi.system.sessions")} == {str(TENANT_A)}
         with guarded.connect(token="nobody") as nobody:  # whom an admin's statements are no business of
             assert lives(nobody) == []
+            assert rows(nobody, "SELECT * FROM jammi.system.subscriptions") == []
             for client, other in ((alpha, theirs), (alpha, roots), (nobody, roots), (nobody, mine)):
                 with pytest.raises(Error, match="42704"):
                     run(client, f"KILL '{other}'")
