@@ -11,7 +11,7 @@ from collections.abc import Callable
 from . import errors
 from .function import error_of_function
 
-__all__ = ["is_pushdown_failure", "position_in_message", "translate"]
+__all__ = ["error_of_panic", "is_panic", "is_pushdown_failure", "position_in_message", "translate"]
 
 _LINE_COLUMN = re.compile(r"Line: (\d+), Column: (\d+)")
 _PREFIXES = re.compile(
@@ -54,6 +54,21 @@ def is_pushdown_failure(error: BaseException) -> bool:
     The same query works where filters are not handed over.
     """
     return "BooleanScalar" in str(error) and "unsupported operand" in str(error)
+
+
+def is_panic(error: BaseException) -> bool:
+    """Whether DataFusion panicked: a bug of its own, or a file that it is not ready for.
+
+    Its exception is no ``Exception``, so that nobody catches it who does not mean to, and its class is nowhere to be had.
+    """
+    return type(error).__name__ == "PanicException" and type(error).__module__ == "pyo3_runtime"
+
+
+def error_of_panic(error: BaseException) -> errors.InternalError:
+    """What is raised in place of a panic."""
+    return errors.InternalError(
+        f"DataFusion panicked: {error}", hint="the statement is over, and nothing of it was kept; please report it"
+    )
 
 
 def _find_word(text: str, word: str) -> int | None:

@@ -80,12 +80,14 @@ def copy_from(session: Session, statement: statements.CopyFrom, parameters: Para
         malformed = _malformed(error, shown)
         if malformed is not None:
             raise malformed from error
+        _hide_spool(session, error)
         if error.position is None and isinstance(error, (InvalidParameter, ProgrammingError)):
             error.position = statement.position
         raise
     try:
         return write(rows)
     except _OF_A_VALUE as error:
+        _hide_spool(session, error)
         raise copy.blamed(error) from error
 
 
@@ -277,6 +279,13 @@ class _Copy:
         except DataError as error:
             return error
         return None
+
+
+def _hide_spool(session: Session, error: Error) -> None:
+    """Of standard input nobody knows the file that it was put down in, which is the server's where there is one."""
+    place = None if session.stdin is None else session.stdin.place
+    if place is not None:
+        error.message = error.message.replace(place, "stdin").replace(place.lstrip("/"), "stdin")
 
 
 def _malformed(error: Error, shown: str) -> DataError | None:

@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TypeVar
 
 import pyarrow as pa
 
 from ..ctrl_c import CtrlCHeld
 from ..errors import QueryCanceled
+from ..errors_datafusion import error_of_panic, is_panic
 from ..results import BatchSource, Progress
 from ..tenancy import TenantId
 from .execution import Execution
@@ -169,7 +171,7 @@ class Running:
 
 
 class Executing:
-    """Within, the statement that was begun last is run."""
+    """Within, the statement that was begun last is run. A panic of DataFusion's is ``InternalError`` to who is outside."""
 
     __slots__ = ("_running",)
 
@@ -179,8 +181,12 @@ class Executing:
     def __enter__(self) -> None:
         """Nothing more: it was begun."""
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._running.returned()
+        if error is not None and is_panic(error):
+            raise error_of_panic(error) from error
 
 
 class _Watched:
@@ -217,8 +223,8 @@ class _Watched:
         except TimeoutError:
             self._check()
             raise
-        except Exception:
-            self._check()
+        except BaseException as error:
+            self._failed(error)
             raise
         finally:
             self._pulls(False)
@@ -231,14 +237,21 @@ class _Watched:
         self._pulls(True)
         try:
             batch = await self._anext()
-        except Exception:
-            self._check()
+        except BaseException as error:
+            self._failed(error)
             raise
         finally:
             self._pulls(False)
         self._check()
         self._count(batch)
         return batch
+
+    def _failed(self, error: BaseException) -> None:
+        """Raise what is to be raised in place of ``error``, if anything."""
+        if is_panic(error):
+            raise error_of_panic(error) from error
+        if isinstance(error, Exception):
+            self._check()
 
     async def _anext(self) -> pa.RecordBatch | None:
         if self._deadline is None:

@@ -29,6 +29,11 @@ class StandardInput:
         self._waiting = waiting
         self._path: str | None = None
 
+    @property
+    def place(self) -> str | None:
+        """The file with what was read, ``None`` where nothing was."""
+        return self._path
+
     def path(self, ending: str) -> str:
         """The file with what was read, whose name has that ending."""
         if self._path is None:

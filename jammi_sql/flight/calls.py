@@ -76,7 +76,9 @@ class Door:
         except asyncio.CancelledError:
             code = "CANCELLED"
             raise
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # of what is not answered, a client waits for the answer for ever
             shown = self._shown(method, error)
             code = code_of(shown).name
             trailers = trailers_of(shown) if call is None else trailers_of(shown) + call.trailers
@@ -138,7 +140,7 @@ class Door:
             )
         self._allowance[identity] = left - 1, now
 
-    def _shown(self, method: str, error: Exception) -> Error:
+    def _shown(self, method: str, error: BaseException) -> Error:
         if isinstance(error, Error):
             # Trailing metadata has room for some kilobytes, and holds the text twice.
             error.message = self._hidden(error.message)[:_LONGEST]

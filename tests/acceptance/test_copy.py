@@ -214,6 +214,18 @@ def test_parquet_comes_through_standard_input_too(conn: Connection) -> None:
     assert conn.execute("COPY t FROM stdin (FORMAT parquet)", stdin=sink).rowcount == 2
 
 
+@pytest.mark.parametrize("form", ["arrow", "parquet", "csv", "json"])
+def test_what_is_not_of_its_format_is_standard_input_in_errors(conn: Connection, form: str) -> None:
+    """And not the file that it was put down in, which is the server's where there is one; nor a bug of DataFusion's."""
+    conn.execute("CREATE TABLE c (id BIGINT)")
+    for data in (b"{garbage\xff\n", b"PAR1" * 8):
+        with pytest.raises(Error) as caught:
+            conn.execute(f"COPY c FROM stdin (FORMAT {form})", stdin=io.BytesIO(data))
+        assert "stdin" in str(caught.value)
+        assert "jammi-" not in str(caught.value)
+        assert "bug" not in str(caught.value)
+
+
 def test_the_console_copies_its_standard_input(tmp_path: Path) -> None:
     def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         start = "import sys; from jammi_sql.console.main import main; sys.exit(main())"

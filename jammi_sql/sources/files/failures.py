@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from ...errors import Error, OperationalError
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
-__all__ = ["missing", "unreadable"]
+from ...errors import Error, OperationalError
+from ...errors_datafusion import is_panic
+
+__all__ = ["missing", "reading", "unreadable"]
+
+# DataFusion calls a file that is no Arrow file a bug of its own.
+_SELF_REPORT: Final = re.compile(
+    r"DataFusion error: (Internal error: )?|\s*This issue was likely caused by a bug in .*"
+)
 
 
 def missing(location: str, what: str = "there is no") -> OperationalError:
@@ -20,7 +31,7 @@ def unreadable(location: str, error: BaseException) -> Error:
         return error
     if isinstance(error, FileNotFoundError):
         return missing(location)
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = _SELF_REPORT.sub("", " ".join(str(error).split())) or type(error).__name__
     if isinstance(error, PermissionError) or "Permission denied" in said:
         return OperationalError(
             f"{location} may not be read", sqlstate="42501", hint="check who may read the file and its folder"
@@ -28,3 +39,14 @@ def unreadable(location: str, error: BaseException) -> Error:
     return OperationalError(
         f"{location} cannot be read: {said}", sqlstate="58030", hint="see that it is there, whole, and of its format"
     )
+
+
+@contextmanager
+def reading(location: str) -> Iterator[None]:
+    """Within, files are read: what goes wrong is what ``unreadable`` gives, a panic over a damaged file included."""
+    try:
+        yield
+    except BaseException as error:
+        if isinstance(error, Exception) or is_panic(error):
+            raise unreadable(location, error) from error
+        raise

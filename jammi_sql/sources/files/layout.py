@@ -14,7 +14,7 @@ from datafusion import DataFrame, Expr, SessionContext, col, functions, lit
 
 from ...dialect import quote_identifier
 from ...errors import ProgrammingError
-from .failures import missing, unreadable
+from .failures import missing, reading
 from .formats import FileFormat
 from .guessing import guessed_type
 from .merging import merged_schema
@@ -66,10 +66,8 @@ class Schemas:
         key = (file.address, file.state, file.size, file.format, guess)
         known = self._known.get(key)
         if known is None:
-            try:
+            with reading(file.path):
                 known = self._looked_at(file, guess)
-            except Exception as error:
-                raise unreadable(file.path, error) from error
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
             self._known[key] = known

@@ -15,7 +15,7 @@ from datafusion import DataFrame, SessionContext
 
 from ...errors import OperationalError
 from .aside import aside
-from .failures import missing, unreadable
+from .failures import missing, reading, unreadable
 from .layout import DataFile, Layout
 from .places import Place
 from .reading import parquet_table
@@ -75,11 +75,9 @@ class FileRelation:
 
     def _made(self, context: SessionContext, make: Callable[[], DataFrame]) -> DataFrame:
         def made() -> DataFrame:
-            try:
+            with reading(self.location):
                 self._place.reach(context)
                 return make()
-            except Exception as error:
-                raise unreadable(self.location, error) from error
 
         return aside(made)
 
@@ -105,10 +103,8 @@ class FileRelation:
         return self._made(context, lambda: layout.scan(context, digest))
 
     def _scanned(self, address: str) -> Any:
-        try:
+        with reading(self.location):
             return parquet_table(address, self.schema)
-        except Exception as error:
-            raise unreadable(self.location, error) from error
 
     def check_files(self) -> None:
         """Once DataFusion has listed the local files that it scans: it passes over one that is missing without a word.
