@@ -14,6 +14,7 @@ from ..dialect.statements import Fragment
 from ..errors import StatementSyntaxError
 from ..results import BatchResult, BatchSource
 from .access import check_output
+from .binding import bindable
 from .frame_source import FrameSource
 from .planning import Planning
 from .renaming import is_at_risk, with_own_names
@@ -116,7 +117,7 @@ class Queries:
         *,
         reads_only: bool,
     ) -> DataFrame:
-        values = {key: _bindable(value) for key, value in parameters.items()}
+        values = {key: bindable(value) for key, value in parameters.items()}
         if reads_only:
             frame = context.sql_with_options(fragment.text, _READ_ONLY, param_values=values)
         else:
@@ -236,8 +237,3 @@ class Queries:
             raise StatementSyntaxError("one value is wanted here", position=position)
         value: pa.Scalar = table.column(0)[0]
         return value
-
-
-def _bindable(value: pa.Scalar) -> pa.Scalar:
-    """The binding cannot take a NULL of a nested type."""
-    return pa.scalar(None, pa.null()) if not value.is_valid and pa.types.is_nested(value.type) else value

@@ -149,3 +149,18 @@ def test_a_live_result_keeps_its_parameters(conn: Connection, other: Connection)
     other.execute("INSERT INTO t VALUES (1), (2), (3)")
     assert live.fetchmany(2) == [(12,), (13,)]
     live.close()
+
+
+def test_a_field_of_a_struct_may_be_null(conn: Connection) -> None:
+    conn.execute("CREATE TABLE s (id BIGINT, one STRUCT<a BIGINT, b VARCHAR>, many STRUCT<a BIGINT, b VARCHAR>[])")
+    values = [
+        (1, {"a": 1, "b": None}, [{"a": None, "b": None}]),
+        (2, {"a": None, "b": None}, [{"a": None, "b": "x"}, None]),
+        (3, None, []),
+    ]
+    for row in values:
+        conn.execute("INSERT INTO s VALUES (?, ?, ?)", row)
+    assert rows(conn, "SELECT * FROM s ORDER BY id") == values
+    assert conn.execute("SELECT ?", ([{"a": {"b": None}, "c": [None]}],)).fetchone() == (
+        [{"a": {"b": None}, "c": [None]}],
+    )
