@@ -9,9 +9,7 @@ from pathlib import Path
 
 from .. import connect
 from ..errors import Error, StoreIOError
-from ..stores import is_postgres_url
-from .complaint import complaint
-from .formats import FORMATS
+from .format_names import FORMAT_NAMES
 from .narration import say
 
 __all__ = ["compact"]
@@ -27,8 +25,13 @@ def compact(arguments: Sequence[str]) -> int:
     parser.add_argument("target", metavar="TARGET", help="the folder of a store, or a postgresql:// URL")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic (default: all of them)")
     parser.add_argument("--tenant", metavar="UUID", help="a tenant's own topics")
-    parser.add_argument("--format", choices=list(FORMATS), default="table", help="of the rows (default: table)")
+    parser.add_argument("--format", choices=FORMAT_NAMES, default="table", help="of the rows (default: table)")
     options = parser.parse_intermixed_args(list(arguments))  # topics may come after an option
+    # After that, so that --help answers at once.
+    from ..stores import is_postgres_url  # noqa: PLC0415
+    from .complaint import complaint  # noqa: PLC0415
+    from .formats import FORMATS  # noqa: PLC0415
+
     try:
         if not is_postgres_url(options.target) and not (Path(options.target) / _STORE).exists():
             raise StoreIOError(f"there is no store in {options.target}", hint="give the folder of one")

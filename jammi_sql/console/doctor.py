@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import orjson
-
-from ..doctor import SCHEMA, Finding, Level, diagnose
 from ..errors import InvalidParameter
 from .narration import say
+
+if TYPE_CHECKING:
+    from ..doctor import Finding, Level
+
+# What looks at a store is imported by the function that runs it: --help answers at once.
+# ruff: noqa: PLC0415
 
 __all__ = ["doctor"]
 
@@ -26,11 +30,11 @@ def doctor(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("target", metavar="TARGET", help="the folder of a store, or postgresql://...")
     parser.add_argument("--broker", metavar="URL", help="the broker that is used with it: nats://...")
-    parser.add_argument(
-        "--schema", help=f"of the store in a PostgreSQL database (default: that of the URL, else {SCHEMA})"
-    )
+    parser.add_argument("--schema", help="of the store in a PostgreSQL database (default: that of the URL, else jammi)")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="of the report (default: table)")
     options = parser.parse_args(list(arguments))
+    from ..doctor import diagnose
+
     try:
         findings = diagnose(options.target, options.broker, schema=options.schema)
         return _as_json(list(findings)) if options.format == "json" else _as_table(findings)
@@ -40,6 +44,8 @@ def doctor(arguments: Sequence[str]) -> int:
 
 
 def _as_json(findings: Sequence[Finding]) -> int:
+    import orjson
+
     rows = [
         {"level": each.level.value, "check": each.check, "message": each.message, "advice": each.advice or None}
         for each in findings
@@ -61,4 +67,6 @@ def _as_table(findings: Iterable[Finding]) -> int:
 
 
 def _code(levels: Iterable[Level]) -> int:
+    from ..doctor import Level
+
     return _PROBLEM if Level.PROBLEM in set(levels) else _FINE

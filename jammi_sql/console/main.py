@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import __version__, connect
 from . import frames
+from .format_names import FORMAT_NAMES
 from .narration import say
 from .script import Script
 
@@ -29,8 +30,6 @@ __all__ = ["main"]
 LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT"
 DEFAULT_TARGET = os.path.join(".", ".jammi")
 
-FORMAT_NAMES = ("table", "csv", "json", "jsonl", "parquet", "arrow", "markdown")
-
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _STDIN = "<stdin>"
 _BINARY = frozenset({"parquet", "arrow"})
@@ -44,20 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frames.leave_out()
         # A start makes a few hundred thousand objects that stay: to look through them for garbage is a tenth of it.
         gc.disable()
-    if given[:1] == ["serve"]:
-        from .serve import serve
-
-        return serve(given[1:])
-    if given[:1] == ["compact"]:
-        from .compact import compact
-
-        return compact(given[1:])
-    if given[:1] == ["doctor"]:
-        from .doctor import doctor
-
-        return doctor(given[1:])
-    options = _parser().parse_args(given)  # leaves with 2 by itself
+    options = None
     try:
+        if given[:1] == ["serve"]:
+            from .serve import serve
+
+            return serve(given[1:])
+        if given[:1] == ["compact"]:
+            from .compact import compact
+
+            return compact(given[1:])
+        if given[:1] == ["doctor"]:
+            from .doctor import doctor
+
+            return doctor(given[1:])
+        options = _parser().parse_args(given)  # leaves with 2 by itself
         return _run(options)
     except _UsageError as error:
         say(f"jammi-sql: {error}")
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _OK
     except OSError as error:
         say(f"jammi-sql: {error.filename or 'the results cannot be written'}: {error.strerror}")
-        if options.output is None:
+        if options is None or options.output is None:
             _give_up_output()
         return _SQL_ERROR
 

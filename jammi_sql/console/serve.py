@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import logs
-from ..engine import Engine
 from ..errors import Error
-from .complaint import complaint
 from .narration import say
 
 __all__ = ["serve"]
@@ -26,6 +22,13 @@ _STORE = "./.jammi"
 def serve(arguments: Sequence[str]) -> int:
     """Run the server until it is told to stop; 0 then, 1 when it could not begin, 2 on wrong usage."""
     options = _parser().parse_args(list(arguments))
+    # After that, so that --help answers at once.
+    import asyncio  # noqa: PLC0415
+
+    from .. import logs  # noqa: PLC0415
+    from ..engine import Engine  # noqa: PLC0415
+    from .complaint import complaint  # noqa: PLC0415
+
     try:
         from ..flight.options import Limits, ServerOptions  # noqa: PLC0415 - an extra
         from ..flight.server import check_options  # noqa: PLC0415

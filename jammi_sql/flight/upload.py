@@ -40,7 +40,10 @@ class Upload(io.RawIOBase):
         """The upload of a call; ``InvalidParameter`` where not even a first message came."""
         first = await anext(messages.__aiter__(), None)
         if first is None:
-            raise InvalidParameter("the call brought no message")
+            raise InvalidParameter(
+                "the call brought no message",
+                hint="to ingest no rows, send one empty batch: drivers send nothing for none",
+            )
         upload = cls(messages, first)
         if not first.data_header and not upload._raw:  # the descriptor alone: rows may follow
             await upload._next()

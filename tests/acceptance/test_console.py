@@ -20,8 +20,9 @@ import pytest
 
 import jammi_sql
 from jammi_sql.console.commands import HELP
+from jammi_sql.console.format_names import FORMAT_NAMES
 from jammi_sql.console.formats import FORMATS
-from jammi_sql.console.main import DEFAULT_TARGET, FORMAT_NAMES, main
+from jammi_sql.console.main import DEFAULT_TARGET, main
 from jammi_sql.console.shell import is_complete
 
 Console = Callable[..., tuple[int, str, str]]
@@ -325,6 +326,9 @@ _OTHERS = {"duckdb", "grpc", "nats", "pandas", "plotext", "polars", "pyarrow.fli
     [
         (["--help"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich", "importlib.resources", "asyncio"}),
         (["--version"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich", "importlib.resources", "asyncio"}),
+        (["serve", "--help"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich", "importlib.resources", "asyncio"}),
+        (["compact", "--help"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich", "importlib.resources", "asyncio"}),
+        (["doctor", "--help"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich", "importlib.resources", "asyncio"}),
         ([":memory:", "-f", "nowhere.sql"], _ENGINE | _OTHERS | {"prompt_toolkit", "rich"}),
         ([":memory:", "-c", "SELECT 1"], _OTHERS | {"prompt_toolkit", "urllib.request", "http.client"}),
     ],

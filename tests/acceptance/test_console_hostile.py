@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -108,6 +109,19 @@ def test_a_reader_that_has_seen_enough_of_a_parquet_file_is_no_error(store: str)
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait() == 0
+
+
+@pytest.mark.parametrize("command", ["doctor", "compact"])
+def test_a_reader_that_is_gone_is_no_error_of_other_commands(store: str, command: str) -> None:
+    with jammi_sql.connect(store) as connection:
+        connection.execute("CREATE TOPIC t (id BIGINT)")
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        child = subprocess.run([*COMMAND, command, store], check=False, stdout=writer, stderr=subprocess.PIPE)
+    finally:
+        os.close(writer)
+    assert (child.returncode, child.stderr) == (0, b"")
 
 
 # --- more rows than are kept ------------------------------------------------------------------------

@@ -82,6 +82,14 @@ def test_results_are_split_under_what_clients_take(client: Any) -> None:
     assert table.num_rows == 6000 and table.nbytes > 48 << 20
 
 
+def test_a_row_larger_than_that_needs_a_client_that_takes_it(server: JammiServer) -> None:
+    options = {"adbc.flight.sql.client_option.with_max_msg_size": str(32 << 20)}
+    with server.connect(**options) as client, client.cursor() as cursor:
+        cursor.execute("SELECT repeat('x', 17000000) AS a, length(?) AS b", ("y" * 17_000_000,))
+        ((large, length),) = cursor.fetchall()
+        assert (len(large), length) == (17_000_000, 17_000_000)
+
+
 def test_a_column_with_a_dictionary_is_sent_with_it(client: Any) -> None:
     text = "SELECT arrow_cast(v, 'Dictionary(Int32, Utf8)') AS v FROM (VALUES ('a'), ('b'), ('a')) AS t(v)"
     with client.cursor() as cursor:
