@@ -2,6 +2,7 @@ r"""The commands that begin with ``\``."""
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ __all__ = ["COMMANDS", "Command", "Commands"]
 
 _BINARY = frozenset({"parquet", "arrow"})
 _WATCH = 2.0  # seconds
+_WORD = re.compile(r'"(?:[^"]|"")*"|\S+')
 _STEP = 0.1  # seconds slept at a stretch, so that Ctrl-C is noticed
 
 
@@ -242,13 +244,18 @@ class Commands:
         if self._viewer.last is None:
             raise _Refused("there is no result to draw")
         try:
-            chart = Chart.of(self._viewer.last, words.split())
+            chart = Chart.of(self._viewer.last, [_bare(word) for word in _WORD.findall(words)])
             size = (terminal.width(), terminal.room())
             text = drawn(self._viewer.last, chart, *size, colour=terminal.colours())
         except ChartError as error:
             raise _Refused(str(error)) from error
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+def _bare(word: str) -> str:
+    """A column's name without its quotes."""
+    return word[1:-1].replace('""', '"') if word[:1] == '"' == word[-1:] and len(word) > 1 else word
 
 
 def _place(path: str) -> Path:

@@ -15,10 +15,11 @@ from rich.cells import cell_len
 
 from ..dbapi.types import NUMBER
 from ..dbapi.values import column_values, rows
+from .escapes import Harmless
 from .files import ArrowFormat, ParquetFormat
 from .text import cell, json_value, plain
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["FORMATS", "Format", "on_terminal"]
 
 
 class Format(Protocol):
@@ -185,6 +186,11 @@ class JsonFormat:
     def end(self) -> None:
         self._out.write(b"]\n" if self._before == b"\n" else b"\n]\n")
         self._out.flush()
+
+
+def on_terminal(name: str, out: BinaryIO) -> Format:
+    """A format of ``FORMATS`` for a person to read: what is data may hold what a terminal would obey."""
+    return FORMATS[name](Harmless(out))  # type: ignore[arg-type] # as much of a file as is written to
 
 
 FORMATS: Mapping[str, Callable[[BinaryIO], Format]] = {

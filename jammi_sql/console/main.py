@@ -144,7 +144,7 @@ def _run(options: argparse.Namespace) -> int:
     except InvalidParameter as error:
         raise _UsageError(f"--tenant: {error.message}") from error
     from .complaint import complaint
-    from .formats import FORMATS
+    from .formats import FORMATS, on_terminal
     from .runner import Runner
 
     with _output(options.output) as out:
@@ -166,9 +166,10 @@ def _run(options: argparse.Namespace) -> int:
                 if connection.in_transaction:
                     say(LEFT_OPEN)
                 return _OK
+            seen = options.output is None and sys.stdout.isatty()
             runner = Runner(
                 connection,
-                FORMATS[options.format](out),
+                on_terminal(options.format, out) if seen else FORMATS[options.format](out),
                 sys.stdin.buffer if free else None,
                 to_file=options.output is not None,
             )

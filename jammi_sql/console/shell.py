@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from typing import Protocol
 
 from ..dialect import parse
@@ -14,7 +15,7 @@ from .narration import say
 from .script import Script
 from .viewer import Viewer
 
-__all__ = ["interact", "is_complete"]
+__all__ = ["interact", "is_complete", "parts"]
 
 _PROMPT, _IN_TRANSACTION, _CONTINUED = "jammi> ", "jammi*> ", "   ...> "
 _STUCK = "cancelled; the engine is still busy with it, and statements wait until it has ended"
@@ -57,19 +58,40 @@ def _interact(viewer: Viewer) -> None:
         except KeyboardInterrupt:
             say("")
             continue
-        word = text.strip().lower().rstrip("; \n")
-        if word == "\\q" or word in _LEAVING:
-            return
-        if word:
-            _run(viewer, commands, text if word != "help" else "\\?")
-            if catalogue is not None:
-                catalogue.forget()  # it may have changed what there is
+        for part in parts(text):
+            word = part.strip().lower().rstrip("; \n")
+            if word == "\\q" or word in _LEAVING:
+                return
+            if word and not _run(viewer, commands, part if word != "help" else "\\?"):
+                break
+        if catalogue is not None and text.strip("; \n"):
+            catalogue.forget()  # it may have changed what there is
+
+
+def parts(text: str) -> Iterator[str]:
+    """What was typed, or pasted at once, one after the other: statements, and commands, each a line between them."""
+    before: list[str] = []
+    for line in text.split("\n"):
+        held = "\n".join(before)
+        if not line.lstrip().startswith("\\") or (held.strip() and not is_complete(held)):
+            before.append(line)
+            continue
+        if held.strip():
+            yield held
+        before = []
+        yield line
+    held = "\n".join(before)
+    if held.strip():
+        yield held
 
 
 def is_complete(text: str) -> bool:
     """Whether what was typed can be run: nothing, a command, or statements of which the last one ends with ``;``."""
     word = text.strip()
-    if word.startswith("\\") or word.lower().rstrip(";") in _LEAVING | {"help"}:
+    if word.startswith("\\"):
+        *_, last = parts(text)
+        return last.lstrip().startswith("\\") or is_complete(last)
+    if word.lower().rstrip(";") in _LEAVING | {"help"}:
         return True
     try:
         statements = parse(text)
@@ -78,18 +100,21 @@ def is_complete(text: str) -> bool:
     return not statements or statements[-1].position + len(statements[-1].text) < len(text)
 
 
-def _run(viewer: Viewer, commands: Commands, text: str) -> None:
+def _run(viewer: Viewer, commands: Commands, text: str) -> bool:
+    """Run a part of what was typed; whether the rest is to be run."""
     try:
-        if text.lstrip().startswith("\\"):
-            commands.run(text)
-        else:
-            viewer.run(Script(text))
+        if not text.lstrip().startswith("\\"):
+            return viewer.run(Script(text))
+        commands.run(text)
+        return True
     except OSError as error:
         # Of a file that results go to; closing it would try again.
         say(f"the results cannot be written: {error.strerror}")
         viewer.drop_file()
+        return False
     except KeyboardInterrupt:
         say(_STUCK if viewer.statements.stuck else "cancelled")
+        return False
 
 
 def _is_real_terminal() -> bool:

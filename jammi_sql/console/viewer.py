@@ -17,7 +17,7 @@ from ..dbapi import Connection, Cursor
 from ..dbapi.values import rows
 from ..dialect import Parsed
 from . import pager, terminal
-from .formats import FORMATS
+from .formats import FORMATS, on_terminal
 from .interrupting import Statements
 from .layout import Layout, Row, rows_of
 from .live import LiveView
@@ -49,14 +49,14 @@ class Viewer(Runner):
     def __init__(self, connection: Connection, out: BinaryIO, form: str = "table", *, to_file: bool = False) -> None:
         """Results go to ``out`` in the format ``form``; ``to_file``: it is no terminal, whatever standard output is."""
         super().__init__(connection, FORMATS[form](out), to_file=to_file)
+        self._out = out
+        self.write_as(form)
         self.statements = Statements(connection)
         self.timing = False
         self.paged = True
         self.limit: int | None = ROWS_SHOWN
         self.last: pa.Table | None = None
         self.statement = ""  # the last one that was run, for \watch
-        self._format = form
-        self._out = out
         self._opened: BinaryIO | None = None
 
     @property
@@ -72,7 +72,7 @@ class Viewer(Runner):
     def write_as(self, name: str) -> None:
         """Write results in a format of ``FORMATS`` from now on."""
         self._format = name
-        self.output = FORMATS[name](self._out)
+        self.output = on_terminal(name, self._out) if self.on_terminal else FORMATS[name](self._out)
 
     def write_to(self, path: str | None) -> None:
         """Write results to a file from now on, or to standard output again. ``OSError`` when it cannot be opened."""

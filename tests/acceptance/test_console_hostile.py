@@ -18,10 +18,12 @@ import jammi_sql
 from jammi_sql.console import pager
 from jammi_sql.console import viewer as viewing
 from jammi_sql.console.commands import Commands
+from jammi_sql.console.escapes import Harmless
 from jammi_sql.console.live import LiveView
 from jammi_sql.console.main import main
 from jammi_sql.console.prompt import _history
 from jammi_sql.console.script import Script
+from jammi_sql.console.shell import is_complete, parts
 from jammi_sql.console.viewer import Viewer
 from tests.topic_support import until
 
@@ -76,6 +78,78 @@ def test_a_result_and_a_chart_send_nothing_that_a_terminal_obeys(
     capsys.readouterr()
     Commands(viewer).run("\\chart")
     assert _obeyed(capsys.readouterr().out) == []
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "markdown"])
+def test_data_for_a_terminal_sends_nothing_that_it_obeys(viewer: Viewer, form: str) -> None:
+    out = io.BytesIO()
+    viewer._out = out
+    viewer.write_as(form)
+    assert viewer.run(Script(f"SELECT {OBEYED} AS a, 'é中👍' AS b, 'two\nlines' AS c"))
+    shown = out.getvalue().decode()
+    assert _obeyed(shown) == []
+    assert "\\u001b" in shown and "é中👍" in shown
+
+
+def test_data_for_a_file_is_what_it_is(viewer: Viewer, tmp_path: Path) -> None:
+    viewer.write_to(str(tmp_path / "out"))
+    viewer.write_as("csv")
+    assert viewer.run(Script(f"SELECT {OBEYED} AS a"))
+    viewer.close()
+    assert "\x1b]0;title\x07" in (tmp_path / "out").read_text()
+
+
+def test_a_character_may_come_in_two_writes() -> None:
+    out = io.BytesIO()
+    screen = Harmless(out)
+    for byte in "é\x9b中\n".encode():
+        screen.write(bytes([byte]))
+    assert out.getvalue().decode() == "é\\u009b中\n"
+
+
+# --- what is pasted ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1;", ["SELECT 1;"]),
+        ("\\timing on\nSELECT 1;\nSELECT 2;", ["\\timing on", "SELECT 1;\nSELECT 2;"]),
+        ("SELECT 1;\n  \\chart bar\n\\q\n", ["SELECT 1;", "  \\chart bar", "\\q"]),
+        ("SELECT '\n\\d';", ["SELECT '\n\\d';"]),
+        ("SELECT\n\\d", ["SELECT\n\\d"]),
+        ("\n \n", []),
+    ],
+)
+def test_commands_among_statements_are_lines(text: str, expected: list[str]) -> None:
+    assert list(parts(text)) == expected
+
+
+def test_what_was_pasted_is_complete_when_its_last_part_is() -> None:
+    assert is_complete("\\timing on\nSELECT 1;")
+    assert not is_complete("\\timing on\nSELECT 1")
+    assert is_complete("\\timing on")
+
+
+def test_the_rest_of_what_was_pasted_is_not_run_after_an_error(
+    store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = iter(
+        ["\\timing off\nSELECT nope;\n\\limit 7\nSELECT 1 AS a;", "\\limit\nSELECT 2 AS b;\n\\q\nSELECT 3 AS c;"]
+    )
+    monkeypatch.setattr("builtins.input", lambda prompt="": next(typed))
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    assert main([store]) == 0
+    out, err = capsys.readouterr()
+    assert out == "b\n-\n2\n"
+    assert "timing is off" in err and "1,000 rows are shown" in err
+
+
+def test_columns_with_spaces_are_drawn(viewer: Viewer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert viewer.run(Script('SELECT \'x\' AS "my col", 5 AS "n ""um", 6 AS c'))
+    capsys.readouterr()
+    Commands(viewer).run('\\chart bar "my col" "n ""um"')
+    assert 'n "um by my col' in capsys.readouterr().out
 
 
 # --- files and surroundings ---------------------------------------------------------------------------
