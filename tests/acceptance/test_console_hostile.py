@@ -15,6 +15,7 @@ import pytest
 from prompt_toolkit.history import InMemoryHistory
 
 import jammi_sql
+from jammi_sql.adbc.pool import ConnectionPool
 from jammi_sql.console import pager
 from jammi_sql.console import viewer as viewing
 from jammi_sql.console.commands import Commands
@@ -22,6 +23,7 @@ from jammi_sql.console.escapes import Harmless
 from jammi_sql.console.live import LiveView
 from jammi_sql.console.main import main
 from jammi_sql.console.prompt import _history
+from jammi_sql.console.runner import Runner
 from jammi_sql.console.script import Script
 from jammi_sql.console.shell import is_complete, parts
 from jammi_sql.console.viewer import Viewer
@@ -183,6 +185,27 @@ def test_a_reader_that_has_seen_enough_of_a_parquet_file_is_no_error(store: str)
         child.stdout.close()
         assert child.stderr.read() == b""
         assert child.wait() == 0
+
+
+def test_ctrl_c_ends_a_script_wherever_it_strikes(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here where a connection to the store was about to be given back: without it the store could not be closed."""
+    with jammi_sql.connect(store) as connection:
+        connection.execute("CREATE TOPIC t (id BIGINT)")
+    struck: list[object] = []
+
+    def strikes(self: ConnectionPool[Any], connection: object) -> None:
+        monkeypatch.undo()
+        struck.append(type(connection))
+        raise KeyboardInterrupt
+
+    def runs(self: Runner, script: Script) -> bool:
+        monkeypatch.setattr(ConnectionPool, "give_back", strikes)
+        return run(self, script)
+
+    run = Runner.run
+    monkeypatch.setattr(Runner, "run", runs)
+    assert main([store, "-c", "SELECT * FROM t"]) == 130
+    assert len(struck) == 1
 
 
 @pytest.mark.parametrize("command", ["doctor", "compact"])
