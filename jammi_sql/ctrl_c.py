@@ -25,6 +25,7 @@ class CtrlCHeld:
     def __init__(self) -> None:
         self._held = False
         self._pending = False
+        self._thread: int | None = None
 
     @property
     def came(self) -> bool:
@@ -32,8 +33,8 @@ class CtrlCHeld:
         return self._pending
 
     def wait(self, call: Callable[[], _T]) -> _T:
-        """What ``call`` gives, which Ctrl-C may end."""
-        if threading.current_thread() is not threading.main_thread():
+        """What ``call`` gives, which Ctrl-C may end; in another thread than this is held in, as it is."""
+        if threading.get_ident() != self._thread:
             return call()
         try:
             self._release()
@@ -61,6 +62,7 @@ class CtrlCHeld:
         self._pending = True
 
     def __enter__(self) -> Self:
+        self._thread = threading.get_ident()
         self._hold()
         return self
 

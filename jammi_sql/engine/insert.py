@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from .live import bounded_relations
 from .publish import publish_known, publish_rows, published_rows
 from .relations import inserted_relations
 from .remote_changes import insert_many_remote, insert_remote, remote_target
-from .staging import Staged, remaining
+from .staging import remaining
 from .table_insert import insert_batches, insert_rows
 from .typed import typed
 
@@ -79,15 +79,11 @@ def insert_many(session: Session, parsed: Parsed, rows: pa.RecordBatchReader) ->
         if remote is not None:
             return insert_many_remote(session, remote, statement, rows)
         if session.names.own(statement.target) is not None:
-            source = rows_source(session, statement, pa.schema([]), lambda _: "NULL", rows.schema, lambda: iter(rows))
-            body = compose(statement.row.head, " ", source.text)
-            return _into_own(session, statement, body, {}, source.relations, source.context).rowcount
+            with rows_source(session, statement, pa.schema([]), lambda _: "NULL", rows) as source:
+                body = compose(statement.row.head, " ", source.text)
+                return _into_own(session, statement, body, {}, source.relations, source.context).rowcount
         target = insert_target(session, statement)
-        with closing(Staged(rows.schema)) as given:  # they may be read again with the lock held
-            for batch in rows:
-                given.add(batch)
-            defaults = default_values(target)
-            source = rows_source(session, statement, target_schema(target), defaults, rows.schema, given.batches)
+        with rows_source(session, statement, target_schema(target), default_values(target), rows) as source:
             return insert_from(session, statement, target, source, {}).rowcount
     own = isinstance(statement, (statements.Update, statements.Delete)) and session.names.is_own(statement.target)
     if isinstance(statement, (statements.Update, statements.Delete)) and not own and is_direct(session, statement):

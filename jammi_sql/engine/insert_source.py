@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ..errors import UndefinedColumn
 from .live import bounded_relations
 from .planning import Planning
 from .relations import inserted_relations
-from .staging import RowsRelation
+from .staging import RowsRelation, Staged
 from .typed import cast_of, typed
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def statement_source(
     session: Session, statement: statements.Insert, schema: pa.Schema, default: Default, parameters: Parameters
 ) -> InsertSource:
     """VALUES or the query of ``statement``, with the words DEFAULT replaced. ``UndefinedColumn`` at its place."""
-    columns = statement.columns if statement.columns is not None else tuple(schema.names)
+    columns = statement_columns(statement, schema)
     for place, column in enumerate(columns):
         if column not in schema.names:
             position = statement.column_positions[place] if statement.column_positions else statement.target.position
@@ -79,15 +80,14 @@ def statement_source(
     return InsertSource(spliced(source.body, edits), columns, source, session.world.context, parameters, is_values)
 
 
+@contextmanager
 def rows_source(
-    session: Session,
-    statement: statements.Insert,
-    schema: pa.Schema,
-    default: Default,
-    parameters: pa.Schema,
-    batches: Callable[[], Iterator[pa.RecordBatch]],
-) -> InsertSource:
-    """The one row of VALUES for each row of ``batches``, whose columns are named by the keys of the parameters."""
+    session: Session, statement: statements.Insert, schema: pa.Schema, default: Default, rows: pa.RecordBatchReader
+) -> Iterator[InsertSource]:
+    """The one row of VALUES for each row of ``rows``, whose columns are named by the keys of the parameters.
+
+    All of them are read first: they may be needed again with the lock held, and who waits for them must not be DataFusion.
+    """
     assert statement.row is not None
     columns = statement_columns(statement, schema)
     values: list[str | Fragment] = []
@@ -99,8 +99,11 @@ def rows_source(
         values.append(spliced(value, edits))
     text = compose(_selected(values), f" FROM {quote_identifier(PARAMETERS)}")
     query = statements.Query(statement.body.keyword, text, (), statement.body.words)
-    relations = {PARAMETERS: RowsRelation(parameters, batches)}
-    return InsertSource(text, columns, query, session.world.ordered_context, {}, relations=relations)
+    with closing(Staged(rows.schema)) as given:
+        for batch in rows:
+            given.add(batch)
+        relations = {PARAMETERS: RowsRelation(rows.schema, given.batches)}
+        yield InsertSource(text, columns, query, session.world.ordered_context, {}, relations=relations)
 
 
 def statement_columns(statement: statements.Insert, schema: pa.Schema) -> tuple[str, ...]:

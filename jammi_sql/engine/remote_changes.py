@@ -133,14 +133,8 @@ def insert_many_remote(
     """INSERT ... VALUES (...) for each row of parameters, all or nothing."""
     schema = remote_columns(target)
     _refuse_clauses(target, statement)
-    given = Staged(rows.schema)
-    try:
-        for batch in rows:
-            given.add(batch)
-        source = rows_source(session, statement, schema, _no_default(target), rows.schema, given.batches)
+    with rows_source(session, statement, schema, _no_default(target), rows) as source:
         return _write(session, target, source, schema)
-    finally:
-        given.close()
 
 
 def remote_columns(target: RemoteTarget) -> pa.Schema:

@@ -22,6 +22,7 @@ from ..tenancy import TenantBinding, TenantId
 from ..topics.definition import CATALOG, DEFAULT_NAMESPACE
 from .access import Access
 from .backup import back_up
+from .given_rows import given_rows
 from .known import Known
 from .names import Names
 from .origin import IN_PROCESS
@@ -204,7 +205,7 @@ class Session:
             check_parameters(parsed, parameters)
             statement = parsed.statement
             handler = self._handlers[type(statement)]
-            with self.running.undisturbed(), self._executing(parsed.text, statement):
+            with self._executing(parsed.text, statement):
                 if self.scope.is_open:
                     return handler(self, statement, parameters)
                 store = self.engine.services.store
@@ -261,7 +262,7 @@ class Session:
         parsed = the_one(self._parse(text))
         with self.exclusively():
             with self._executing(parsed.text):
-                return insert_many(self, parsed, parameters)
+                return insert_many(self, parsed, given_rows(parameters, self.running.waiting))
 
     def ingest(self, name: tuple[str, ...], reader: pa.RecordBatchReader, mode: str, *, temporary: bool = False) -> int:
         """Write all rows of ``reader`` into a topic or table. Returns the row count."""
@@ -269,7 +270,7 @@ class Session:
 
         with self.exclusively():
             with self._executing(f"INGEST {format_identifier_path(name)}"):
-                return ingest(self, name, reader, mode, temporary=temporary)
+                return ingest(self, name, given_rows(reader, self.running.waiting), mode, temporary=temporary)
 
     def result_schema(self, text: str, parameters: Parameters | None = None) -> pa.Schema | None:
         """The columns that a statement would return, without running it."""
@@ -290,8 +291,8 @@ class Session:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """One call at a time, on an open session, that ``cancel`` ends."""
-        with self._lock, calling(), checked(self.running.check):
+        """One call at a time, on an open session, that ``cancel`` ends, and Ctrl-C as ``Running.undisturbed`` has it."""
+        with self._lock, calling(), checked(self.running.check), self.running.undisturbed():
             self._check_open()
             yield
 

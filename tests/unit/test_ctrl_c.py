@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,26 @@ def test_other_threads_write_too() -> None:
     thread.start()
     thread.join()
     assert seen == [7]
+
+
+def test_a_wait_in_another_thread_than_it_is_held_in_changes_nothing() -> None:
+    held, over = CtrlCHeld(), threading.Event()
+    entered = threading.Event()
+
+    def write() -> None:
+        with held:
+            entered.set()
+            over.wait()
+
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write)
+        entered.wait()
+        try:
+            assert held.wait(lambda: 7) == 7
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        finally:
+            over.set()
+        writing.result()
 
 
 class _Interrupted(io.FileIO):
