@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import AsyncIterator
 from typing import Any, Self
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from ..errors import InvalidParameter, QueryCanceled
 from .framing import encapsulated
+from .message_file import MessageFile
 from .protocol.headers import RAW
 
 __all__ = ["RAW", "Upload"]
@@ -18,7 +18,7 @@ __all__ = ["RAW", "Upload"]
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
-class Upload(io.RawIOBase):
+class Upload(MessageFile):
     """A stream of ``FlightData``; its first message, which says what it is for, has come.
 
     ``reader`` gives the batches to a thread other than the event loop's. Each message is asked for when it is needed, so a
@@ -68,19 +68,6 @@ class Upload(io.RawIOBase):
 
     # --- as a file of the thread's ---
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes of the IPC stream, as many as asked for unless it ends before."""
-        found: list[memoryview] = []
-        missing = size
-        while missing:
-            if not self._held and not self._fill():
-                break
-            taken = self._held[:missing] if size >= 0 else self._held
-            self._held = self._held[len(taken) :]
-            found.append(taken)
-            missing -= len(taken)
-        return found[0].tobytes() if len(found) == 1 else b"".join(found)
-
     def _fill(self) -> bool:
         if self._over:
             return False
@@ -105,7 +92,3 @@ class Upload(io.RawIOBase):
                 self._held = memoryview(encapsulated(message.data_header, message.data_body))
                 return True
         return False
-
-    def readable(self) -> bool:
-        """Always."""
-        return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import io
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pyarrow as pa
 
 from ..errors import Error, InterfaceError
 from ..flight.framing import encapsulated, unframed
+from ..flight.message_file import MessageFile
 from .stream_call import StreamCall
 
 __all__ = ["Stream"]
@@ -165,27 +165,13 @@ def _unreadable(error: Exception) -> Error:
     return failure
 
 
-class _Messages(io.RawIOBase):
+class _Messages(MessageFile):
     """The messages of a call as the file of an IPC stream."""
 
     def __init__(self, call: Any) -> None:
         super().__init__()
         self._call = call
-        self._held = memoryview(b"")
         self.failure: Exception | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, as many as asked for unless the stream ends before."""
-        found: list[memoryview] = []
-        missing = size
-        while missing:
-            if not self._held and not self._fill():
-                break
-            taken = self._held[:missing] if size >= 0 else self._held
-            self._held = self._held[len(taken) :]
-            found.append(taken)
-            missing -= len(taken)
-        return found[0].tobytes() if len(found) == 1 else b"".join(found)
 
     def _fill(self) -> bool:
         try:
@@ -197,8 +183,4 @@ class _Messages(io.RawIOBase):
             return False
         header, body = unframed(message)
         self._held = memoryview(encapsulated(header, body))
-        return True
-
-    def readable(self) -> bool:
-        """Always."""
         return True
