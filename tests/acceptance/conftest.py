@@ -27,3 +27,12 @@ def other(conn: Connection) -> Iterator[Connection]:
     """Another session on the same store."""
     with another(conn) as connection:
         yield connection
+
+
+@pytest.fixture
+def t(conn: Connection) -> Connection:
+    """A session with a table ``t`` of two rows and a topic ``e`` without any."""
+    conn.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+    conn.execute("INSERT INTO t VALUES (1, 10), (2, 20)")
+    conn.execute("CREATE TOPIC e (a INT)")
+    return conn

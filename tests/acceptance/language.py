@@ -13,7 +13,7 @@ import pytest
 from jammi_sql import errors
 from jammi_sql.dbapi import Connection
 
-__all__ = ["LIMIT", "background", "fails", "rows", "unbounded", "until", "value", "values"]
+__all__ = ["LIMIT", "background", "batches", "fails", "rows", "unbounded", "until", "value", "values"]
 
 LIMIT = 50.0
 """Seconds after which something that should have happened counts as a hang."""
@@ -33,6 +33,12 @@ def value(conn: Connection, statement: str, parameters: object = None) -> Any:
     """The only value of a statement."""
     ((only,),) = rows(conn, statement, parameters)
     return only
+
+
+def batches(conn: Connection, topic: str, count: int) -> None:
+    """Publish ``count`` batches of one row: 0, 1, ..."""
+    for index in range(count):
+        conn.execute(f"INSERT INTO {topic} VALUES ({index})")
 
 
 @contextmanager
