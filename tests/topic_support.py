@@ -8,10 +8,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from jammi_sql import Engine
 from jammi_sql.tenancy import TenantId
-from jammi_sql.topics import DeliveredBatch, Subscription, TopicDefinition
+from jammi_sql.topics import DeliveredBatch, Offset, Predicate, Subscription, TopicDefinition
 
-__all__ = ["SCHEMA", "TENANT_A", "TENANT_B", "batch_of", "definition", "ids", "numbers", "offsets", "receive", "until"]
+__all__ = [
+    "SCHEMA",
+    "TENANT_A",
+    "TENANT_B",
+    "batch_of",
+    "definition",
+    "ids",
+    "log",
+    "numbers",
+    "offsets",
+    "receive",
+    "until",
+]
 
 LIMIT = 50.0  # seconds after which something that must happen counts as never, on a machine that is busy with much else
 
@@ -74,3 +87,10 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"did not happen: {what}"
         pause.wait(0.002)
+
+
+def log(engine: Engine, topic: TopicDefinition) -> list[int]:
+    """The numbers in the log, whose offsets are contiguous."""
+    replayed = engine.subscriber.replay_only(topic, Predicate.match_all(), Offset(0))
+    assert offsets(replayed) == list(range(len(replayed)))
+    return ids(replayed)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from jammi_sql import Engine
 from jammi_sql.errors import DataCorrupted, DiskFull, Error, ReadOnlyStore, StoreVersionError
 from jammi_sql.topics import Predicate, TopicDefinition
+from tests.privileges import unprivileged
 from tests.topic_support import TENANT_A, batch_of, definition, ids, offsets, receive
 
 HURT, SOUND = "events.hurt", "events.sound"
@@ -244,19 +243,6 @@ def test_a_full_disk_fails_the_publish_and_the_store_goes_on_when_there_is_room(
         assert engine.publisher.publish_scoped(find(engine, SOUND), None, batch_of(range(100_000))).value == 11
         replayed = engine.subscriber.replay_only(find(engine, SOUND), Predicate.match_all(), 0)
         assert [one.batch.num_rows for one in replayed] == [1] * 11 + [100_000]
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Permissions do not bind root, so be nobody for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import adbc_driver_manager
@@ -20,6 +19,7 @@ import pytest
 from jammi_sql.errors import Error, ReadOnlyStore, StoreIOError, StoreVersionError
 from jammi_sql.ports import NamedQuery
 from jammi_sql.stores import SqliteStore
+from tests.privileges import unprivileged
 
 TENANTS = NamedQuery("tenants", "SELECT tenant FROM namespace ORDER BY tenant", pa.schema([("tenant", pa.utf8())]))
 INSERT = NamedQuery("insert", "INSERT INTO namespace (tenant, name) VALUES (?1, 'n')", None)
@@ -155,19 +155,6 @@ def open_folder() -> Iterator[Path]:
     for file in folder.rglob("*"):
         file.chmod(0o755)
     shutil.rmtree(folder)
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Permissions do not bind root, so be nobody for a while."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def protect(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from jammi_sql.topics.segments.compactor import SegmentSize
 from tests.segment_support import (
     TOPIC,
     VIEWERS,
-    Clock,
     compact,
     everything,
     files,
@@ -25,17 +23,6 @@ from tests.segment_support import (
     topic_of,
 )
 from tests.topic_support import TENANT_A
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
-    with open_engine(tmp_path / "store", clock=clock) as opened:
-        yield opened
 
 
 def test_the_first_location_stays(tmp_path: Path) -> None:

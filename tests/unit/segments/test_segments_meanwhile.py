@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,6 @@ from jammi_sql.errors import TopicNotFound
 from jammi_sql.topics.segments.segment import Segment
 from tests.segment_support import TOPIC, Clock, compact, files, kept, open_engine, publish, replayed, segments, topic_of
 from tests.topic_support import TENANT_A, TENANT_B, batch_of, offsets, receive
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
-    with open_engine(tmp_path / "store", clock=clock) as opened:
-        yield opened
-
 
 # --- what happens meanwhile ---
 

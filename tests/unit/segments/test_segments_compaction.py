@@ -6,7 +6,6 @@ import os
 import random
 import re
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from jammi_sql.tenancy import TenantId
 from tests.segment_support import (
     TOPIC,
     VIEWERS,
-    Clock,
     compact,
     everything,
     fill,
@@ -29,17 +27,6 @@ from tests.segment_support import (
     segments,
 )
 from tests.topic_support import TENANT_A, TENANT_B
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
-    with open_engine(tmp_path / "store", clock=clock) as opened:
-        yield opened
 
 
 def test_everything_moves_and_nothing_changes(engine: Engine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,16 +14,8 @@ from jammi_sql.topics import DeliveredBatch, Offset, Predicate
 from jammi_sql.topics.tail import Tail
 from jammi_sql.topics.wake import closed_gate
 from jammi_sql.topics.watch import HeadWatch
-from tests.topic_support import LIMIT, SCHEMA, batch_of, definition, ids, offsets, receive
-
-TOPIC = definition("events.changes")
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine.open(broker=InMemoryBroker()) as engine:
-        engine.topic_repo.register_topic(TOPIC)
-        yield engine
+from tests.subscription_support import TOPIC
+from tests.topic_support import LIMIT, SCHEMA, batch_of, ids, offsets, receive
 
 
 @pytest.mark.parametrize("matching", [False, True])
