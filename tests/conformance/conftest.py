@@ -12,9 +12,11 @@ import pytest
 
 from jammi_sql import Engine
 from jammi_sql.brokers import Broker, InMemoryBroker, JetStreamBroker, PollingBroker
+from jammi_sql.ports import Store
 from jammi_sql.topics import TopicDefinition
 from tests.servers import stores
 from tests.servers.nats import NatsServer
+from tests.store_support import Opener
 
 BrokerFactory = Callable[[], InMemoryBroker]
 
@@ -100,3 +102,31 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Harness]
         finally:
             for engine in harness.opened:
                 engine.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
+    """Opens the same store as often as it is called; all are closed at the end."""
+    opened: list[Store] = []
+
+    target = stores.target(request, request.param, tmp_path)
+
+    def open_store(**options: object) -> Store:
+        store = stores.opened(target, **options)
+        opened.append(store)
+        return store
+
+    yield open_store
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(opener: Opener) -> Store:
+    """An open store with an empty table ``item``."""
+    made = opener()
+    with made.begin() as transaction:
+        transaction.script(
+            "CREATE TABLE item (id BIGINT PRIMARY KEY, name TEXT NOT NULL, rank BIGINT, CHECK (id < 1000))"
+        )
+    return made

@@ -10,7 +10,7 @@ import pytest
 from jammi_sql.sources import Source
 from jammi_sql.sources.opening import open_source
 from tests.servers.postgres import PostgresServer
-from tests.sources.support import define
+from tests.sources.support import Connection, define
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def database(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def there(database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def there(database: str) -> Iterator[Connection]:
     """A connection to it by another library, for what the tests prepare and compare with."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psycopg
 import pyarrow as pa
 
 from jammi_sql.sources import RemoteColumn, RemoteRelation, Source, SourceDefinition
 from jammi_sql.sources.opening import kind_of
 
-__all__ = ["column_of", "define", "never", "rows_of", "select", "values_of"]
+__all__ = ["Connection", "column_of", "define", "make_wide", "never", "rows_of", "select", "values_of"]
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def make_wide(there: Connection) -> None:
+    """A PostgreSQL table of 40,000 rows of 400 bytes, ``wide``."""
+    there.execute("CREATE TABLE wide (i int PRIMARY KEY, pad text NOT NULL)")
+    there.execute("INSERT INTO wide SELECT i, repeat(chr(97 + i % 26), 400) FROM generate_series(1, 40000) AS i")
+    there.execute("ANALYZE wide")
 
 
 def never() -> None:

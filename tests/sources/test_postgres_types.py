@@ -7,7 +7,6 @@ import struct
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -15,9 +14,7 @@ from jammi_sql.errors import DataError, NumericValueOutOfRange
 from jammi_sql.sources import Source
 from jammi_sql.sources.opening import open_source
 from jammi_sql.sources.postgres.types import Declared, remote_column
-from tests.sources.support import column_of, define, rows_of, values_of
-
-Connection = psycopg.Connection[tuple[object, ...]]
+from tests.sources.support import Connection, column_of, define, rows_of, values_of
 
 # name, PostgreSQL's type, literals, Arrow's type, values
 EXACT = [

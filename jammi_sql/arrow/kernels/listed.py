@@ -1,6 +1,6 @@
 """The list of expressions that pyarrow's kernels compute with DataFusion's meaning, and what compiles them.
 
-What is not on the list is left to DataFusion. ``tests/properties/test_kernel_meaning.py`` runs every entry both ways.
+What is not on the list is left to DataFusion. ``tests/properties/test_kernel_entries.py`` runs every entry both ways.
 """
 
 from __future__ import annotations
