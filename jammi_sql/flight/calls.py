@@ -38,12 +38,20 @@ class Call:
     rows: int = 0
     trailers: tuple[tuple[str, str | bytes], ...] = ()
     """Trailing metadata beside that of an error."""
+    answered: bool = False
+    """Whether its initial metadata was sent."""
     began: float = field(default_factory=time.perf_counter)
 
     @property
     def identity(self) -> Identity:
         """Who calls."""
         return self.client.identity
+
+    async def answer(self) -> None:
+        """Send its initial metadata, unless they were; an error of gRPC's where the client is gone."""
+        if not self.answered:
+            self.answered = True
+            await self.context.send_initial_metadata(())
 
 
 class Door:
@@ -104,10 +112,11 @@ class Door:
             return Call(self._clients.attended(named[-1], identity), context)
         cookie = _cookie(headers.get("cookie", ()))
         client = self._clients.find(cookie, context.peer(), identity, next(iter(headers.get("user-agent", ())), None))
-        if not client.greeted or (cookie is not None and cookie != client.key):
+        greets = not client.greeted or (cookie is not None and cookie != client.key)
+        if greets:
             client.greeted = True
             await context.send_initial_metadata((("set-cookie", f"{COOKIE}={client.key}; Path=/; HttpOnly"),))
-        return Call(client, context)
+        return Call(client, context, answered=greets)
 
     def identify(self, authorization: Any, context: Any) -> Identity:
         """Who calls; ``OperationalError`` (28000) for nobody that is known."""

@@ -282,7 +282,7 @@ class Service:
     # --- changes ---
 
     async def _put(self, call: Call, messages: Any) -> None:
-        upload = await Upload.begin(messages)
+        upload = await Upload.begin(messages, call.answer)
         asked = upload.first.flight_descriptor.cmd
         if asked.startswith(PUT):
             reply = await self.sessions.answer(call, _request(asked[len(PUT) :]), upload)

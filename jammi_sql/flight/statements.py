@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from ..arrow.batches import reading
 from ..dbapi.parameters import bind, bind_many
 from ..engine.session import Session
 from ..errors import FeatureNotSupported, InvalidParameter, NoActiveTransaction
@@ -109,6 +110,7 @@ class Statements:
     async def prepared_update(self, call: Call, prepared: Prepared, upload: Upload) -> int:
         """Run a prepared statement for its row count, with the parameters that come along, else those bound last."""
         call.text = prepared.text
+        await upload.gather()
         seat = self._prepared_seat(call, prepared)
         session = seat.session
 
@@ -118,13 +120,17 @@ class Statements:
                 if has_unions(given.schema):
                     given = without_unions(_table(given, self._bound_bytes)).to_reader()
                 if given.schema.names:
-                    return session.execute_many(prepared.text, bind_many(prepared.keys, given))
+                    rows = _one_row(given) if upload.is_whole else given
+                    if isinstance(rows, pa.Table):
+                        return _count(_run(session, prepared, rows))
+                    return session.execute_many(prepared.text, bind_many(prepared.keys, rows))
             return _count(_run(session, prepared, prepared.rows))
 
         return await self._reading(upload, self._work.run(seat, run))
 
     async def bind(self, call: Call, prepared: Prepared, upload: Upload) -> None:
         """Keep parameters for the executions to come."""
+        await upload.gather()
         seat = self._prepared_seat(call, prepared)
 
         def read() -> pa.Table | None:
@@ -133,7 +139,7 @@ class Statements:
             table = _table(upload.reader(), self._bound_bytes)
             return without_unions(table) if has_unions(table.schema) else table
 
-        rows = await self._reading(upload, self._work.run(Seat(seat.session), read))
+        rows = read() if upload.is_small else await self._reading(upload, self._work.run(Seat(seat.session), read))
         prepared.rows = rows if rows is not None and rows.num_columns else None
 
     async def ingest(self, call: Call, command: Any, upload: Upload) -> int:
@@ -263,17 +269,25 @@ def _run(session: Session, prepared: Prepared, rows: pa.Table | None) -> Result:
     return BatchResult.of(pa.concat_tables(tables))
 
 
+def _one_row(reader: pa.RecordBatchReader) -> pa.Table | pa.RecordBatchReader:
+    """The only row, for which a statement runs as any other; a reader of all rows where there are more, or none."""
+    with reading():
+        rows = reader.read_all()
+    return rows if rows.num_rows == 1 else rows.to_reader()
+
+
 def _table(reader: pa.RecordBatchReader, most: int) -> pa.Table:
     batches, size = [], 0
-    for batch in reader:
-        size += batch.nbytes
-        if size > most:
-            raise InvalidParameter(
-                f"more than {most:,} bytes of parameters",
-                sqlstate="54000",
-                hint="ingest the rows, or bind them in parts",
-            )
-        batches.append(batch)
+    with reading():
+        for batch in reader:
+            size += batch.nbytes
+            if size > most:
+                raise InvalidParameter(
+                    f"more than {most:,} bytes of parameters",
+                    sqlstate="54000",
+                    hint="ingest the rows, or bind them in parts",
+                )
+            batches.append(batch)
     return pa.Table.from_batches(batches, schema=reader.schema)
 
 
