@@ -14,7 +14,7 @@ from .buffers import buffer_of, row_offsets, taken, union_parts, validity
 from .encoded import damaged
 from .order import float_bits
 
-__all__ = ["converted", "plain_type", "restored"]
+__all__ = ["converted", "laid_out", "plain_type", "restored"]
 
 
 def plain_type(data_type: Any) -> Any:
@@ -45,6 +45,17 @@ def plain_type(data_type: Any) -> Any:
         return pa.list_(plain[0], data_type.list_size)
     large = types.is_large_list(data_type) or types.is_large_list_view(data_type)
     return pa.large_list(plain[0]) if large else pa.list_(plain[0])
+
+
+def laid_out(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """``batch`` with the names and layouts of ``schema``, whose columns hold the same values. Raises as ``converted``."""
+    if batch.schema.equals(schema):
+        return batch
+    columns = [
+        column if column.type.equals(field.type) else converted(column, field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def converted(array: Any, wanted: Any) -> Any:

@@ -23,6 +23,7 @@ from ..plan.direct import (
     Addition,
     DirectChange,
     DirectSelect,
+    Placeholder,
     Value,
     array_of,
     arrays_of,
@@ -45,7 +46,7 @@ from ..topics.catalog import CatalogTopic, tenant_text
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["change_directly", "direct_rows", "is_direct", "select_directly"]
+__all__ = ["change_directly", "direct_outline", "direct_rows", "is_direct", "select_directly"]
 
 _BIGINT = StoredColumn(pa.field("number", pa.int64()), "", column_codec(pa.int64()), None)
 Parameters = Mapping[str, pa.Scalar]
@@ -152,27 +153,54 @@ def select_directly(session: Session, text: str, parameters: Parameters) -> Batc
         return _looked_up(session, select, parameters, snapshot)
 
 
-def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, reader: Reader) -> BatchResult | None:
+def direct_outline(session: Session, text: str) -> tuple[Mapping[str, pa.DataType], pa.Schema] | None:
+    """The types of the parameters by their keys, and the columns, of a query that ``select_directly`` takes whatever their
+    values; ``None`` for any other."""
+    select = direct_select(text) if session.settings.pushdown else None
+    if select is None or session.names.is_own(Name(select.table, 0)):
+        return None
+    table = _keyed(session, select, session.reader)
+    if table is None:
+        return None
+    asked = ((name, value.key) for name, value in select.key if isinstance(value, Placeholder))
+    return {key: table.column(name).field.type for name, key in asked}, _columns(table, select)
+
+
+def _keyed(session: Session, select: DirectSelect, reader: Reader) -> CatalogTable | None:
+    """The table whose columns are selected by a whole key; ``None`` where there is none, or it takes DataFusion."""
     table = session.names.find_relation(Name(select.table, 0), reader, tables_first=True)
     if not isinstance(table, CatalogTable):
         return None
-    names = table.schema.names
-    columns = names if select.columns is None else select.columns
     key = [name for name, _ in select.key]
-    if not set(names).issuperset((*columns, *key)) or not any(set(key).issuperset(unique) for unique in table.keys):
+    if not set(table.schema.names).issuperset((*(select.columns or ()), *key)):
+        return None
+    if not any(set(key).issuperset(unique) for unique in table.keys):
+        return None
+    columns = [table.column(name) for name in key]
+    return None if any(types.is_floating(one.field.type) or not one.codec.comparable for one in columns) else table
+
+
+def _columns(table: CatalogTable, select: DirectSelect) -> pa.Schema:
+    names = table.schema.names if select.columns is None else select.columns
+    return pa.schema([table.column(name).field for name in names])
+
+
+def _looked_up(session: Session, select: DirectSelect, parameters: Parameters, reader: Reader) -> BatchResult | None:
+    table = _keyed(session, select, reader)
+    if table is None:
         return None
     read = _reader(table.renderer, parameters)
     conditions = []
     for name, value in select.key:
         column = table.column(name)
-        stored = None if types.is_floating(column.field.type) or not column.codec.comparable else read(column, value)
+        stored = read(column, value)
         if stored is None or stored.null_count:
             return None
         conditions.append((column, stored[0].as_py()))
     session.scope.read(table)
     rows = session.engine.services.rows
-    batches = list(rows.scan(reader, table, session.tenant, columns, equal_to(conditions)))
-    schema = pa.schema([table.column(name).field for name in columns])
+    schema = _columns(table, select)
+    batches = list(rows.scan(reader, table, session.tenant, schema.names, equal_to(conditions)))
     return session.queries.result(IterableSource(schema, batches))
 
 

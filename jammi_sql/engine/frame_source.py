@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from datafusion import DataFrame
 
-from ..arrow.layouts import converted
+from ..arrow.layouts import laid_out
 from ..results import Progress
 from ..shutdown import at_shutdown, calling
 from .progress import measured
@@ -94,12 +94,8 @@ class FrameSource:
         except Exception as error:
             self._pending = None
             raise self._translate(error) from error
-        if batch is not None and not batch.schema.equals(self._schema):
-            columns = [
-                column if column.type.equals(field.type) else converted(column, field.type)
-                for column, field in zip(batch.columns, self._schema, strict=True)
-            ]
-            batch = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+        if batch is not None:
+            batch = laid_out(batch, self._schema)
         self._pending = None  # last: an interrupt before it loses nothing
         return batch
 

@@ -15,6 +15,7 @@ from ..errors import Error, QueryCanceled
 from ..plan.direct import Addition, Placeholder, direct_delete, direct_update, rows_of
 from ..plan.placeholders import placeholder_types
 from .describe import READS, probing, result_schema, table_schema
+from .direct import direct_outline
 from .insert import target_schema
 from .relations import inserted_relations
 from .staging import RowsRelation
@@ -47,9 +48,13 @@ def outline(session: Session, parsed: Parsed, known: Mapping[str, pa.DataType] |
     What a parameter is compared with, combined with, cast to, assigned or inserted to gives it its type. ``known`` are the
     types as they were found before: those of a change are not looked for again, which would cost some milliseconds.
     """
+    statement = parsed.statement
+    if isinstance(statement, statements.Query) and statement.keyword == "SELECT":
+        direct = direct_outline(session, statement.body.text)
+        if direct is not None and direct[0].keys() == set(parsed.parameters):
+            return Outline(*direct)
     if not parsed.parameters:
         return Outline({}, result_schema(session, parsed, {}))
-    statement = parsed.statement
     types: Types = {}
     columns: pa.Schema | None = None
     if isinstance(statement, statements.Query) and statement.keyword in READS:

@@ -12,9 +12,10 @@ from datafusion import DataFrame, LogicalPlan, SessionContext, SQLOptions
 from ..dialect import compose, filled
 from ..dialect.statements import Fragment
 from ..errors import StatementSyntaxError
-from ..results import BatchResult, BatchSource
+from ..results import BatchResult, BatchSource, IterableSource
 from .access import check_output
 from .binding import bindable
+from .constants import constant_rows, is_constant
 from .frame_source import FrameSource
 from .planning import Planning
 from .renaming import is_at_risk, with_own_names
@@ -146,9 +147,13 @@ class Queries:
         return bool(planning.remote)
 
     def schema_of(self, frame: DataFrame, planning: Planning, fragment: Fragment) -> pa.Schema:
-        """The columns of a planned query; an error where one has a name that Arrow does not take.
+        """The columns of a planned query; an error where one has a name that Arrow does not take."""
+        return self._optimized(frame, planning, fragment)[1]
 
-        Before optimisation a plan does not know its types yet: those of UNION and CASE are coerced on the way.
+    def _optimized(self, frame: DataFrame, planning: Planning, fragment: Fragment) -> tuple[DataFrame, pa.Schema]:
+        """A planned query after optimisation, and its columns.
+
+        Before it a plan does not know its types yet: those of UNION and CASE are coerced on the way.
         """
         try:
             known = frame
@@ -159,7 +164,7 @@ class Queries:
             schema: pa.Schema = known.schema()
         except Exception as error:
             raise planning.translator(fragment)(error) from error
-        return planning.shown(frame, schema)
+        return known, planning.shown(frame, schema)
 
     # --- rows ---
 
@@ -185,7 +190,14 @@ class Queries:
         instead: DataFrame | None = None,
     ) -> BatchResult:
         """The rows of a planned query, for a statement that reads them itself; ``instead`` as for ``stream``."""
-        schema = self.schema_of(frame, planning, fragment)
+        known, schema = self._optimized(frame, planning, fragment)
+        if instead is None and is_constant(known.logical_plan()):
+            try:
+                rows = constant_rows(known, schema)
+            except Exception as error:
+                raise planning.translator(fragment)(error) from error
+            self._session.worlds.constants.keep(fragment.text, frame.logical_plan(), rows)
+            return self.result(IterableSource(schema, rows))
         planning.retain()
         try:
             source = FrameSource(instead or frame, schema, planning.translator(fragment), planning.release)
