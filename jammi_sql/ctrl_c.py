@@ -43,8 +43,9 @@ class CtrlCHeld:
             self._hold()
 
     def _hold(self) -> None:
-        usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if usual and threading.current_thread() is threading.main_thread():  # others can set no handler, and need none
+        if threading.current_thread() is not threading.main_thread():  # which can set no handler, and needs none
+            return
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._held = True
             signal.signal(signal.SIGINT, self._note)
 

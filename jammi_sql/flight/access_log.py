@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..dialect.fingerprint import fingerprint
 from ..logs import gathered
@@ -25,8 +24,7 @@ _SHORT: Final = 2_000  # characters of a statement whose fingerprint is remember
 _remembered = lru_cache(_KNOWN)(fingerprint)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     at: float
     method: str
     status: str

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
@@ -40,7 +40,6 @@ class Call:
     """Trailing metadata beside that of an error."""
     answered: bool = False
     """Whether its initial metadata was sent."""
-    began: float = field(default_factory=time.perf_counter)
 
     @property
     def identity(self) -> Identity:

@@ -15,6 +15,7 @@ from ..engine.origin import Origin
 from ..engine.session import Session
 from ..errors import ConnectionLost, FailedTransaction, InvalidParameter, NoActiveTransaction, UndefinedObject
 from ..results import Result
+from .framing import Framing
 from .identity import Identity
 from .known_types import KnownTypes
 from .options import Limits
@@ -126,6 +127,10 @@ class Waiting:
     handle: bytes = field(default_factory=_handle)
     made: float = field(default_factory=time.monotonic)
     fetched: bool = False
+    framing: Framing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.framing = Framing(self.schema)
 
     def close(self) -> None:
         """Let go of it."""

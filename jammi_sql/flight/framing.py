@@ -74,12 +74,18 @@ class Framing:
     """The messages of one stream."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
+        self._schema = schema.serialize()
         self._dictionaries = _DictionaryStream(schema) if _has_dictionaries(schema) else None
+
+    @property
+    def ipc_schema(self) -> bytes:
+        """As the function of that name."""
+        data: bytes = self._schema.to_pybytes()
+        return data
 
     def head(self) -> bytes:
         """The first message, with the schema."""
-        return b"".join(_parts(self._schema.serialize()))
+        return b"".join(_parts(self._schema))
 
     def messages(self, batch: pa.RecordBatch) -> Iterator[bytes]:
         """The messages of a batch, in order."""

@@ -256,7 +256,7 @@ class Service:
             self.clients.forget(waiting)
 
     async def _stream(self, call: Call, waiting: Waiting) -> None:
-        framing, result, context = Framing(waiting.schema), waiting.result, call.context
+        framing, result, context = waiting.framing, waiting.result, call.context
         await context.write(framing.head())
         try:
             batches, waiting.batches = waiting.batches, []
@@ -427,7 +427,7 @@ async def _send(call: Call, schema: pa.Schema, table: pa.Table) -> None:
 def _info(descriptor: Any, waiting: Waiting) -> Any:
     ticket = flight.Ticket(ticket=wrap(sql.TicketStatementQuery(statement_handle=waiting.handle)))
     return flight.FlightInfo(
-        schema=ipc_schema(waiting.schema),
+        schema=waiting.framing.ipc_schema,
         flight_descriptor=descriptor,
         endpoint=[flight.FlightEndpoint(ticket=ticket)],
         total_records=waiting.result.rowcount,
