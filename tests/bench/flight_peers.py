@@ -58,7 +58,7 @@ def jammi_server(folder: Path) -> Iterator[Peer]:
 
 @contextlib.contextmanager
 def bare_grpc() -> Iterator[Peer]:
-    """A server of ``grpc.aio`` that gives back what comes, with the calls that a driver makes for a statement."""
+    """A server of ``grpc.aio`` that answers ``SELECT 1`` whatever is asked."""
     process = subprocess.Popen([sys.executable, str(Path(__file__).with_name("bare_grpc.py"))], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None

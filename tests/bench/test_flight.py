@@ -32,6 +32,11 @@ LARGE = f"SELECT value AS a, value * 2 AS b, value * 0.5 AS c FROM generate_seri
 CLIENTS = 1000
 PER_CLIENT = 3
 STREAMS = 2000
+SHORT: dict[str, tuple[Any, ...] | None] = {
+    "SELECT 1": None,
+    "SELECT v FROM short WHERE k = ?": (7,),
+    "INSERT INTO events VALUES (?, ?)": (1, "x"),
+}
 SERVICE = "/arrow.flight.protocol.FlightService/"
 NAMES = ("jammi-sql", "roapi", "jammi-server")
 
@@ -85,41 +90,62 @@ def test_select_1_through_adbc(uris: dict[str, str], report: Report) -> None:
     assert medians
 
 
-def test_processor_time_of_select_1(peers: dict[str, Peer], report: Report) -> None:
+def test_processor_time_of_short_statements(peers: dict[str, Peer], report: Report) -> None:
     with contextlib.ExitStack() as stack:
-        bare = stack.enter_context(bare_grpc())
-        channel = stack.enter_context(grpc.insecure_channel(bare.uri.removeprefix("grpc://")))
-        run: dict[str, Callable[[], object]] = {"grpc.aio alone": _four_calls(channel)}
-        for name, peer in peers.items():
-            client = stack.enter_context(flightsql.connect(peer.uri, autocommit=True))
-            run[name] = _select_1(stack.enter_context(client.cursor()))
-        pids = {"grpc.aio alone": bare.pid} | {name: peer.pid for name, peer in peers.items()}
-        used: dict[str, list[float]] = {name: [] for name in run}
-        for _ in range(ROUNDS + 1):  # the first one warms up
-            for name, once in run.items():
-                begun = _processor_seconds(pids[name])
-                for _ in range(STATEMENTS):
-                    once()
-                used[name].append((_processor_seconds(pids[name]) - begun) / STATEMENTS)
-    medians = {name: percentile(values[1:], 0.5) for name, values in used.items()}
-    for name, median in medians.items():
-        value = f"{median * 1000:.2f} ms; jammi-sql / it {medians['jammi-sql'] / median:.2f}"
-        report.add(AREA, f"processor time of SELECT 1, {name}, {_load()}", value)
-    assert medians
+        servers = {"grpc.aio alone": stack.enter_context(bare_grpc()), **peers}
+        for text, values in SHORT.items():
+            fitting = servers if text == "SELECT 1" else {"jammi-sql": servers["jammi-sql"]}
+            used: dict[str, list[float]] = {}
+            run: dict[str, tuple[int, Callable[[], object]]] = {}
+            for name, server in fitting.items():
+                client = stack.enter_context(flightsql.connect(server.uri, autocommit=True))
+                if text != "SELECT 1":
+                    _with_relations(client)
+                again = stack.enter_context(client.cursor())
+                run[f"{name}, by a cursor that has run it"] = server.pid, _repeated(again, text, values)
+                run[f"{name}, by a new cursor"] = server.pid, _anew(client, text, values)
+            for turn in range(ROUNDS + 1):  # the first one warms up
+                for name, (pid, once) in run.items():
+                    begun = _processor_seconds(pid)
+                    for _ in range(STATEMENTS):
+                        once()
+                    if turn:
+                        used.setdefault(name, []).append((_processor_seconds(pid) - begun) / STATEMENTS)
+            for name, values_of in used.items():
+                median = percentile(values_of, 0.5)
+                report.add(AREA, f"processor time of {text}, {name}, {_load()}", f"{median * 1000:.2f} ms")
+            assert used
 
 
-def _four_calls(channel: grpc.Channel) -> Callable[[], object]:
-    prepare, fetch, close = (channel.unary_stream(f"/bare/{name}") for name in ("Prepare", "Fetch", "Close"))
-    run, message = channel.unary_unary("/bare/Run"), bytes(200)
-    return lambda: (list(prepare(message)), run(message), list(fetch(message)), list(close(message)))
+def _with_relations(client: Any) -> None:
+    with client.cursor() as cursor:
+        for text in (
+            "CREATE TABLE IF NOT EXISTS short (k BIGINT PRIMARY KEY, v VARCHAR)",
+            "CREATE TOPIC IF NOT EXISTS events (k BIGINT, v VARCHAR)",
+            "DELETE FROM short",
+            "INSERT INTO short SELECT value, 'x' FROM generate_series(1, 100)",
+        ):
+            cursor.execute(text)
 
 
-def _select_1(cursor: Any) -> Callable[[], object]:
-    def run() -> None:
-        cursor.execute("SELECT 1")
-        assert cursor.fetchall() == [(1,)]
+def _repeated(cursor: Any, text: str, values: tuple[Any, ...] | None) -> Callable[[], object]:
+    """Run it again: the driver prepares a text that a cursor ran last once only."""
+    return lambda: _all_of(cursor, text, values)
+
+
+def _anew(client: Any, text: str, values: tuple[Any, ...] | None) -> Callable[[], object]:
+    """Prepare it, run it, and forget it."""
+
+    def run() -> object:
+        with client.cursor() as cursor:
+            return _all_of(cursor, text, values)
 
     return run
+
+
+def _all_of(cursor: Any, text: str, values: tuple[Any, ...] | None) -> object:
+    cursor.execute(text, values)
+    return cursor.fetchall() if cursor.description else None
 
 
 def _processor_seconds(pid: int) -> float:
