@@ -1,38 +1,16 @@
-"""Queries whose values are known once they are planned, such as ``SELECT 1``, which pools of connections send all the time."""
+"""Queries whose values are known once they are planned, such as ``SELECT 1`` or ``SELECT now()``."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 from datafusion import DataFrame, LogicalPlan
 
 from ..arrow.layouts import laid_out
 from ..shutdown import calling
-from ..topics.remembered import Remembered
-from .known import REMEMBERED_TEXT
 
-__all__ = ["Constants", "constant_rows", "is_constant"]
-
-_REMEMBERED: Final = 64
-_LARGEST: Final = 4096  # bytes
-
-
-class Constants:
-    """The rows of queries that are literals alone as they are written, by their text: nothing but DataFusion's options decides
-    what they mean. ``now()`` is none of them, nor what was computed of literals."""
-
-    def __init__(self) -> None:
-        self._rows: Remembered[str, pa.RecordBatch] = Remembered(_REMEMBERED)
-
-    def row(self, text: str) -> pa.RecordBatch | None:
-        """The row of a query without parameters, where it is known."""
-        return self._rows.get(text)
-
-    def keep(self, text: str, plan: LogicalPlan, rows: list[pa.RecordBatch]) -> None:
-        """A query was planned as ``plan``, before optimisation, and gave ``rows``. Of one with parameters nobody may ask."""
-        if len(text) <= REMEMBERED_TEXT and len(rows) == 1 and rows[0].nbytes <= _LARGEST and is_constant(plan):
-            self._rows[text] = rows[0]
+__all__ = ["constant_rows", "is_constant"]
 
 
 def is_constant(plan: LogicalPlan) -> bool:

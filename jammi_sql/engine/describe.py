@@ -61,8 +61,7 @@ def result_schema(session: Session, parsed: Parsed, parameters: Mapping[str, pa.
     if isinstance(statement, statements.Explain):
         return pa.schema([("plan_type", pa.string()), ("plan", pa.string())])
     if isinstance(statement, statements.Query) and statement.keyword in READS:
-        row = None if values else session.worlds.constants.row(statement.body.text)
-        return _query_schema(session, statement, values) if row is None else row.schema
+        return _query_schema(session, statement, values)
     if isinstance(statement, _CHANGES) and statement.returning is not None:
         return _returned_schema(session, statement, statement.returning, values)
     if isinstance(statement, _SHOWS):

@@ -196,7 +196,6 @@ class Queries:
                 rows = constant_rows(known, schema)
             except Exception as error:
                 raise planning.translator(fragment)(error) from error
-            self._session.worlds.constants.keep(fragment.text, frame.logical_plan(), rows)
             return self.result(IterableSource(schema, rows))
         planning.retain()
         try:

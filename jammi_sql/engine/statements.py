@@ -19,7 +19,7 @@ from ..errors import (
     PermissionDenied,
 )
 from ..errors_datafusion import is_pushdown_failure
-from ..results import BatchResult, CommandResult, IterableSource, Result
+from ..results import BatchResult, CommandResult, Result
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
 from . import schema_statements as schemas
@@ -72,9 +72,6 @@ def run_query(session: Session, query: statements.Query, parameters: Parameters)
     if query.subscribes and query.keyword in _STREAMED:
         return run_subscribing(session, query, parameters)
     if query.keyword == "SELECT":
-        row = None if parameters else session.worlds.constants.row(query.body.text)
-        if row is not None:
-            return session.queries.result(IterableSource(row.schema, (row,)))
         looked_up = select_directly(session, query.body.text, parameters)
         if looked_up is not None:
             return looked_up

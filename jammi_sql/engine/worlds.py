@@ -9,7 +9,6 @@ from datafusion import SessionContext
 
 from ..tenancy import TenantId
 from ..topics.definition import DEFAULT_NAMESPACE
-from .constants import Constants
 from .settings import NONE
 from .world import FLATTENING, World
 
@@ -32,7 +31,6 @@ class Worlds:
         self._session = session
         self._worlds: dict[TenantId | None, World] = {}
         self._assignments: list[str] = []
-        self.constants = Constants()
 
     @property
     def current(self) -> World:
@@ -77,7 +75,6 @@ class Worlds:
             if context is not current:
                 context.sql(text)
         self._assignments.append(text)
-        self.constants = Constants()
 
     def set_as(self, other: Worlds) -> None:
         """Begin with the DataFusion options that were set in ``other``."""

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from ..arrow.batches import reading
 from ..dbapi.parameters import bind, bind_many
-from ..engine.outline import Outline
 from ..engine.session import Session
 from ..errors import FeatureNotSupported, InvalidParameter, NoActiveTransaction
 from ..results import BatchResult, CommandResult, Result
@@ -194,12 +193,8 @@ class Statements:
         assert seat is not None
         session = seat.session
 
-        row = session.worlds.constants.row(text)
-        if row is not None:
-            found = Outline({}, row.schema)
-        else:
-            known = call.client.types.of(text)
-            found = await self._work.run(seat, lambda: session.outline(text, known))
+        known = call.client.types.of(text)
+        found = await self._work.run(seat, lambda: session.outline(text, known))
         call.client.types.keep(text, found.parameters)
         is_update = found.is_complete and found.columns is None
         types = pa.schema(list(found.parameters.items()))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from datafusion import SessionContext
 
 from jammi_sql import connect
-from tests.dbapi.test_constants import plans
 
 LOOK_UPS = [
     "SELECT v FROM t WHERE k = ?",
@@ -38,6 +38,19 @@ def connection() -> Iterator[Any]:
         made.execute("CREATE TOPIC e (k BIGINT, v BIGINT)")
         made.execute("CREATE VIEW shown AS SELECT k, v FROM t")
         yield made
+
+
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The texts that DataFusion plans from now on."""
+    seen: list[str] = []
+    plan = SessionContext.sql
+
+    def told(context: SessionContext, query: str, *arguments: Any, **options: Any) -> Any:
+        seen.append(query)
+        return plan(context, query, *arguments, **options)
+
+    monkeypatch.setattr(SessionContext, "sql", told)
+    return seen
 
 
 def outlined(connection: Any, text: str) -> tuple[Any, Any]:
