@@ -269,6 +269,7 @@ def test_at_any_moment_it_ends_the_statement_and_nothing_else(tmp_path: Path) ->
         "        signal.setitimer(signal.ITIMER_REAL, 0)\n"
         "        came += 1\n"
         "    assert conn.execute('SELECT count(*) FROM e').fetchall() == [(0,)]\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
         "conn.close()\n"
         "print(came)\n"
     )
