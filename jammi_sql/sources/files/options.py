@@ -19,7 +19,7 @@ TEXT_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "delimiter": "the character between two values of a CSV file; default: a comma, in `.tsv` a tab",
         "quote": 'the character around a value of a CSV file that has other signs; default: `"`',
         "escape": "the character before a quote within a quoted value; default: the quote is doubled",
-        "null": "the text of a CSV file that means NULL; default: nothing between two delimiters",
+        "null": "the text of a CSV file that means NULL; default: nothing between two delimiters, or an empty text in quotes",
         "compression": "`gzip`, `bzip2`, `xz`, `zstd` or `none`, of CSV and JSON; default: by the file's ending",
         "newlines_in_values": "whether a quoted value of a CSV file may hold line ends; false lets one large file be read "
         "in parallel; default: true",
