@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import Error
@@ -86,6 +88,26 @@ def _ready(address: str) -> None:
     print(f"ready: {address}", flush=True)
 
 
+def _port(text: str) -> int:
+    return int(_number(text, int, lambda number: 0 <= number <= 65_535, "a number from 0 to 65535"))
+
+
+def _count(text: str) -> int:
+    return int(_number(text, int, lambda number: number >= 1, "a whole number above 0"))
+
+
+def _amount(text: str) -> float:
+    return _number(text, float, lambda number: 0 < number < math.inf, "a number above 0")  # which NaN is not
+
+
+def _number(text: str, kind: type[int | float], fits: Callable[[float], bool], wanted: str) -> float:
+    with contextlib.suppress(ValueError):
+        number = kind(text)
+        if fits(number):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="jammi-sql serve",
@@ -98,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--broker", metavar="URL", help="a broker beside the store: nats://...")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8815, help="0 for a free one (default: 8815)")
+    parser.add_argument("--port", type=_port, default=8815, help="0 for a free one (default: 8815)")
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="lines of: token tenant-uuid, token - or token admin"
     )
@@ -112,24 +134,30 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GLOB",
         help="files that clients may reach; may be repeated",
     )
-    parser.add_argument("--metrics-port", type=int, metavar="N", help="for /healthz, /readyz and /metrics")
+    parser.add_argument("--metrics-port", type=_port, metavar="N", help="for /healthz, /readyz and /metrics")
     parser.add_argument(
         "--log-format", choices=["text", "json"], default="text", help="of standard error (default: text)"
     )
     parser.add_argument(
-        "--threads", type=int, default=32, metavar="N", help="statements at the same time (default: 32)"
+        "--threads", type=_count, default=32, metavar="N", help="statements at the same time (default: 32)"
     )
     parser.add_argument(
-        "--max-message", type=int, default=64 << 20, metavar="BYTES", help="the largest message taken (default: 64 MiB)"
+        "--max-message",
+        type=_count,
+        default=64 << 20,
+        metavar="BYTES",
+        help="the largest message taken (default: 64 MiB)",
     )
-    parser.add_argument("--statement-timeout", type=float, metavar="SECONDS", help="the most that a statement may take")
     parser.add_argument(
-        "--memory-limit", type=int, metavar="BYTES", help="for sorts, joins and aggregates of a session"
+        "--statement-timeout", type=_amount, metavar="SECONDS", help="the most that a statement may take"
     )
-    parser.add_argument("--rate", type=float, metavar="N", help="calls a second of one identity")
+    parser.add_argument(
+        "--memory-limit", type=_count, metavar="BYTES", help="for sorts, joins and aggregates of a session"
+    )
+    parser.add_argument("--rate", type=_amount, metavar="N", help="calls a second of one identity")
     parser.add_argument(
         "--transaction-timeout",
-        type=float,
+        type=_amount,
         default=300.0,
         metavar="SECONDS",
         help="how long a transaction may lie idle before it is undone (default: 300)",

@@ -179,3 +179,24 @@ def test_what_is_not_safe_is_refused(
     assert main(["serve", "--store", str(tmp_path / "store"), *arguments]) == 2
     assert what in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--port", "65536"),
+        ("--port", "-1"),
+        ("--metrics-port", "http"),
+        ("--threads", "0"),
+        ("--max-message", "0"),
+        ("--memory-limit", "-5"),
+        ("--rate", "0"),
+        ("--statement-timeout", "nan"),
+        ("--transaction-timeout", "inf"),
+    ],
+)
+def test_a_number_that_cannot_be_is_wrong_usage(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["serve", f"{option}={value}"])
+    assert left.value.code == 2
+    assert f"argument {option}: '{value}' is not a" in capsys.readouterr().err
