@@ -22,14 +22,20 @@ class Operations:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
-        self.draining = False
+        self.ready = False
+        """Whether clients may come."""
         if port is not None:
             self._registry = _registry(service)
 
     async def start(self) -> None:
         """Listen; ``OSError`` for a port that is taken."""
         if self._port is not None:
-            self._server = await asyncio.start_server(self._answer, self._host, self._port)
+            try:
+                self._server = await asyncio.start_server(self._answer, self._host, self._port)
+            except OSError as error:
+                raise OSError(
+                    f"{self._host}:{self._port} cannot be listened on: it is taken, or not of this machine"
+                ) from error
 
     async def stop(self) -> None:
         """Listen no more."""
@@ -56,7 +62,7 @@ class Operations:
         if path == "/healthz":
             return "200 OK", b"alive\n"
         if path == "/readyz":
-            return ("503 Service Unavailable", b"going down\n") if self.draining else ("200 OK", b"ready\n")
+            return ("200 OK", b"ready\n") if self.ready else ("503 Service Unavailable", b"begins, or goes down\n")
         if path == "/metrics":
             from prometheus_client import generate_latest  # noqa: PLC0415 - optional
 

@@ -53,16 +53,17 @@ async def serve(engine: Engine, options: ServerOptions, ready: Callable[[str], N
         loop.add_signal_handler(number, stopped.set)
     if identities is not None:
         loop.add_signal_handler(signal.SIGHUP, _reload, identities, service)
+    await operations.start()  # first: nobody is to come to a server that cannot be watched
     await asyncio.to_thread(_warm, engine)
     await server.start()
-    await operations.start()
+    operations.ready = True
     sweeping = asyncio.ensure_future(service.sweep())
     scheme = "grpc" if options.tls_cert is None else "grpc+tls"
     ready(f"{scheme}://{_shown(options.host)}:{port}")
     try:
         await stopped.wait()
     finally:
-        operations.draining = True
+        operations.ready = False
         service.end_streams(_PATIENCE)
         await service.drain(_PATIENCE)
         await server.stop(_GRACE)

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 import jammi_sql
 from jammi_sql.console.main import main
+from jammi_sql.flight.operations import Operations
 from tests.flight.test_statements import rows, run
 from tests.servers.jammi import _COMMAND, JammiServer
 from tests.servers.ports import free_port
@@ -162,6 +163,9 @@ def test_a_port_that_is_taken_is_said(server: JammiServer, tmp_path: Path, capsy
     port = server.uri.rpartition(":")[2]
     assert main(["serve", "--store", str(tmp_path / "store"), "--port", port]) == 1
     assert "cannot be listened on" in capsys.readouterr().err
+    assert main(["serve", "--store", str(tmp_path / "store"), "--port", "0", "--metrics-port", port]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and f"{port} cannot be listened on" in err
 
 
 @pytest.mark.parametrize(
@@ -200,3 +204,10 @@ def test_a_number_that_cannot_be_is_wrong_usage(option: str, value: str, capsys:
         main(["serve", f"{option}={value}"])
     assert left.value.code == 2
     assert f"argument {option}: '{value}' is not a" in capsys.readouterr().err
+
+
+def test_it_is_not_ready_before_clients_may_come() -> None:
+    operations = Operations(None, "127.0.0.1", None)  # type: ignore[arg-type] # nothing is asked of the service
+    assert [operations._page(page)[0][:3] for page in ("/healthz", "/readyz")] == ["200", "503"]
+    operations.ready = True
+    assert operations._page("/readyz")[0].startswith("200")
