@@ -70,7 +70,7 @@ class AsofJoins:
         self._parameters = parameters
         self._inserted = dict(inserted)
         self._contexts = [context] if context is not None else [session.world.building_context, session.world.context]
-        if context is None and session.settings.memory_limit is not None:
+        if context is None and session.memory_limit is not None:
             self._contexts.append(session.world.ordered_context)
         self._context = self._contexts[0]
         self.joins: list[PlannedAsof] = []
@@ -259,7 +259,7 @@ class AsofJoins:
         text = asof.sorted_rows(asof.columns)
         # Two sorts at once, and a merge of them, ask for more than a small limit has.
         result = session.queries.run(self._frame(text, self._contexts[-1]), self._planning, text)
-        limit = session.settings.memory_limit
+        limit = session.memory_limit
         most = _HELD if limit is None else limit // _SHARE
         kept = _read(asof, remaining(result, session.running.check), asof.columns, most)
         self._planning.at_release(kept.close)
