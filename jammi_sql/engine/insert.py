@@ -14,6 +14,7 @@ from ..dialect import Parsed, compose, quote_identifier, statements
 from ..dialect.statements import Fragment
 from ..errors import AppendOnlyTopic, FeatureNotSupported, UndefinedTable
 from ..results import CommandResult, Result
+from ..shutdown import calling
 from ..tables.catalog import CatalogTable
 from ..topics.catalog import CatalogTopic
 from .cached_statements import refuse_cached
@@ -26,6 +27,7 @@ from .relations import inserted_relations
 from .remote_changes import insert_many_remote, insert_remote, remote_target
 from .staging import remaining
 from .table_insert import insert_batches, insert_rows
+from .table_provider import TableProvider
 from .typed import typed
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ __all__ = ["default_values", "insert", "insert_from", "insert_many", "insert_tar
 Parameters = Mapping[str, pa.Scalar]
 Target = CatalogTopic | CatalogTable
 TARGET = "__target"
+_FILLED = "__filled"
 
 
 def insert(session: Session, statement: statements.Insert, parameters: Parameters) -> Result:
@@ -169,7 +172,11 @@ def _into_own(
     relations: Mapping[str, Any],
     context: SessionContext,
 ) -> Result:
-    """INSERT INTO an in-memory table, which DataFusion runs; ``body`` is what comes after the table's name."""
+    """INSERT INTO an in-memory table; ``body`` is what comes after the table's name.
+
+    DataFusion adds rows to such a table part by part, and what stops it leaves some. So the rows are computed first, and
+    added in a statement that takes no time and that nothing stops.
+    """
     _refuse_clauses(statement)
     if statement.returning is not None:
         raise FeatureNotSupported(
@@ -182,9 +189,15 @@ def _into_own(
         own = session.names.own(statement.target)
         bounded = bounded_relations(session, planning, statement.body, parameters)
         with inserted_relations(session.relations, {TARGET: own, **relations, **bounded}):
-            frame = session.queries.frame(planning, text, parameters, context)
-            counted = session.queries.collect(frame, planning, text)
-    return CommandResult(int(counted.column(0)[0].as_py()))
+            (source,) = session.queries.frame(planning, text, parameters, context).logical_plan().inputs()
+            rows = session.queries.collect(session.queries.frame_of(planning, source, context), planning, text)
+    filled = Fragment(f'INSERT INTO {quote_identifier(TARGET)} SELECT * FROM "{_FILLED}"', ((0, text.origin(0)),))
+    with session.queries.planned(frozenset()) as planning:
+        with inserted_relations(session.relations, {TARGET: own, _FILLED: TableProvider(rows.schema, lambda: rows)}):
+            frame = session.queries.frame(planning, filled, {}, context)
+            with calling():
+                frame.collect()
+    return CommandResult(rows.num_rows)
 
 
 def _is_one_row(parsed: Parsed, statement: statements.Insert) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +117,21 @@ def test_the_ways_to_create_a_temporary_table_from_a_query(conn: Connection) -> 
         conn.execute("CREATE TEMP TABLE n AS SELECT nothing FROM k")
     assert unknown.value.sqlstate == "42703"
     assert unknown.value.position == len("CREATE TEMP TABLE n AS SELECT ")
+
+
+def test_an_insert_into_a_temporary_table_that_is_cancelled_at_any_moment_adds_all_or_nothing(conn: Connection) -> None:
+    chance = random.Random(5)
+    for _ in range(15):
+        conn.execute("CREATE OR REPLACE TEMP TABLE k AS SELECT 0 AS a")
+        timer = threading.Timer(chance.uniform(0.001, 0.05), conn.adbc_cancel)
+        timer.start()
+        try:
+            done = conn.execute("INSERT INTO k SELECT value FROM generate_series(1, 100000)").rowcount == 100_000
+        except conn.Error as error:
+            assert error.sqlstate == "57014"
+            done = False
+        timer.join()
+        assert value(conn, "SELECT count(*) FROM k") == (100_001 if done else 1)
 
 
 def test_prepare_and_execute(conn: Connection) -> None:
