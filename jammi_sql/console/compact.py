@@ -11,6 +11,7 @@ from .. import connect
 from ..errors import Error, StoreIOError
 from .format_names import FORMAT_NAMES
 from .narration import say
+from .target import target
 
 __all__ = ["compact"]
 
@@ -22,7 +23,7 @@ def compact(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="jammi-sql compact", description="Move the logs of topics into segments, which are Parquet files."
     )
-    parser.add_argument("target", metavar="TARGET", help="the folder of a store, or a postgresql:// URL")
+    parser.add_argument("target", type=target, metavar="TARGET", help="the folder of a store, or a postgresql:// URL")
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="a topic (default: all of them)")
     parser.add_argument("--tenant", metavar="UUID", help="a tenant's own topics")
     parser.add_argument("--format", choices=FORMAT_NAMES, default="table", help="of the rows (default: table)")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InvalidParameter
 from .narration import say
+from .target import target
 
 if TYPE_CHECKING:
     from ..doctor import Finding, Level
@@ -28,7 +29,7 @@ def doctor(arguments: Sequence[str]) -> int:
         description="Check a store, its broker and this machine, and say what to do. Nothing is changed.",
         epilog="Exit code: 0 all is fine, or there are only warnings, 1 there is a problem, 2 wrong usage.",
     )
-    parser.add_argument("target", metavar="TARGET", help="the folder of a store, or postgresql://...")
+    parser.add_argument("target", type=target, metavar="TARGET", help="the folder of a store, or postgresql://...")
     parser.add_argument("--broker", metavar="URL", help="the broker that is used with it: nats://...")
     parser.add_argument("--schema", help="of the store in a PostgreSQL database (default: that of the URL, else jammi)")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="of the report (default: table)")

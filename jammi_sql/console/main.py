@@ -17,6 +17,7 @@ from . import frames
 from .format_names import FORMAT_NAMES
 from .narration import say
 from .script import Script
+from .target import DEFAULT_TARGET, target
 
 if TYPE_CHECKING:
     from ..dbapi import Connection
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 LEFT_OPEN = "the transaction was left open, so it was undone: end it with COMMIT"
-DEFAULT_TARGET = os.path.join(".", ".jammi")
 
 _OK, _SQL_ERROR, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _STDIN = "<stdin>"
@@ -111,7 +111,12 @@ def _parser() -> argparse.ArgumentParser:
         "says what is wrong with a store, jammi-sql serve is the server.",
     )
     parser.add_argument(
-        "target", nargs="?", default=DEFAULT_TARGET, metavar="TARGET", help=f"a folder (default: {DEFAULT_TARGET})"
+        "target",
+        nargs="?",
+        type=target,
+        default=DEFAULT_TARGET,
+        metavar="TARGET",
+        help=f"a folder (default: {DEFAULT_TARGET})",
     )
     parser.add_argument(
         "-c", action=_Append, const="sql", dest="inputs", default=[], metavar="SQL", help="run and exit"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from ..errors import Error
 from .narration import say
+from .target import DEFAULT_TARGET, target
 
 __all__ = ["serve"]
 
 _FINE, _FAILED, _USAGE = 0, 1, 2
 _SWITCH = 0.0005  # seconds
 _YOUNG = 20_000
-_STORE = "./.jammi"
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -116,7 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         "and exits with 0; SIGHUP reads the token file again.",
     )
     parser.add_argument(
-        "--store", default=_STORE, metavar="TARGET", help=f"a folder, or postgresql://... (default: {_STORE})"
+        "--store",
+        type=target,
+        default=DEFAULT_TARGET,
+        metavar="TARGET",
+        help=f"a folder, or postgresql://... (default: {DEFAULT_TARGET})",
     )
     parser.add_argument("--broker", metavar="URL", help="a broker beside the store: nats://...")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import jammi_sql
-from jammi_sql.console.main import DEFAULT_TARGET, main
+from jammi_sql.console.main import main
+from jammi_sql.console.target import DEFAULT_TARGET
 from tests.acceptance.console.support import COMMAND, Console, needs_a_full_device
 
 
@@ -132,6 +133,16 @@ def test_wrong_usage_is_2(store: str, capsys: pytest.CaptureFixture[str], argume
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
+
+
+@pytest.mark.parametrize("arguments", [[""], ["doctor", ""], ["compact", ""], ["serve", "--store", ""]])
+def test_an_empty_target_is_wrong_usage_and_no_store_in_memory(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main([*arguments])
+    assert leaving.value.code == 2
+    assert "it is empty" in capsys.readouterr().err
 
 
 def test_a_server_for_everybody_needs_identities(capsys: pytest.CaptureFixture[str]) -> None:
