@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import FeatureNotSupported, StatementSyntaxError
+from ..errors import FeatureNotSupported
 from .assignments import read_assignments
 from .brackets import closing
 from .clauses import is_complete, read_condition
@@ -15,7 +15,7 @@ from .tokens import Token
 
 __all__ = ["begins_conflict", "read_conflict"]
 
-_GRAMMAR = "ON CONFLICT [(columns)] DO NOTHING, or ON CONFLICT (columns) DO UPDATE SET column = value, ... [WHERE ...]"
+_GRAMMAR = "ON CONFLICT [(columns)] DO NOTHING | DO UPDATE SET column = value, ... [WHERE ...]"
 
 
 def begins_conflict(tokens: Sequence[Token], index: int, *, has_joins: bool) -> bool:
@@ -54,10 +54,6 @@ def read_conflict(cursor: Cursor, target: Name, alias: str | None) -> OnConflict
         return OnConflict(columns, "nothing", (), None, position)
     if not cursor.accept("UPDATE"):
         raise cursor.error("NOTHING or UPDATE")
-    if columns is None:
-        raise StatementSyntaxError(
-            "ON CONFLICT DO UPDATE needs the columns of a key", position=position, hint=f"write {_GRAMMAR}"
-        )
     cursor.expect("SET")
     assignments = read_assignments(cursor, target, alias)
     condition = read_condition(cursor, "WHERE")

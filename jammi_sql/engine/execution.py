@@ -31,7 +31,18 @@ class Execution:
     There is one for every statement, so it costs next to nothing: its id is made when somebody asks for it.
     """
 
-    __slots__ = ("_id", "is_live", "pulling", "returned", "rows", "sources", "started", "tenant", "text")
+    __slots__ = (
+        "_id",
+        "is_live",
+        "pulling",
+        "returned",
+        "rows",
+        "sources",
+        "started",
+        "subscription",
+        "tenant",
+        "text",
+    )
 
     def __init__(self, text: str, tenant: TenantId | None) -> None:
         self._id: str | None = None
@@ -47,6 +58,8 @@ class Execution:
         """Whether somebody waits for its next rows."""
         self.is_live = False
         """Whether its result has no end."""
+        self.subscription: str | None = None
+        """The id of the subscription that its rows come from, as ``jammi.system.subscriptions`` shows it."""
         self.rows = 0
         """Rows that were pulled out of its result."""
 

@@ -21,6 +21,7 @@ __all__ = ["kill"]
 def kill(session: Session, statement: statements.Kill, parameters: Mapping[str, pa.Scalar]) -> Result:
     """End a statement that the session may see; ``UndefinedObject`` (42704) where there is none of that id.
 
+    The id of the subscription that a statement follows is as good as its own: ``jammi.system.subscriptions`` shows it.
     It says the same of another tenant's statement and of one that is over.
     """
     position = statement.query.origin(0)
@@ -32,7 +33,7 @@ def kill(session: Session, statement: statements.Kill, parameters: Mapping[str, 
             hint="SELECT id, statement FROM jammi.system.queries lists them",
         )
     for owner, execution in executions(session, session.tenant):
-        if execution.id == value and owner.running.kill(execution):
+        if value in (execution.id, execution.subscription) and owner.running.kill(execution):
             return CommandResult()
     raise UndefinedObject(
         "there is no such query: it is over, or the id is another",

@@ -213,6 +213,7 @@ def _streamed(
             subscription.pruning_node = live.filter.node
             if not live.filter.columns & set(ENGINE_COLUMNS):
                 subscription.want_only(BatchCondition.of(live.filter, streamed.topic.codec.schema))
+    session.running.follows(str(subscription.id))
     source = LiveSource(subscription, live, shape.skip, shape.fetch, closed)
     return session.queries.result(source, bounded=_ends(streamed, shape))
 

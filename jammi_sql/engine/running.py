@@ -131,6 +131,11 @@ class Running:
             watched.stop()
         return watched
 
+    def follows(self, subscription: str) -> None:
+        """The rows of the statement that was begun last come from a subscription of this id."""
+        if self._current is not None:
+            self._current.subscription = subscription
+
     def progress(self) -> Progress:
         """How far the queries of the statement that was begun last are, from any thread."""
         with self._lock:

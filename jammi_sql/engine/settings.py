@@ -27,8 +27,8 @@ class Setting:
 _ON = {"on", "true", "1", "yes"}
 _OFF = {"off", "false", "0", "no"}
 _SIZE = re.compile(r"^(\d+)\s*([kmgt]?)b?$", re.IGNORECASE)
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|s|sec|secs|second|seconds|m|min|mins|minute|minutes|h|hour|hours)?$")
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)\s*(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hours?|d|days?)?$")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHIFTS = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 NONE = "none"
 
@@ -52,7 +52,7 @@ def _duration(value: Any) -> str:
         if not found:
             raise ValueError("a time such as '5s', '200ms', INTERVAL '1 minute', or none")
         unit = found[2] or "s"
-        seconds = float(found[1]) * _SECONDS["ms" if unit == "ms" else unit[0]]
+        seconds = float(found[1]) * _SECONDS["ms" if unit == "ms" or unit.startswith("milli") else unit[0]]
     if seconds <= 0:
         return NONE
     return f"{seconds:g}s"
@@ -64,7 +64,7 @@ def _size(value: Any) -> str:
         return NONE
     found = _SIZE.match(text)
     if not found:
-        raise ValueError("a size such as '512M' or '2G', or none")
+        raise ValueError("a size such as '512M' or '2G', a number of bytes, or none")
     return f"{int(found[1])}{found[2].upper()}"
 
 

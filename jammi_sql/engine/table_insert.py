@@ -148,7 +148,7 @@ def _write(
 
 def _conflict_key(table: CatalogTable, conflict: statements.OnConflict) -> tuple[str, ...] | None:
     if conflict.columns is None:
-        return None
+        return None if conflict.action == "nothing" else _only_key(table, conflict)
     for key in table.keys:
         if set(key) == set(conflict.columns):
             return key
@@ -157,6 +157,19 @@ def _conflict_key(table: CatalogTable, conflict: statements.OnConflict) -> tuple
         sqlstate="42P10",
         position=conflict.position,
         hint="name the columns of the primary key, of a UNIQUE constraint or of a unique index",
+    )
+
+
+def _only_key(table: CatalogTable, conflict: statements.OnConflict) -> tuple[str, ...]:
+    """The key that DO UPDATE means without naming it: with several, which row is to change would be a guess."""
+    if len(table.keys) == 1:
+        return table.keys[0]
+    found = " and ".join(f"({', '.join(key)})" for key in table.keys)
+    raise ProgrammingError(
+        f"table {table.name} has {f'the keys {found}' if found else 'no key'}: ON CONFLICT DO UPDATE needs one",
+        sqlstate="42P10",
+        position=conflict.position,
+        hint="write ON CONFLICT (columns) DO UPDATE with the columns of a primary key, a UNIQUE or a unique index",
     )
 
 

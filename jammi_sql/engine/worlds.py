@@ -108,8 +108,8 @@ class Worlds:
             return
         session = self._session
         value = session.settings.show(name)
-        if name == "memory_limit" and session.access is not None and session.access.memory_limit is not None:
-            value = f"{max(1, (session.memory_limit or 0) >> 10)}K"
+        if name == "memory_limit" and session.memory_limit is not None:
+            value = f"{max(1, session.memory_limit >> 10)}K"  # DataFusion takes neither bytes nor terabytes
         elif not again and not session.settings.is_changed(name):
             return
         context.sql(f"RESET {key}" if value == NONE else f"SET {key} = '{value}'")

@@ -127,6 +127,20 @@ def test_kill_ends_a_live_subscription_and_no_other(conn: Connection, other: Con
     followed[1].close()
 
 
+def test_the_id_of_a_subscription_ends_the_statement_that_follows_it(conn: Connection, other: Connection) -> None:
+    conn.execute("CREATE TOPIC t (a INT)")
+    followed = [conn.execute(f"SELECT a FROM subscribe('t') WHERE a > {least}") for least in (0, 1)]
+    (id_,) = values(other, "SELECT id FROM jammi.system.subscriptions WHERE predicate LIKE '%0%'")
+    other.execute("KILL ?", (id_,))
+    with fails("57014", errors.OperationalError, hint=False):
+        followed[0].fetchone()
+    with fails("42704", says="no such query"):
+        other.execute("KILL ?", (id_,))
+    other.execute("INSERT INTO t VALUES (2)")
+    assert followed[1].fetchone() == (2,)
+    followed[1].close()
+
+
 def test_kill_of_a_result_that_waits_for_its_reader_is_told_to_the_reader(conn: Connection, other: Connection) -> None:
     cursor = conn.execute("SELECT value FROM generate_series(1, 10000000)")
     cursor.fetchone()

@@ -75,7 +75,12 @@ def test_settings_lists_each_with_a_line_of_text(conn: Connection) -> None:
         ("statement_timeout", "INTERVAL '1 minute'", "60s"),
         ("statement_timeout", "3", "3s"),
         ("statement_timeout", "none", "none"),
+        ("statement_timeout", "'1500 milliseconds'", "1.5s"),
+        ("statement_timeout", "'2 days'", "172800s"),
         ("memory_limit", "'512M'", "512M"),
+        ("memory_limit", "'1 TB'", "1T"),
+        ("memory_limit", "'900kb'", "900K"),
+        ("memory_limit", "100000000", "100000000"),
         pytest.param(
             "batch_size", "100", "100", marks=pytest.mark.in_process("a server's sessions begin with larger batches")
         ),

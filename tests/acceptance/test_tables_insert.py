@@ -126,6 +126,22 @@ def test_executemany_is_all_or_nothing(t: Connection) -> None:
     ]
 
 
+def test_do_update_without_columns_is_about_the_only_key(conn: Connection) -> None:
+    conn.execute("CREATE TABLE one (id INT PRIMARY KEY, v VARCHAR)")
+    conn.execute("INSERT INTO one VALUES (1, 'a')")
+    conn.execute("INSERT INTO one VALUES (1, 'b'), (2, 'c') ON CONFLICT DO UPDATE SET v = excluded.v")
+    assert rows(conn, "SELECT * FROM one ORDER BY id") == [(1, "b"), (2, "c")]
+    upsert = "INSERT INTO one VALUES (1, 'd') ON CONFLICT DO UPDATE SET v = one.v || excluded.v RETURNING v"
+    assert rows(conn, upsert) == [("bd",)]
+
+    conn.execute("CREATE TABLE two (id INT PRIMARY KEY, v VARCHAR, UNIQUE (v))")
+    with fails("42P10", says="the keys (id) and (v)", at=32):
+        conn.execute("INSERT INTO two VALUES (1, 'a') ON CONFLICT DO UPDATE SET v = 'b'")
+    conn.execute("CREATE TABLE none (id INT)")
+    with fails("42P10", says="has no key", at=30):
+        conn.execute('INSERT INTO "none" VALUES (1) ON CONFLICT DO UPDATE SET id = 2')
+
+
 def test_a_bad_row_in_the_middle_of_many_leaves_nothing(t: Connection) -> None:
     t.execute("INSERT INTO t VALUES (150000, 'there', 0)")
     for statement, sqlstate, cls in (
@@ -163,7 +179,6 @@ def test_a_bad_row_in_the_middle_of_many_leaves_nothing(t: Connection) -> None:
         ("INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT (nope) DO NOTHING", "42P10", errors.ProgrammingError, 33),
         ("INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT (id, v) DO UPDATE SET n = 1", "42P10", errors.ProgrammingError, 33),
         ("INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT (id) DO UPDATE SET nope = 1", "42703", errors.ProgrammingError, 64),
-        ("INSERT INTO t VALUES (1, 'x', 1) ON CONFLICT DO UPDATE SET v = 1", "42601", errors.ProgrammingError, 33),
         ("INSERT INTO t VALUES (1, 'x', 1), (1, 'y', 1) ON CONFLICT (id) DO UPDATE SET v = 'z'", "21000", errors.ProgrammingError, None),
     ],
 )  # fmt: skip

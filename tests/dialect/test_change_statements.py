@@ -323,7 +323,6 @@ def test_the_parts_of_insert_share_the_relations_of_subscribe() -> None:
         ("UPDATE t SET (a, b) = ROW((SELECT 1))", 25, FeatureNotSupported, "0A000"),
         ("UPDATE t SET (a, b) = (1)", 22, StatementSyntaxError, "42601"),
         ("INSERT INTO t (a, a) VALUES (1, 2)", 18, ProgrammingError, "42701"),
-        ("INSERT INTO t VALUES (1) ON CONFLICT DO UPDATE SET a = 1", 25, StatementSyntaxError, "42601"),
         ("INSERT INTO t VALUES (1) ON CONFLICT ON CONSTRAINT c DO NOTHING", 37, FeatureNotSupported, "0A000"),
         ("INSERT INTO t VALUES (1) ON CONFLICT (a) WHERE b DO NOTHING", 41, FeatureNotSupported, "0A000"),
         ("INSERT INTO t SELECT 1 ON CONFLICT (a) WHERE b DO NOTHING", 39, FeatureNotSupported, "0A000"),

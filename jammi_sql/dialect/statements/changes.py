@@ -50,8 +50,8 @@ class Assignment:
 class OnConflict:
     """``ON CONFLICT [(columns)] DO NOTHING | DO UPDATE SET assignments [WHERE condition]``.
 
-    ``columns`` is ``None`` where none are named, which DO NOTHING alone may leave out. The row that was to be inserted
-    is called ``excluded`` in the expressions.
+    ``columns`` is ``None`` where none are named: any key for DO NOTHING, the only one for DO UPDATE. The row that was to be
+    inserted is called ``excluded`` in the expressions.
     """
 
     columns: tuple[str, ...] | None
