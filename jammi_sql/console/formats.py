@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 import orjson
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
 from rich.cells import cell_len
 
 from ..dbapi.types import NUMBER
@@ -106,37 +106,34 @@ class MarkdownFormat:
         self._out.write(("| " + " | ".join(parts) + " |\n").encode())
 
 
+_QUOTE, _COMMA, _LINE_END, _NOTHING = (pa.scalar(text, pa.large_string()) for text in ('"', ",", "\n", ""))
+
+
 class CsvFormat:
-    """RFC 4180 with a header. NULL is nothing at all, an empty text is ``""``."""
+    """RFC 4180 with a header, quoted where it must be. NULL is nothing at all, an empty text is ``""``."""
 
     first_rows = 0
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
-        self._schema = pa.schema([])
 
     def begin(self, schema: pa.Schema) -> None:
-        self._schema = pa.schema(
-            [field if _csv_native(field.type) else field.with_type(pa.string()) for field in schema]
-        )
-        self._write(self._schema.empty_table(), header=True)
+        self._line([pa.array([name], pa.large_string()) for name in schema.names])
 
     def write(self, batch: pa.RecordBatch) -> None:
-        columns = [
-            column
-            if _csv_native(column.type)
-            else pa.array([None if value is None else plain(value) for value in column_values(column)], pa.string())
-            for column in batch.columns
-        ]
-        self._write(pa.Table.from_arrays(columns, schema=self._schema), header=False)
+        self._line([_csv_text(column) for column in batch.columns])
 
     def end(self) -> None:
         self._out.flush()
 
-    def _write(self, table: pa.Table, *, header: bool) -> None:
-        # The stubs are older than quoting_header.
-        options = pa.csv.WriteOptions(include_header=header, quoting_header="needed")  # type: ignore[call-arg]
-        pa.csv.write_csv(table, self._out, options)
+    def _line(self, columns: Sequence[pa.Array]) -> None:
+        lines = _joined([*map(_csv_field, columns), _COMMA]) if columns else pa.array([], pa.large_string())
+        # Ended by one more join, the lines lie one after the other in one buffer.
+        ended = _joined([lines, _NOTHING, _LINE_END])
+        text = ended.buffers()[2]
+        if text is not None:
+            length = pc.call_function("sum", [pc.call_function("binary_length", [ended])]).as_py()
+            self._out.write(memoryview(text)[: length or 0])
         self._out.flush()
 
 
@@ -212,8 +209,33 @@ def _markdown(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
+def _csv_text(column: pa.Array) -> pa.Array:
+    """The values as large text, of which a batch may hold more than 2 GiB."""
+    if _csv_native(column.type):
+        return column.cast(pa.large_string())
+    values = [None if value is None else plain(value) for value in column_values(column)]
+    return pa.array(values, pa.large_string())
+
+
+def _csv_field(text: pa.Array) -> pa.Array:
+    """``text`` with quotes around what would be read as something else without."""
+    meant = pc.match_substring_regex(text, '^$|[",\\r\\n]')
+    if not pc.any(meant).as_py():
+        return text
+    quoted = _joined([_QUOTE, pc.replace_substring(text, '"', '""'), _QUOTE, _NOTHING])
+    field: pa.Array = pc.call_function("if_else", [meant, quoted, text])
+    return field
+
+
+def _joined(parts: Sequence[pa.Array | pa.Scalar]) -> pa.Array:
+    """The texts of all parts but the last, which stands between them; a NULL is no text."""
+    options = pc.JoinOptions(null_handling="replace", null_replacement="")
+    joined: pa.Array = pc.call_function("binary_join_element_wise", list(parts), options)
+    return joined
+
+
 def _csv_native(kind: pa.DataType) -> bool:
-    """Whether pyarrow's CSV writer writes the type as ``plain`` would."""
+    """Whether pyarrow's cast to text writes the type as ``plain`` would."""
     return bool(
         pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)

@@ -50,7 +50,7 @@ def test_what_is_written_is_counted_on_standard_error(console: Console) -> None:
 def test_a_tenant_sees_its_own(console: Console) -> None:
     tenant = str(uuid.uuid4())
     assert console("--tenant", tenant, "-c", "CREATE TOPIC mine (x INT); INSERT INTO mine VALUES (1)")[0] == 0
-    assert console("--tenant", tenant, "--format", "csv", "-c", "SELECT count(*) AS n FROM mine")[1] == '"n"\n1\n'
+    assert console("--tenant", tenant, "--format", "csv", "-c", "SELECT count(*) AS n FROM mine")[1] == "n\n1\n"
     (code, _, err) = console("-c", "SELECT * FROM mine")
     assert code == 1
     assert "42P01" in err
@@ -68,7 +68,7 @@ def test_a_transaction_left_open_is_undone_and_said_so(console: Console) -> None
     (code, _, err) = console("-c", "BEGIN; INSERT INTO t VALUES (1)")
     assert code == 1
     assert "was left open" in err
-    assert console("--format", "csv", "-c", "SELECT count(*) AS n FROM t")[1] == '"n"\n0\n'
+    assert console("--format", "csv", "-c", "SELECT count(*) AS n FROM t")[1] == "n\n0\n"
 
 
 def test_the_target_is_a_folder_of_the_working_directory_by_default(
@@ -84,7 +84,7 @@ def test_the_target_is_a_folder_of_the_working_directory_by_default(
 
 def test_an_error_shows_its_place_and_hint_and_stops_the_rest(console: Console) -> None:
     (code, out, err) = console("--format", "csv", "-c", "SELECT 1 AS a;\n  SELECT *\n  FROM nope;\nSELECT 2 AS b")
-    assert (code, out) == (1, '"a"\n1\n')
+    assert (code, out) == (1, "a\n1\n")
     lines = err.splitlines()
     assert lines[0].startswith("error 42P01: ")
     assert lines[1] == "line 3:   FROM nope"
@@ -104,7 +104,7 @@ def test_a_syntax_error_anywhere_keeps_the_script_from_starting(console: Console
     (code, out, err) = console("-c", "CREATE TOPIC t (x INT); SELECT 'open")
     assert (code, out) == (1, "")
     assert err.startswith("error 42601: ")
-    assert console("--format", "csv", "-c", "SELECT count(*) AS n FROM jammi.system.topics")[1] == '"n"\n0\n'
+    assert console("--format", "csv", "-c", "SELECT count(*) AS n FROM jammi.system.topics")[1] == "n\n0\n"
 
 
 def test_the_caret_stands_right_under_wide_characters(console: Console) -> None:
@@ -196,7 +196,7 @@ def test_a_command_imports_only_what_it_needs(arguments: list[str], absent: set[
 def test_piped_input_runs_and_exits(process: Callable[..., subprocess.Popen[bytes]]) -> None:
     child = process("--format", "csv", stdin=subprocess.PIPE)
     (out, err) = child.communicate(b"SELECT 1 AS a;\nSELECT 2 AS b", timeout=60)
-    assert (child.returncode, out, err) == (0, b'"a"\n1\n"b"\n2\n', b"")
+    assert (child.returncode, out, err) == (0, b"a\n1\nb\n2\n", b"")
 
 
 def test_an_error_in_piped_input_is_1(process: Callable[..., subprocess.Popen[bytes]]) -> None:
@@ -210,7 +210,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(process: Callable[..., subpro
     child = process("--format", "csv", "-c", "SELECT x FROM generate_series(1, 10000000) AS t(x)")
     assert child.stdout is not None
     assert child.stderr is not None
-    assert child.stdout.readline() == b'"x"\n'
+    assert child.stdout.readline() == b"x\n"
     child.stdout.close()
     assert child.wait(60) == 0
     assert child.stderr.read() == b""
@@ -229,7 +229,7 @@ def test_output_may_be_a_device(console: Console) -> None:
     assert console("--output", os.devnull, "-c", "SELECT 1") == (0, "", "")
 
 
-@pytest.mark.parametrize(("closed", "out"), [(0, b'"a"\n1\n'), (1, b""), (2, b'"a"\n1\n')])
+@pytest.mark.parametrize(("closed", "out"), [(0, b"a\n1\n"), (1, b""), (2, b"a\n1\n")])
 def test_a_closed_stream_is_as_nothing(store: str, closed: int, out: bytes) -> None:
     # Of Python itself: a shell's redirection to &- does the same.
     program = f"import os, sys; os.close({closed}); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
@@ -252,7 +252,7 @@ def _line(stream: IO[bytes] | None) -> bytes:
 @pytest.mark.parametrize(
     ("form", "header", "rows"),
     [
-        ("csv", b'"x"\n', (b"1\n", b"2\n", b"3\n")),
+        ("csv", b"x\n", (b"1\n", b"2\n", b"3\n")),
         ("jsonl", b"", (b'{"x":1}\n', b'{"x":2}\n', b'{"x":3}\n')),
         ("table", b"x\n-\n", (b"1\n", b"2\n", b"3\n")),
         ("markdown", b"| x |\n| ---: |\n", (b"| 1 |\n", b"| 2 |\n", b"| 3 |\n")),

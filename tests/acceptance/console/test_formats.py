@@ -67,9 +67,14 @@ def test_csv_tells_null_from_empty_and_quotes_what_it_must(console: Console) -> 
     (code, out, _) = console("--format", "csv", "-c", VALUES)
     assert code == 0
     assert out.splitlines()[1] == (
-        '1,1.50,0.5,true,"a|b","\\x00ff",2020-01-02,"2020-01-02 03:04:05.500000","[1,null]",'
-        '"1 months 2 days 3.5 seconds",,""'
+        '1,1.50,0.5,true,a|b,\\x00ff,2020-01-02,2020-01-02 03:04:05.500000,"[1,null]",1 months 2 days 3.5 seconds,,""'
     )
+
+
+def test_csv_quotes_what_would_be_read_as_something_else_and_nothing_more(console: Console) -> None:
+    named = "SELECT 'a' AS \"x,y\", 'say \"hi\"' AS \"q\"\"\", ' b ' AS s UNION ALL SELECT 'c,d', chr(10), NULL"
+    (code, out, _) = console("--format", "csv", "-c", f"SELECT * FROM ({named}) ORDER BY 1")
+    assert (code, out) == (0, '"x,y","q""",s\na,"say ""hi""", b \n"c,d","\n",\n')
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
@@ -139,7 +144,7 @@ def test_a_file_of_one_result_refuses_a_second(console: Console, tmp_path: Path,
 def test_output_goes_to_the_file_and_nothing_to_standard_output(console: Console, tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     assert console("--format", "csv", "--output", str(path), "-c", "SELECT 1 AS a; SELECT 2 AS b") == (0, "", "")
-    assert path.read_text() == '"a"\n1\n"b"\n2\n'
+    assert path.read_text() == "a\n1\nb\n2\n"
 
 
 def test_the_formats_of_the_help_are_those_that_are_there() -> None:
@@ -152,7 +157,7 @@ def test_a_wrong_statement_leaves_the_output_file_as_it_was(console: Console, tm
     assert console("--format", "csv", "--output", str(kept), "-c", "SELEC 1")[0] == 1
     assert kept.read_text() == "keep\n"
     assert console("--format", "csv", "--output", str(kept), "-c", "SELECT 1 AS x")[0] == 0
-    assert kept.read_text() == '"x"\n1\n'
+    assert kept.read_text() == "x\n1\n"
 
 
 def test_a_parquet_file_has_no_column_twice(console: Console, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_results_go_to_a_file_in_a_format_and_back(person: Callable[..., tuple[s
         f"\\o {tmp_path / 'missing' / 'x'}",
         "\\format xml",
     )
-    assert csv.read_text() == '"a"\n1\n'
+    assert csv.read_text() == "a\n1\n"
     assert pq.read_table(parquet).to_pydict() == {"b": [2]}
     assert out == "c\n-\n3\nd\n-\n4\n"
     assert "parquet is not for a terminal: \\o FILE first" in err
