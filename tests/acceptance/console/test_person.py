@@ -81,11 +81,11 @@ def test_commands_list_what_there_is(person: Callable[..., tuple[str, str]], tmp
         "\\sources;",
         "\\d nope",
     )
-    assert '"public","Odd ""topic","topic",1,0\n"public","stock","table",1,0\n' in out
-    assert '"x","INTEGER","YES",\n' in out or '"x","INT","YES",\n' in out
-    assert out.count('"stock","table"') == 2
+    assert 'public,"Odd ""topic",topic,1,0\npublic,stock,table,1,0\n' in out
+    assert "x,INTEGER,YES,\n" in out or "x,INT,YES,\n" in out
+    assert out.count("stock,table") == 2
     assert out.count('"Odd ""topic"') == 2
-    assert f'"shop","files","{tmp_path}"' in out
+    assert f"shop,files,{tmp_path}" in out
     assert err.count("error ") == 1
     assert "error 42P01" in err
 
