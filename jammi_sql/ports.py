@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 
@@ -275,6 +275,7 @@ class Clock(Protocol):
         ...
 
 
+@runtime_checkable
 class Broker(Protocol):
     """Hands committed batches to subscribers. It is a hint: the log is the truth.
 
@@ -289,7 +290,7 @@ class Broker(Protocol):
     def heal_interval(self) -> float:
         """Seconds in which the engine finds itself what was committed while the broker is silent.
 
-        It MAY change, and the engine follows within two seconds.
+        It MAY change, and the engine follows within two seconds. A broker MAY leave it out: 0.25.
         """
         ...
 
@@ -314,5 +315,5 @@ class Broker(Protocol):
         ...
 
     def close(self) -> None:
-        """End all subscriptions. MAY be called twice."""
+        """End all subscriptions. MAY be called twice. A broker MAY leave it out."""
         ...

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..adbc.queries import load_queries
+from ..brokers import optional
 from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
@@ -89,7 +90,7 @@ class Engine:
         catalog = TopicCatalog(queries, segment_catalog, clock)
         tables = TableCatalog(load_queries("tables", store.kind), renderer_of(store.kind), clock)
         rows = TableRows(tables)
-        watch = HeadWatch(store, log, lambda: broker.heal_interval, CrowdFeeder(store, catalog, log))
+        watch = HeadWatch(store, log, lambda: optional.heal_interval(broker), CrowdFeeder(store, catalog, log))
         self.clock: Clock = clock
         self.broker: Broker = broker
         self.publisher: Publisher
@@ -256,7 +257,7 @@ class Engine:
         self._retention.close()
         self.services.segments.close()
         self.attachments.close()
-        self.broker.close()
+        optional.close(self.broker)
         self.services.store.close()
 
     def __enter__(self) -> Engine:

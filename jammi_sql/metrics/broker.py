@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..brokers import optional
 from ..ports import Broker
 from ..topics.definition import TopicDefinition, TopicId
 from ..topics.delivery import BrokerSubscription, ConsumerOffsetSnapshot, DeliveredBatch
@@ -17,7 +18,7 @@ class MeteredBroker:
 
     def __init__(self, broker: Broker, recorder: Recorder) -> None:
         self.driver_kind = broker.driver_kind
-        self.heal_interval = broker.heal_interval
+        self.heal_interval = optional.heal_interval(broker)
         self._broker = broker
         self._recorder = recorder
 
@@ -47,4 +48,4 @@ class MeteredBroker:
 
     def close(self) -> None:
         """As ``Broker.close``."""
-        self._broker.close()
+        optional.close(self._broker)

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from jammi_sql import Engine
 from jammi_sql.brokers import Broker, BrokerSubscription, InMemoryBroker, PollingBroker
-from jammi_sql.errors import BrokerUnavailable, DriverError, InvalidParameter
-from jammi_sql.topics import DeliveredBatch, Offset, Predicate, TopicId
+from jammi_sql.errors import BrokerUnavailable, ConnectionClosed, DriverError, InvalidParameter
+from jammi_sql.topics import DeliveredBatch, Offset, Predicate, TopicDefinition, TopicId
 from jammi_sql.topics.tail import Tail
 from tests.topic_support import LIMIT, SCHEMA, batch_of, definition, numbers
 
@@ -36,6 +37,8 @@ def take(subscription: BrokerSubscription, count: int) -> list[int]:
 @pytest.mark.parametrize(("kind", "name"), [(InMemoryBroker, "memory"), (PollingBroker, "polling")])
 def test_brokers_have_the_contract_and_say_of_which_kind_they_are(kind: type[InMemoryBroker], name: str) -> None:
     broker: Broker = kind()
+    assert isinstance(broker, Broker)
+    assert not isinstance(object(), Broker)
     assert broker.driver_kind == name
     assert broker.heal_interval > 0
 
@@ -49,6 +52,37 @@ def test_every_subscription_gets_what_is_handed_over_after_it_was_made() -> None
     broker.publish(TOPIC, delivered(2))
     assert take(first, 2) == [1, 2]
     assert take(second, 1) == [2]
+
+
+class OfSomebodyElse:
+    """What the page of the Python surface lists, and no more. It loses the second batch."""
+
+    driver_kind = "other"
+
+    def __init__(self) -> None:
+        self._inner = InMemoryBroker()
+        self.register_topic = self._inner.register_topic
+        self.drop_topic = self._inner.drop_topic
+        self.subscribe = self._inner.subscribe
+        self.list_consumers = self._inner.list_consumers
+
+    def publish(self, topic: TopicDefinition, delivered: DeliveredBatch) -> None:
+        if delivered.offset.value == 1:
+            raise DriverError("lost")
+        self._inner.publish(topic, delivered)
+
+
+def test_a_broker_may_leave_out_what_the_engine_can_do_without() -> None:
+    with Engine.open(":memory:", broker=OfSomebodyElse()) as engine:  # type: ignore[arg-type] # as in plain Python
+        topic = definition()
+        engine.broker.register_topic(topic)
+        engine.topic_repo.register_topic(topic)
+        with engine.subscriber.subscribe(topic) as subscription:
+            for number in range(2):  # nothing comes after the one that is lost: the engine has to look by itself
+                engine.publisher.publish_scoped(topic, None, batch_of([number]))
+            assert [subscription.next(timeout=LIMIT).offset.value for _ in range(2)] == [0, 1]
+    with pytest.raises(ConnectionClosed):
+        engine.topic_repo.list_topics(None)
 
 
 def test_a_topic_hears_nothing_of_another() -> None:
