@@ -195,8 +195,11 @@ def _into_own(
     with session.queries.planned(frozenset()) as planning:
         with inserted_relations(session.relations, {TARGET: own, _FILLED: TableProvider(rows.schema, lambda: rows)}):
             frame = session.queries.frame(planning, filled, {}, context)
-            with calling():
-                frame.collect()
+            try:
+                with calling():
+                    frame.collect()
+            except Exception as error:  # a view takes no rows
+                raise planning.translator(filled)(error) from error
     return CommandResult(rows.num_rows)
 
 

@@ -17,6 +17,7 @@ import pytest
 from jammi_sql import errors
 from jammi_sql.arrow.dataset import LazyDataset
 from jammi_sql.dbapi import Connection
+from jammi_sql.engine.access import Access
 from jammi_sql.engine.relations import inserted_relations
 
 from .language import background, fails, rows, unbounded, value, values
@@ -371,6 +372,21 @@ def test_a_right_side_larger_than_the_memory_limit_is_merged(conn: Connection, t
         conn, f"SELECT count(*), sum(length(r.text)), sum(CASE WHEN r.t = l.t - {keys // 2} THEN 0 ELSE 1 END) {query}"
     )
     assert (found, length, wrong) == (count, count * 500, 0)
+
+
+@pytest.mark.in_process("looks into the engine, or holds it at a point")
+def test_a_right_side_larger_than_the_memory_that_a_server_gives_is_merged(conn: Connection) -> None:
+    def open_to(path: str) -> None:
+        """Every file is."""
+
+    session = conn.engine.sql_session(None, access=Access(open_to, open_to, memory_limit=64 << 20))
+    right = "SELECT value % 100 AS k, value AS t, repeat('x', 490) || (value + 1000000000) AS text FROM generate_series(1, 200000)"
+    found = session.execute(
+        "SELECT count(*), sum(length(r.text)) FROM (SELECT value % 100 AS k, value AS t FROM generate_series(1, 200000)) l "
+        f"ASOF JOIN ({right}) r ON l.k = r.k AND l.t >= r.t"
+    )
+    assert [list(row.values()) for row in found.reader().read_all().to_pylist()] == [[200_000, 200_000 * 500]]
+    session.close()
 
 
 @pytest.mark.in_process("looks into the engine, or holds it at a point")

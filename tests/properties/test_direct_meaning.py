@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jammi_sql import Connection, Error, connect
 from jammi_sql.engine import insert, table_update
-from jammi_sql.engine.session import Session
+from jammi_sql.engine.queries import Queries
 
 COLUMNS = {
     "id": "BIGINT",
@@ -190,7 +190,7 @@ def test_a_look_up_by_key_is_the_query(connection: Connection, statement: Statem
 
 def test_a_look_up_by_key_needs_no_planner(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     connection.execute("SET jammi.pushdown = on")
-    monkeypatch.setattr(Session, "frame", None)
+    monkeypatch.setattr(Queries, "frame", None)
     assert connection.execute("SELECT k, id FROM t WHERE id = ?", (2,)).fetchall() == [("b", 2)]
     assert connection.execute("SELECT k, id FROM t WHERE id = 99").fetchall() == []
 
