@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self, TypeVar
 
-__all__ = ["CtrlCHeld"]
+__all__ = ["CtrlCHeld", "let_go"]
 
 _T = TypeVar("_T")
+
+
+def let_go(error: BaseException | None) -> None:
+    """Empty the calls that Ctrl-C ended, if it was that.
+
+    Its traceback keeps what they had in hand, such as a connection that was about to be given back, for which who closes
+    the store would wait in vain.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        traceback.clear_frames(error.__traceback__)
 
 
 class CtrlCHeld:

@@ -178,11 +178,7 @@ def _run(options: argparse.Namespace) -> int:
                 sys.stdin.buffer if free else None,
                 to_file=options.output is not None,
             )
-            try:
-                return _run_all(runner, connection, scripts)
-            except KeyboardInterrupt:
-                # Here, and not by who called: what it struck in is let go of at the end of this, and closed with the rest.
-                return _INTERRUPTED
+            return _run_all(runner, connection, scripts)
 
 
 def _run_all(runner: Runner, connection: Connection, scripts: Sequence[Script]) -> int:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
+from types import TracebackType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 from weakref import WeakSet
@@ -15,6 +16,7 @@ import pyarrow as pa
 from adbc_driver_manager import dbapi as adbc
 
 from .. import errors
+from ..ctrl_c import let_go
 from ..finalizing import finalize, ready
 from ..results import INTERRUPT_INTERVAL, Progress
 from ..tenancy import TenantId
@@ -118,6 +120,12 @@ class Connection(_Exceptions, adbc.Connection):  # type: ignore[misc] # the exce
             self._port.close()
             if self._owns_engine:
                 self._port.engine.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        let_go(error)
+        self.close()
 
     def __del__(self) -> None:
         # Interpreter shutdown tears the engine down in no order: nothing can be released any more.

@@ -6,12 +6,14 @@ import os
 import threading
 import weakref
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..adbc.queries import load_queries
 from ..brokers import optional
 from ..brokers.jetstream import JetStreamBroker
 from ..brokers.memory import InMemoryBroker, PollingBroker
+from ..ctrl_c import let_go
 from ..errors import ConnectionClosed, FeatureNotSupported, InvalidParameter
 from ..ports import Broker, Clock, Store
 from ..sources.catalog import SourceCatalog
@@ -263,7 +265,10 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        let_go(error)
         self.close()
 
 

@@ -17,6 +17,7 @@ import pytest
 
 import jammi_sql
 from jammi_sql import errors, faults
+from jammi_sql.adbc.pool import ConnectionPool
 from jammi_sql.arrow.dataset import LazyDataset
 from jammi_sql.dbapi import Connection
 from jammi_sql.engine.catalog_provider import JammiSchema
@@ -275,3 +276,20 @@ def test_at_any_moment_it_ends_the_statement_and_nothing_else(tmp_path: Path) ->
     )
     command = [sys.executable, "-c", program, str(tmp_path / "store")]
     assert subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=LIMIT * 3).stdout == "100\n"
+
+
+def test_a_store_closes_at_once_wherever_it_struck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here where a connection to the store was about to be given back, which the traceback keeps."""
+    give_back = ConnectionPool.give_back
+
+    def strikes(self: ConnectionPool[Any], connection: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():  # those that keep the store hear of no Ctrl-C
+            return give_back(self, connection)
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), jammi_sql.connect(tmp_path / "store") as connection:
+        connection.execute("CREATE TOPIC t (a BIGINT)")
+        monkeypatch.setattr(ConnectionPool, "give_back", strikes)
+        connection.execute("SELECT a FROM t").fetchall()
+    assert connection.closed
